@@ -1,0 +1,4 @@
+//! BMonitor: the node monitor.
+#![forbid(unsafe_code)]
+
+fn main() {}

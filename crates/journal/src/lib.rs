@@ -1,0 +1,2 @@
+//! Records, snapshots, objects, verification.
+#![forbid(unsafe_code)]

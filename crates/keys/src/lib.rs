@@ -1,0 +1,2 @@
+//! Signatures, envelopes, receipts: bytes only.
+#![forbid(unsafe_code)]

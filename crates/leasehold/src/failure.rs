@@ -1,0 +1,53 @@
+//! How a command ends: the exit codes of FORMATS.md, and `error:` with its `hint:` on stderr.
+
+use std::process::ExitCode;
+
+/// The table that `--help` shows.
+pub(crate) const EXIT_CODES: &str = "Exit codes: 0 ok, 1 failed, 2 usage, 3 refused by a rule or a higher tier, \
+4 not authenticated, 5 not found, 6 plan is stale, 7 timed out, 10 the plan has changes";
+
+/// An exit code of FORMATS.md.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum Exit {
+    Ok = 0,
+    Failed = 1,
+    Usage = 2,
+    Refused = 3,
+    NotFound = 5,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(exit as u8)
+    }
+}
+
+/// A command that did not do what it was asked for.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    exit: Exit,
+    error: String,
+    hint: Option<String>,
+}
+
+impl Failure {
+    pub(crate) fn new(exit: Exit, error: impl Into<String>) -> Self {
+        Self { exit, error: error.into(), hint: None }
+    }
+
+    pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    /// Prints `error: …` and `hint: …` on stderr; gives the exit code.
+    #[expect(clippy::print_stderr, reason = "this is where a command speaks to the person")]
+    pub(crate) fn report(&self) -> ExitCode {
+        eprintln!("error: {}", self.error);
+        if let Some(hint) = &self.hint {
+            eprintln!("hint: {hint}");
+        }
+        self.exit.into()
+    }
+}

@@ -1,0 +1,62 @@
+//! `leasehold`: the command line, and later the console and the demo. See `help exit-codes`.
+#![forbid(unsafe_code)]
+
+mod boundary;
+mod demo;
+mod failure;
+mod journal;
+mod key;
+mod order;
+mod output;
+mod receipt;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::failure::Failure;
+
+/// Manage computers that several parties share.
+#[derive(Parser)]
+#[command(name = "leasehold", version, propagate_version = true, after_help = failure::EXIT_CODES)]
+struct Arguments {
+    #[command(subcommand)]
+    noun: Noun,
+}
+
+#[derive(Subcommand)]
+enum Noun {
+    /// Check, narrow and evaluate boundary files
+    #[command(subcommand)]
+    Boundary(boundary::Verb),
+    /// Run a whole facility on this machine, with a narrated tour
+    Demo(demo::Arguments),
+    /// Verify exported journals
+    #[command(subcommand)]
+    Journal(journal::Verb),
+    /// Make controller keys
+    #[command(subcommand)]
+    Key(key::Verb),
+    /// Write and sign orders
+    #[command(subcommand)]
+    Order(order::Verb),
+    /// Verify receipts
+    #[command(subcommand)]
+    Receipt(receipt::Verb),
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let ended = match arguments.noun {
+        Noun::Boundary(verb) => boundary::run(&verb),
+        Noun::Demo(arguments) => demo::run(&arguments),
+        Noun::Journal(verb) => journal::run(&verb),
+        Noun::Key(verb) => key::run(&verb),
+        Noun::Order(verb) => order::run(&verb),
+        Noun::Receipt(verb) => receipt::run(&verb),
+    };
+    match ended {
+        Ok(exit) => exit.into(),
+        Err(failure) => Failure::report(&failure),
+    }
+}

@@ -1,0 +1,2 @@
+//! Messages between a node's processes.
+#![forbid(unsafe_code)]

@@ -1,0 +1,1 @@
+//! The only unsafe code of the project: a file per kernel facility.

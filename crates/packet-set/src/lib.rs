@@ -1,0 +1,2 @@
+//! Exact algebra of packet sets: interval decision diagrams.
+#![forbid(unsafe_code)]
