@@ -57,8 +57,8 @@ impl FromStr for Time {
     fn from_str(text: &str) -> Result<Self, Malformed> {
         let malformed = || Malformed::new(text, "a time (RFC 3339 in UTC, as 2026-01-31T12:00:00Z)");
         // `jiff` takes other zones too; the protocol speaks of UTC alone.
-        let stamp: Timestamp = text.parse().map_err(|_| malformed())?;
-        let millis = u64::try_from(stamp.as_millisecond()).map_err(|_| malformed())?;
+        let stamp: Timestamp = text.parse().map_err(|_malformed| malformed())?;
+        let millis = u64::try_from(stamp.as_millisecond()).map_err(|_malformed| malformed())?;
         if text.ends_with('Z') && millis <= Self::MAX.0 { Ok(Self(millis)) } else { Err(malformed()) }
     }
 }
