@@ -1,0 +1,148 @@
+//! Mounts: the few kinds that a node and its lab need.
+
+use std::ffi::CString;
+use std::fs;
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use rustix::mount::{MountFlags, MountPropagationFlags, UnmountFlags};
+
+use crate::failed::{Act, Failed};
+
+/// Mounts a new bpffs instance at `target`, a folder that is there. Only root may enter it.
+///
+/// Objects pinned in it live as long as the mount does in some mount namespace: one that outlives
+/// every process that relies on the pins.
+///
+/// # Errors
+/// When the kernel refuses.
+pub fn bpffs(target: &Path) -> Result<(), Failed> {
+    let flags = MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC;
+    mount("bpf", target, flags, "mode=0700")
+}
+
+/// Mounts an empty file system in memory of at most `bytes_max` at `target`.
+///
+/// # Errors
+/// When the kernel refuses.
+pub fn tmpfs(target: &Path, bytes_max: u64) -> Result<(), Failed> {
+    mount("tmpfs", target, MountFlags::NOSUID | MountFlags::NODEV, &format!("mode=0700,size={bytes_max}"))
+}
+
+/// Mounts the process list of the calling thread's pid namespace at `/proc`, in a mount namespace
+/// made for the purpose: the propagation of the `/proc` below is cut first.
+///
+/// # Errors
+/// When the kernel refuses.
+pub fn own_proc() -> Result<(), Failed> {
+    let target = Path::new("/proc");
+    propagation(target, MountPropagationFlags::PRIVATE)?;
+    mount("proc", target, MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC, "")
+}
+
+/// Cuts all propagation between this mount namespace and others: nothing mounted here shows elsewhere.
+///
+/// # Errors
+/// When the kernel refuses.
+pub fn private_everywhere() -> Result<(), Failed> {
+    propagation(Path::new("/"), MountPropagationFlags::PRIVATE | MountPropagationFlags::REC)
+}
+
+/// Makes `folder` a mount of itself whose mounts show in every mount namespace copied from this one,
+/// as `ip netns` does with its folder.
+///
+/// # Errors
+/// When the kernel refuses.
+pub fn shared_folder(folder: &Path) -> Result<(), Failed> {
+    rustix::mount::mount_bind(folder, folder).act(|| format!("bind {} to itself", folder.display()))?;
+    propagation(folder, MountPropagationFlags::SHARED)
+}
+
+/// Shows the file or folder `source` at `target`, too.
+///
+/// # Errors
+/// When the kernel refuses.
+pub fn bind(source: &Path, target: &Path) -> Result<(), Failed> {
+    rustix::mount::mount_bind(source, target)
+        .act(|| format!("bind {} to {}", source.display(), target.display()))
+}
+
+/// Takes away the topmost mount at `target`, at once for new users, for present ones when they leave.
+///
+/// # Errors
+/// When nothing is mounted there, or the kernel refuses.
+pub fn unmount(target: &Path) -> Result<(), Failed> {
+    rustix::mount::unmount(target, UnmountFlags::DETACH | UnmountFlags::NOFOLLOW)
+        .act(|| format!("unmount {}", target.display()))
+}
+
+/// Whether `path` is the root of a mount: a folder on another device than its parent, or listed.
+///
+/// # Errors
+/// When the list of mounts cannot be read.
+pub fn is_mounted(path: &Path) -> Result<bool, Failed> {
+    Ok(targets()?.iter().any(|target| target == path))
+}
+
+/// Where something is mounted in this mount namespace, in the order of mounting.
+///
+/// # Errors
+/// When the list of mounts cannot be read.
+pub fn targets() -> Result<Vec<PathBuf>, Failed> {
+    let list = fs::read_to_string("/proc/self/mountinfo").act(|| "read the list of mounts".to_owned())?;
+    Ok(list.lines().filter_map(|line| line.split(' ').nth(4)).map(unescaped).collect())
+}
+
+/// The device and inode of a file: what tells two mounts at one path apart.
+///
+/// # Errors
+/// When there is no such file.
+pub fn identity(path: &Path) -> Result<(u64, u64), Failed> {
+    let metadata = fs::metadata(path).act(|| format!("look at {}", path.display()))?;
+    Ok((metadata.dev(), metadata.ino()))
+}
+
+fn mount(kind: &str, target: &Path, flags: MountFlags, options: &str) -> Result<(), Failed> {
+    let act = || format!("mount {kind} at {}", target.display());
+    let options = CString::new(options).map_err(io::Error::other).act(act)?;
+    rustix::mount::mount(kind, target, kind, flags, options.as_c_str()).act(act)
+}
+
+fn propagation(target: &Path, flags: MountPropagationFlags) -> Result<(), Failed> {
+    rustix::mount::mount_change(target, flags)
+        .act(|| format!("change the propagation of {}", target.display()))
+}
+
+/// A path in mountinfo has blanks and backslashes as three octal digits (proc(5)).
+fn unescaped(text: &str) -> PathBuf {
+    let mut parts = text.split('\\');
+    let mut out = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let code = part.get(..3).and_then(|digits| u8::from_str_radix(digits, 8).ok());
+        match (code, part.get(3..)) {
+            (Some(code), Some(rest)) => {
+                out.push(char::from(code));
+                out.push_str(rest);
+            }
+            (None, _) | (_, None) => {
+                out.push('\\');
+                out.push_str(part);
+            }
+        }
+    }
+    PathBuf::from(out)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::unescaped;
+    use std::path::Path;
+
+    #[test]
+    fn blanks_in_paths() {
+        assert_eq!(unescaped("/a\\040b\\134c"), Path::new("/a b\\c"));
+        assert_eq!(unescaped("/plain"), Path::new("/plain"));
+        assert_eq!(unescaped("/odd\\9"), Path::new("/odd\\9"));
+    }
+}
