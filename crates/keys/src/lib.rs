@@ -1,2 +1,23 @@
-//! Signatures, envelopes, receipts: bytes only.
+//! Keys, signed envelopes, and what a node signs. Bytes only: no file, no clock, no randomness.
+//!
+//! Whoever wants a key draws its 32 bytes elsewhere and hands them in. A [`Verified`] payload exists
+//! only where a signature was checked over the very bytes that arrived.
 #![forbid(unsafe_code)]
+
+mod envelope;
+mod key_file;
+mod public;
+mod record;
+mod signing;
+
+pub use envelope::{
+    ENVELOPE_BYTES_MAX, Envelope, MalformedEnvelope, PayloadType, SIGNATURES_MAX, Unverified, Verified,
+    pre_authentication_encoding,
+};
+pub use key_file::{KEY_FILE_BYTES_MAX, MalformedKeyFile, read_key_file, write_key_file};
+pub use public::{PublicKey, UnusableKey};
+pub use record::{Deed, Grade, Head, Invalid, NodeRecord, Receipt, Statement, Version};
+pub use signing::{Signature, SigningKey, UnusableSeed};
+
+#[cfg(test)]
+mod tests;
