@@ -1,0 +1,166 @@
+//! The operations, on nodes of one arena.
+
+use crate::arena::{Arena, MixedMap};
+use crate::budget::{Budget, TooComplex};
+use crate::packet::{PortUse, port_use};
+use crate::region::{Field, Ranges, Region};
+use crate::set::{Child, Edge, NodeIndex};
+
+/// A set operation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Operation {
+    Union,
+    Intersect,
+    Subtract,
+}
+
+impl Operation {
+    /// The answer where no recursion is needed.
+    fn shortcut(self, a: Child, b: Child) -> Option<Child> {
+        match (self, a, b) {
+            (Self::Union, Child::Refused, other) | (Self::Union, other, Child::Refused) => Some(other),
+            (Self::Intersect, Child::Refused, _) | (Self::Intersect, _, Child::Refused) => {
+                Some(Child::Refused)
+            }
+            (Self::Subtract, Child::Refused, _) => Some(Child::Refused),
+            (Self::Subtract, kept, Child::Refused) => Some(kept),
+            (Self::Union | Self::Intersect, same, other) if same == other => Some(same),
+            (Self::Subtract, same, other) if same == other => Some(Child::Refused),
+            _ => None,
+        }
+    }
+}
+
+/// One operation with what it has worked out already.
+pub(crate) struct Applied {
+    operation: Operation,
+    known: MixedMap<(NodeIndex, NodeIndex), Child>,
+}
+
+impl Applied {
+    pub(crate) fn new(operation: Operation) -> Self {
+        Self { operation, known: MixedMap::default() }
+    }
+
+    pub(crate) fn run(
+        &mut self,
+        arena: &mut Arena,
+        a: Child,
+        b: Child,
+        budget: &mut Budget,
+    ) -> Result<Child, TooComplex> {
+        if let Some(answer) = self.operation.shortcut(a, b) {
+            return Ok(answer);
+        }
+        // Both are nodes of one level: a terminal that admits stands only below the last one.
+        let (Child::Node(a), Child::Node(b)) = (a, b) else { unreachable!("diagrams of unequal depth") };
+        let key = match self.operation {
+            Operation::Union | Operation::Intersect => (a.min(b), a.max(b)),
+            Operation::Subtract => (a, b),
+        };
+        if let Some(known) = self.known.get(&key) {
+            return Ok(*known);
+        }
+        let mark = arena.begin();
+        let answer = self.merge(arena, mark, (a, b), budget).and_then(|()| arena.close(mark, budget));
+        if answer.is_err() {
+            arena.abandon(mark);
+        }
+        self.known.insert(key, answer?);
+        answer
+    }
+
+    fn merge(
+        &mut self,
+        arena: &mut Arena,
+        mark: usize,
+        (a, b): (NodeIndex, NodeIndex),
+        budget: &mut Budget,
+    ) -> Result<(), TooComplex> {
+        let (mut in_a, mut in_b) = (0, 0);
+        while in_a < arena.edge_count(a) {
+            budget.step()?;
+            let (left, right) = (arena.edge(a, in_a), arena.edge(b, in_b));
+            let child = self.run(arena, left.child, right.child, budget)?;
+            let upto = left.upto.min(right.upto);
+            arena.push(mark, Edge { upto, child });
+            in_a += usize::from(left.upto == upto);
+            in_b += usize::from(right.upto == upto);
+        }
+        Ok(())
+    }
+}
+
+/// The union of all, by halves, so that each edge is merged a logarithmic number of times.
+pub(crate) fn union_all(arena: &mut Arena, sets: &[Child], budget: &mut Budget) -> Result<Child, TooComplex> {
+    match sets {
+        [] => Ok(Child::Refused),
+        [one] => Ok(*one),
+        more => {
+            let (front, back) = more.split_at(more.len() / 2);
+            let front = union_all(arena, front, budget)?;
+            let back = union_all(arena, back, budget)?;
+            Applied::new(Operation::Union).run(arena, front, back, budget)
+        }
+    }
+}
+
+/// The packets of a region.
+pub(crate) fn region(arena: &mut Arena, region: &Region, budget: &mut Budget) -> Result<Child, TooComplex> {
+    let mut by_use = [Child::Refused; 3];
+    for (slot, ports) in [PortUse::Ports, PortUse::TypeAndCode, PortUse::Unused].into_iter().enumerate() {
+        let local = held(&region.local_port, ports == PortUse::Unused);
+        let remote = held(&region.remote_port, ports != PortUse::Ports);
+        let mut below = ranges(arena, Field::LocalPort, &local, Child::Admitted, budget)?;
+        below = ranges(arena, Field::RemotePort, &remote, below, budget)?;
+        by_use[slot] = ranges(arena, Field::Remote, &region.remote, below, budget)?;
+    }
+    let mark = arena.begin();
+    for protocol in 0..=u8::MAX {
+        let number = u128::from(protocol);
+        let child = match port_use(protocol) {
+            _ if !region.protocol.contains(number) => Child::Refused,
+            PortUse::Ports => by_use[0],
+            PortUse::TypeAndCode => by_use[1],
+            PortUse::Unused => by_use[2],
+        };
+        arena.push(mark, Edge { upto: number, child });
+    }
+    let below = arena.close(mark, budget)?;
+    let below = ranges(arena, Field::Direction, &region.direction, below, budget)?;
+    ranges(arena, Field::Form, &region.form, below, budget)
+}
+
+/// The values as they are, or, for a field that the protocol does not use, 0 if it is among them.
+fn held(values: &Ranges, unused: bool) -> Ranges {
+    match (unused, values.contains(0)) {
+        (false, _) => values.clone(),
+        (true, true) => Ranges::one(0),
+        (true, false) => Ranges::none(),
+    }
+}
+
+/// A node that leads to `below` in the ranges and refuses outside.
+fn ranges(
+    arena: &mut Arena,
+    field: Field,
+    ranges: &Ranges,
+    below: Child,
+    budget: &mut Budget,
+) -> Result<Child, TooComplex> {
+    let mark = arena.begin();
+    let mut next = Some(0);
+    for (first, last) in ranges.as_slice().iter().copied().filter(|(first, _)| *first <= field.last()) {
+        budget.step()?;
+        if next < Some(first) {
+            arena.push(mark, Edge { upto: first - 1, child: Child::Refused });
+        }
+        let last = last.min(field.last());
+        arena.push(mark, Edge { upto: last, child: below });
+        next = last.checked_add(1).filter(|next| *next <= field.last());
+    }
+    if next.is_some() {
+        arena.push(mark, Edge { upto: field.last(), child: Child::Refused });
+    }
+    arena.close(mark, budget)
+}
