@@ -1,4 +1,77 @@
-//! The project's chores.
+//! The project's chores, all of them behind `cargo xtask`.
 #![forbid(unsafe_code)]
 
-fn main() {}
+mod ci;
+mod command;
+mod failure;
+mod graph;
+mod stages;
+mod tools;
+
+mod trusted_base;
+mod workspace;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::failure::Failure;
+use crate::workspace::Workspace;
+
+/// The project's chores.
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+struct Arguments {
+    #[command(subcommand)]
+    chore: Chore,
+}
+
+#[derive(Debug, Subcommand)]
+enum Chore {
+    /// Everything that must hold before a change lands
+    Ci {
+        /// Only these stages
+        #[arg(value_name = "STAGE")]
+        only: Vec<String>,
+    },
+    /// Whether our crates depend on each other as docs/crate-graph.txt permits
+    Graph,
+    /// What has to be trusted on a node: lines of code, and crates of others
+    TrustedBase {
+        /// Record it in docs/trusted-base.txt
+        #[arg(long)]
+        write: bool,
+    },
+}
+
+fn main() -> ExitCode {
+    match run(Arguments::parse().chore) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(failure) => {
+            complain(&format!("error: {}", failure.in_full()));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// `Ok(false)`: it ran, and what it checked does not hold.
+fn run(chore: Chore) -> Result<bool, Failure> {
+    match chore {
+        Chore::Ci { only } => ci::ci(only),
+        Chore::Graph => graph::check(&Workspace::load()?).map(|()| true),
+        Chore::TrustedBase { write } => trusted_base::show(&Workspace::load()?, write).map(|()| true),
+    }
+}
+
+/// A line of data or of progress, on standard output.
+#[expect(clippy::print_stdout, reason = "a chore talks to the person who started it")]
+fn say(line: &str) {
+    println!("{line}");
+}
+
+/// A line on standard error.
+#[expect(clippy::print_stderr, reason = "a chore talks to the person who started it")]
+fn complain(line: &str) {
+    eprintln!("{line}");
+}
