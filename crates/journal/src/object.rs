@@ -132,12 +132,14 @@ impl<D: Disk> Objects<D> {
     /// # Errors
     /// [`ObjectError::Missing`], [`ObjectError::Damaged`], [`ObjectError::Medium`].
     pub fn get(&self, name: &Digest) -> Result<Object, ObjectError> {
-        let bytes =
-            self.disk.read(&file_name(name), OBJECT_BYTES_MAX).map_err(|error| match error.kind() {
-                io::ErrorKind::NotFound => ObjectError::Missing(*name),
-                io::ErrorKind::FileTooLarge => ObjectError::Damaged(*name),
-                _ => ObjectError::Medium(error),
-            })?;
+        let bytes = match self.disk.read(&file_name(name), OBJECT_BYTES_MAX) {
+            Ok(bytes) => bytes,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(ObjectError::Missing(*name)),
+            Err(error) if error.kind() == io::ErrorKind::FileTooLarge => {
+                return Err(ObjectError::Damaged(*name));
+            }
+            Err(error) => return Err(ObjectError::Medium(error)),
+        };
         let object = Object::from_bytes(bytes).map_err(|_too_short| ObjectError::Damaged(*name))?;
         if object.name() == *name { Ok(object) } else { Err(ObjectError::Damaged(*name)) }
     }
@@ -147,9 +149,10 @@ impl<D: Disk> Objects<D> {
     /// # Errors
     /// [`ObjectError::Medium`].
     pub fn remove(&mut self, name: &Digest) -> Result<(), ObjectError> {
-        match self.disk.remove(&file_name(name)) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-            ended => ended.and_then(|()| self.disk.sync_folder()).map_err(ObjectError::Medium),
+        let removed = self.disk.remove(&file_name(name)).and_then(|()| self.disk.sync_folder());
+        match removed {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(ObjectError::Medium(error)),
+            Err(_) | Ok(()) => Ok(()),
         }
     }
 
