@@ -1,0 +1,1 @@
+//! Frames typed by hand, one a rule of the model.
