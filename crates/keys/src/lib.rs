@@ -16,7 +16,7 @@ pub use envelope::{
 };
 pub use key_file::{KEY_FILE_BYTES_MAX, MalformedKeyFile, read_key_file, write_key_file};
 pub use public::{PublicKey, UnusableKey};
-pub use record::{Deed, Grade, Head, Invalid, NodeRecord, Receipt, Statement, Version};
+pub use record::{Fate, Grade, Head, Invalid, NodeRecord, Part, Purpose, Receipt, Statement, Version};
 pub use signing::{Signature, SigningKey, UnusableSeed};
 
 #[cfg(test)]

@@ -40,8 +40,14 @@ pub struct Receipt {
     pub at: Time,
     /// The envelope of the order that asked for it; none for what the node does by itself.
     pub order: Option<Digest>,
-    /// What was done.
-    pub deed: Deed,
+    /// What for.
+    pub purpose: Purpose,
+    /// The tier that was named.
+    pub tier: TierId,
+    /// What became of it and of each tier below it, parents first.
+    pub parts: Vec<Part>,
+    /// Commitments (digests under a label) to the secrets that no longer exist.
+    pub destroyed: Vec<Digest>,
     /// The journal's record of the outcome: its number.
     pub record: u64,
     /// The journal's record of the outcome: its digest.
@@ -50,38 +56,40 @@ pub struct Receipt {
     pub previous: Option<Digest>,
 }
 
-/// What a receipt is about.
+/// What a receipt is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Purpose {
+    /// A lease and all below it ended.
+    Severing,
+    /// Keys were made anew.
+    Renewal,
+    /// A tier passed to another party.
+    Reassignment,
+}
+
+/// What became of one tier.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case", rename_all_fields = "snake_case", tag = "kind")]
-pub enum Deed {
-    /// A lease and all below it ended: its realms are gone, its secrets unlinked.
-    Severed {
-        /// The lease.
-        lease: LeaseId,
-        /// The tier that held it.
-        tier: TierId,
-        /// The last epoch in which its keys counted.
-        last_epoch: Epoch,
-        /// The tiers below it that ended with it.
-        with: Vec<TierId>,
-        /// Commitments (digests under a label) to the secrets that no longer exist.
-        destroyed: Vec<Digest>,
-    },
-    /// A tier's keys were made anew.
-    Renewed {
-        /// The lease.
-        lease: LeaseId,
-        /// The tier.
-        tier: TierId,
-        /// The epoch before.
-        last_epoch: Epoch,
-        /// The epoch now.
-        epoch: Epoch,
-        /// Whether data was kept, re-wrapped: keeping revokes nothing.
-        kept: bool,
-        /// Commitments to the secrets that no longer exist.
-        destroyed: Vec<Digest>,
-    },
+#[serde(deny_unknown_fields)]
+pub struct Part {
+    /// The tier.
+    pub tier: TierId,
+    /// Its epoch since; orders of the ones before count no more.
+    pub epoch: Epoch,
+    /// What became of its data.
+    pub fate: Fate,
+}
+
+/// What became of a tier's data.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Fate {
+    /// Wrapped anew under new keys. That revokes nothing from who had the data.
+    Kept,
+    /// Unreadable for ever.
+    Erased,
+    /// Unreadable for ever, and the tier is gone.
+    Ended,
 }
 
 /// Who controls a tier, at one moment.

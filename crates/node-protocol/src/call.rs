@@ -1,0 +1,178 @@
+//! The calls to the supervisor: submit order, put object, read journal, status, nonce, attach.
+//!
+//! What a call may do does not depend on who makes it: authority is in the order, and the supervisor
+//! decides by the peer's uid alone whether it listens at all. Each call gets exactly one answer.
+
+use id::{Digest, Epoch, LeaseId, Name, NodeId, Nonce, TierId, Time};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+/// What is asked of the supervisor. In JSON: `{"call": "status"}`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "call", rename_all = "kebab-case", rename_all_fields = "snake_case", deny_unknown_fields)]
+pub enum Call {
+    /// Obey an order. Attachment: the envelope as it was received. Answer: [`Answer::Accepted`].
+    SubmitOrder {},
+    /// Keep an object until an order names it. Attachment: salt and content. Answer: [`Answer::Stored`].
+    PutObject {
+        /// Its name.
+        name: Digest,
+    },
+    /// Give whole lines of the journal. Answer: [`Answer::Lines`], empty past the end.
+    ReadJournal {
+        /// The number of the first record wanted.
+        from: u64,
+    },
+    /// Say how the node is. Answer: [`Answer::Status`].
+    Status {},
+    /// Give a nonce for one order of a tier. Answer: [`Answer::Nonce`].
+    FreshNonce {
+        /// Whose order it is for.
+        tier: TierId,
+    },
+    /// Connect to an engine. Answered with the code `not-yet` until there are engines.
+    Attach {
+        /// The realm's name.
+        realm: Name,
+    },
+}
+
+/// What the supervisor says. In JSON: `{"answer": "stored", …}`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "answer", rename_all = "kebab-case", rename_all_fields = "snake_case", deny_unknown_fields)]
+pub enum Answer {
+    /// The order is in the journal, on the medium; what follows from it is under way.
+    Accepted {
+        /// The record's number.
+        record: u64,
+        /// The record's digest.
+        digest: Digest,
+        /// The tier that the order made.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        tier: Option<TierId>,
+        /// The lease that the order made.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        lease: Option<LeaseId>,
+    },
+    /// The object is on the medium.
+    Stored {
+        /// Its name.
+        name: Digest,
+    },
+    /// Attachment: lines of the journal.
+    Lines {
+        /// The number of the journal's newest record.
+        newest: u64,
+    },
+    /// How the node is.
+    Status(Box<Status>),
+    /// A nonce.
+    Nonce {
+        /// To be used in one order.
+        nonce: Nonce,
+    },
+    /// It was not done.
+    Refused(Refused),
+}
+
+/// Why something was not done.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Refused {
+    /// A stable code: that of `tenure::Refusal`, or one of [`code`].
+    pub code: String,
+    /// The exit code of the command that asked (FORMATS, "Exit codes").
+    pub exit: u8,
+    /// A sentence for a person: lower case, no full stop.
+    pub message: String,
+    /// What to do about it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hint: Option<String>,
+    /// What the code's own shape has to say, as a witness packet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub details: Option<Value>,
+}
+
+/// Codes beside those of `tenure::Refusal`.
+pub mod code {
+    /// The frame or the message was not understood.
+    pub const MALFORMED_MESSAGE: &str = "malformed-message";
+    /// The bytes are no envelope.
+    pub const MALFORMED_ENVELOPE: &str = "malformed-envelope";
+    /// The payload is no order.
+    pub const MALFORMED_ORDER: &str = "malformed-order";
+    /// No key that this node knows has signed, or the signature does not hold.
+    pub const NOT_AUTHENTICATED: &str = "not-authenticated";
+    /// The bytes are not the object of that name.
+    pub const MALFORMED_OBJECT: &str = "malformed-object";
+    /// The journal's disk is full: only a severing is taken.
+    pub const DISK_FULL: &str = "disk-full";
+    /// The node halted; its status says why.
+    pub const HALTED: &str = "halted";
+    /// There is no such record any more, or not yet such a thing.
+    pub const NOT_FOUND: &str = "not-found";
+    /// The node cannot do this yet, in this version.
+    pub const NOT_YET: &str = "not-yet";
+    /// The node failed.
+    pub const FAILED: &str = "failed";
+}
+
+/// How a node is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Status {
+    /// The node's name, for people.
+    pub name: Name,
+    /// The node; none before custody made its key.
+    pub node: Option<NodeId>,
+    /// The node's clock.
+    pub at: Time,
+    /// The number of the journal's newest record.
+    pub record: u64,
+    /// The digest of the journal's newest record.
+    pub digest: Digest,
+    /// Whether the world is as the journal demands: no effect is pending.
+    pub settled: bool,
+    /// Every tier, parents first.
+    pub tiers: Vec<TierStatus>,
+    /// What somebody should know: each a stable code and a sentence.
+    pub warnings: Vec<Warning>,
+}
+
+/// How a tier is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TierStatus {
+    /// Its name, for people; its realm's too.
+    pub name: Name,
+    /// The tier.
+    pub tier: TierId,
+    /// Its lease; the root's is its enrolment.
+    pub lease: LeaseId,
+    /// The tier that granted it; none for the root.
+    pub parent: Option<TierId>,
+    /// Its epoch.
+    pub epoch: Epoch,
+    /// Its realm, where it has one.
+    pub realm: Option<RealmStatus>,
+}
+
+/// How a realm is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RealmStatus {
+    /// Whether packets pass at all.
+    pub open: bool,
+    /// The generation that the data path enforces.
+    pub generation: u64,
+}
+
+/// What somebody should know.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Warning {
+    /// Stable: `torn-tail`, `disk-full`, `stolen-disk-unprotected`.
+    pub code: String,
+    /// For a person.
+    pub message: String,
+}
