@@ -6,6 +6,7 @@
 
 pub mod capability;
 pub mod child;
+pub mod classifier;
 pub mod clock;
 pub mod descriptor;
 mod failed;

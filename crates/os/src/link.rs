@@ -1,6 +1,6 @@
 //! Network links, their addresses and routes, by netlink (rtnetlink(7)).
 
-mod socket;
+pub(crate) mod socket;
 
 use std::io;
 use std::net::IpAddr;

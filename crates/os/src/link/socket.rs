@@ -11,13 +11,13 @@ use netlink_sys::{Socket, SocketAddr};
 
 /// A routing socket. It speaks about the network namespace of the thread that opened it.
 #[derive(Debug)]
-pub(super) struct RouteSocket {
+pub(crate) struct RouteSocket {
     socket: Socket,
     sequence: u32,
 }
 
 impl RouteSocket {
-    pub(super) fn open() -> io::Result<Self> {
+    pub(crate) fn open() -> io::Result<Self> {
         let mut socket = Socket::new(NETLINK_ROUTE)?;
         socket.bind_auto()?;
         socket.connect(&SocketAddr::new(0, 0))?;
@@ -25,17 +25,17 @@ impl RouteSocket {
     }
 
     /// Asks for a change; `Ok` when the kernel has made it.
-    pub(super) fn change(&mut self, message: RouteNetlinkMessage, flags: u16) -> io::Result<()> {
+    pub(crate) fn change(&mut self, message: RouteNetlinkMessage, flags: u16) -> io::Result<()> {
         self.converse(message, NLM_F_REQUEST | NLM_F_ACK | flags).map(drop)
     }
 
     /// Asks for one object.
-    pub(super) fn get(&mut self, message: RouteNetlinkMessage) -> io::Result<Vec<RouteNetlinkMessage>> {
+    pub(crate) fn get(&mut self, message: RouteNetlinkMessage) -> io::Result<Vec<RouteNetlinkMessage>> {
         self.converse(message, NLM_F_REQUEST | NLM_F_ACK)
     }
 
     /// Asks for all objects of a kind.
-    pub(super) fn dump(&mut self, message: RouteNetlinkMessage) -> io::Result<Vec<RouteNetlinkMessage>> {
+    pub(crate) fn dump(&mut self, message: RouteNetlinkMessage) -> io::Result<Vec<RouteNetlinkMessage>> {
         self.converse(message, NLM_F_REQUEST | NLM_F_DUMP)
     }
 

@@ -1,0 +1,306 @@
+//! The program and its maps in the kernel.
+//!
+//! ```text
+//! load ─▶ closed ──switch, set_deadline, admit──▶ open ──cut, or the deadline passes──▶ closed
+//!                                                   │ switch: all tiers, at one instant
+//! ```
+//! Attach before the link comes up. Nothing here is undone when a [`Filter`] is dropped: the kernel
+//! keeps what is pinned and attached until [`Filter::remove`].
+
+mod observe;
+mod pins;
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use aya::maps::lpm_trie::{Key, LpmTrie};
+use aya::maps::{Array, ArrayOfMaps, HashMap, MapData, MapError, PerCpuArray, RingBuf};
+use aya::programs::SchedClassifier;
+use aya::{TestRun, TestRunOptions};
+
+use id::Generation;
+use os::classifier::{Classifiers, Hook};
+
+pub use self::observe::{Fitting, Live, Observed};
+pub use self::pins::{Program, Settings};
+use crate::error::FilterError;
+use crate::image::{Image, TIERS_MAX, Tier};
+use crate::layout::{self, FLOW, FLOW_KEY, HEAD, Head};
+use crate::report::{Counters, Denial, Direction, Flow, Tally};
+
+type Heads = Array<MapData, [u8; HEAD]>;
+type Trie = LpmTrie<MapData, [u8; 16], u32>;
+type Table = Array<MapData, u64>;
+
+/// The filter of one realm in the kernel.
+pub struct Filter {
+    folder: PathBuf,
+    settings: Settings,
+    gate: Array<MapData, u64>,
+    live: ArrayOfMaps<MapData, Heads>,
+    tries: ArrayOfMaps<MapData, Trie>,
+    tables: ArrayOfMaps<MapData, Table>,
+    flows: HashMap<MapData, [u8; FLOW_KEY], [u8; FLOW]>,
+    counters: PerCpuArray<MapData, u64>,
+    denials: RingBuf<MapData>,
+    leave: SchedClassifier,
+    enter: SchedClassifier,
+}
+
+impl Filter {
+    /// Loads the program with fresh maps and pins all of it in the folder `pins` of a bpffs, which is
+    /// made if need be. What an unfinished load left there is removed; a whole filter of the same
+    /// program and settings that is there is replaced: its flows and counters end. The new filter is
+    /// closed and attached nowhere.
+    ///
+    /// # Errors
+    /// The kernel refuses; then nothing new is pinned.
+    pub fn load(pins: &Path, program: &Program, settings: &Settings) -> Result<Self, FilterError> {
+        pins::load(pins, program, settings)
+    }
+
+    /// The whole filter of this program and these settings that is pinned in `pins`, if there is one.
+    ///
+    /// # Errors
+    /// [`FilterError::NotWhole`] when what is pinned there is not what [`Filter::load`] pins.
+    pub fn open(pins: &Path, program: &Program, settings: &Settings) -> Result<Option<Self>, FilterError> {
+        pins::open(pins, program, settings)
+    }
+
+    /// Makes the filter the only one on both hooks of `link`, the host's end of the realm's link, in
+    /// the calling thread's network namespace. An older version of it is replaced without a gap.
+    ///
+    /// # Errors
+    /// [`FilterError::Foreign`] when other filters are there; the link must stay down then.
+    pub fn attach(&self, link: &str) -> Result<(), FilterError> {
+        let mut classifiers = Classifiers::open(link)?;
+        classifiers.prepare()?;
+        for (hook, program) in self.hooks() {
+            let descriptor = program.fd().map_err(FilterError::program("look at"))?;
+            classifiers.attach(hook, std::os::fd::AsFd::as_fd(descriptor), "leasehold")?;
+        }
+        let fitting = self.fitting(link)?;
+        if fitting != Fitting::Both {
+            return Err(FilterError::Foreign { link: link.to_owned() });
+        }
+        Ok(())
+    }
+
+    /// Fills `image` in beside what is live and makes it live under `generation`: every packet is
+    /// judged wholly by the one or wholly by the other. When this returns, none is judged by the old
+    /// one any more; open flows are asked again with their next packet.
+    ///
+    /// # Errors
+    /// [`FilterError::Stale`], or the kernel refuses; then the old one stays live.
+    pub fn switch(&mut self, image: &Image, generation: Generation) -> Result<(), FilterError> {
+        let live = self.head()?;
+        let asked = generation.get();
+        if let Some(head) = &live
+            && asked <= head.generation
+        {
+            return Err(FilterError::Stale { live: head.generation, asked });
+        }
+        let slot = live.map_or(0, |head| (head.slot + 1) % layout::SLOTS);
+        for (place, tier) in (0_u32..).zip(&image.tiers) {
+            let index = slot * tiers_max() + place;
+            let trie = new_trie(tier).map_err(FilterError::map("fill", "tries"))?;
+            self.tries.set(index, &trie, 0).map_err(FilterError::map("fill", "tries"))?;
+            let table = new_table(tier).map_err(FilterError::map("fill", "tables"))?;
+            self.tables.set(index, &table, 0).map_err(FilterError::map("fill", "tables"))?;
+        }
+        let head = Head::new(image, asked, slot);
+        let mut heads = Heads::create(1, 0).map_err(FilterError::map("make", "live"))?;
+        heads.set(0, head.encode(), 0).map_err(FilterError::map("fill", "live"))?;
+        // One pointer. The kernel returns after every packet that saw the old one is done.
+        self.live.set(0, &heads, 0).map_err(FilterError::map("switch", "live"))
+    }
+
+    /// Opens the gate: packets pass as the live image says, until the deadline.
+    ///
+    /// # Errors
+    /// The kernel refuses.
+    pub fn admit(&mut self) -> Result<(), FilterError> {
+        self.set_gate(layout::GATE_OPEN, 1)
+    }
+
+    /// Cuts: from now on nothing passes, either way, open flows included.
+    ///
+    /// # Errors
+    /// The kernel refuses.
+    pub fn cut(&mut self) -> Result<(), FilterError> {
+        self.set_gate(layout::GATE_OPEN, 0)
+    }
+
+    /// Sets when the kernel itself closes the filter, as time since the machine started
+    /// ([`os::clock::boot`]). [`Duration::MAX`] is never.
+    ///
+    /// # Errors
+    /// The kernel refuses.
+    pub fn set_deadline(&mut self, deadline: Duration) -> Result<(), FilterError> {
+        self.set_gate(layout::GATE_DEADLINE, u64::try_from(deadline.as_nanos()).unwrap_or(u64::MAX))
+    }
+
+    /// The verdicts since the filter was loaded.
+    ///
+    /// # Errors
+    /// The kernel refuses.
+    pub fn counters(&self) -> Result<Counters, FilterError> {
+        Ok(Counters { inward: self.tally(Direction::In)?, out: self.tally(Direction::Out)? })
+    }
+
+    /// Takes at most `most` denials from the log, oldest first. Only one process may do so at a time.
+    pub fn denials(&mut self, most: usize) -> Vec<Denial> {
+        let mut taken = Vec::new();
+        while taken.len() < most {
+            let Some(record) = self.denials.next() else { break };
+            taken.extend(layout::denial(&record));
+        }
+        taken
+    }
+
+    /// The flows in the table, idle ones that were not swept yet included, in no order.
+    ///
+    /// # Errors
+    /// The kernel refuses.
+    pub fn flows(&self) -> Result<Vec<Flow>, FilterError> {
+        self.flows
+            .iter()
+            .map(|entry| entry.map(|(key, value)| layout::flow(&key, &value)))
+            .collect::<Result<_, _>>()
+            .map_err(FilterError::map("read", "flows"))
+    }
+
+    /// Takes idle flows out of the table, to make room; answers how many. `now` is [`os::clock::boot`].
+    ///
+    /// # Errors
+    /// The kernel refuses.
+    pub fn sweep(&mut self, now: Duration) -> Result<usize, FilterError> {
+        let idle: Vec<[u8; FLOW_KEY]> = self
+            .flows
+            .iter()
+            .filter_map(Result::ok)
+            .filter(|(key, value)| layout::is_idle(key, value, now))
+            .map(|(key, _)| key)
+            .collect();
+        let mut swept = 0;
+        for key in idle {
+            match self.flows.remove(&key) {
+                Ok(()) => swept += 1,
+                // The program was faster.
+                Err(MapError::KeyNotFound) => (),
+                Err(MapError::SyscallError(error)) if is_not_found(&error.io_error) => (),
+                Err(error) => return Err(FilterError::map("sweep", "flows")(error)),
+            }
+        }
+        Ok(swept)
+    }
+
+    /// Takes the hooks from `link`, if it is given and still there, and every pin from `pins`. The link
+    /// must be down or gone: nothing filters it afterwards.
+    ///
+    /// # Errors
+    /// The kernel refuses.
+    pub fn remove(pins: &Path, link: Option<&str>) -> Result<(), FilterError> {
+        match link.map(Classifiers::open).transpose() {
+            Ok(Some(mut classifiers)) => classifiers.clear()?,
+            Ok(None) => (),
+            Err(failed) if failed.not_found() => (),
+            Err(failed) => return Err(failed.into()),
+        }
+        pins::remove(pins)
+    }
+
+    /// Judges one frame as if it came over the link, `repeat` times; for tests and benchmarks. It
+    /// counts, logs and opens flows like any other. Answers whether it passed, and the time it took.
+    ///
+    /// # Errors
+    /// The kernel takes no frame of less than 14 bytes, nor one with less than its IP header.
+    pub fn judge(
+        &self,
+        direction: Direction,
+        frame: &[u8],
+        repeat: u32,
+    ) -> Result<(bool, Duration), FilterError> {
+        let program = match direction {
+            Direction::Out => &self.leave,
+            Direction::In => &self.enter,
+        };
+        let options = TestRunOptions { data_in: Some(frame), repeat, ..TestRunOptions::new() };
+        let answer = program.test_run(options).map_err(FilterError::program("run"))?;
+        Ok((answer.return_value == 0, answer.duration))
+    }
+
+    const fn hooks(&self) -> [(Hook, &SchedClassifier); 2] {
+        [(Hook::Ingress, &self.leave), (Hook::Egress, &self.enter)]
+    }
+
+    fn head(&self) -> Result<Option<Head>, FilterError> {
+        let heads = match self.live.get(&0, 0) {
+            Ok(heads) => heads,
+            Err(MapError::KeyNotFound) => return Ok(None),
+            Err(error) => return Err(FilterError::map("read", "live")(error)),
+        };
+        let bytes = heads.get(&0, 0).map_err(FilterError::map("read", "live"))?;
+        let head = Head::decode(&bytes).ok_or_else(|| self.not_whole("its head is not one"))?;
+        Ok(Some(head))
+    }
+
+    fn not_whole(&self, what: &str) -> FilterError {
+        FilterError::NotWhole { path: self.folder.clone(), what: what.to_owned() }
+    }
+
+    fn set_gate(&mut self, which: u32, value: u64) -> Result<(), FilterError> {
+        self.gate.set(which, value, 0).map_err(FilterError::map("write", "gate"))
+    }
+
+    fn tally(&self, direction: Direction) -> Result<Tally, FilterError> {
+        let first = match direction {
+            Direction::In => 0,
+            Direction::Out => layout::COUNTERS_A_DIRECTION,
+        };
+        let sum = |what: u32| -> Result<u64, FilterError> {
+            let each = self.counters.get(&(first + what), 0).map_err(FilterError::map("read", "counters"))?;
+            Ok(each.iter().sum())
+        };
+        let mut tally =
+            Tally { passed: sum(0)?, log_lost: sum(layout::COUNTER_LOG_LOST)?, ..Tally::default() };
+        for (what, cell) in (1..).zip(&mut tally.dropped) {
+            *cell = sum(what)?;
+        }
+        for (what, cell) in (layout::COUNTER_TIER..).zip(&mut tally.refused_by) {
+            *cell = sum(what)?;
+        }
+        Ok(tally)
+    }
+}
+
+fn is_not_found(error: &std::io::Error) -> bool {
+    error.kind() == std::io::ErrorKind::NotFound
+}
+
+/// [`TIERS_MAX`] in the kernel's numbers.
+const fn tiers_max() -> u32 {
+    const { assert!(TIERS_MAX == 8, "state.h says so too") }
+    8
+}
+
+fn new_trie(tier: &Tier) -> Result<Trie, MapError> {
+    let room = u32::try_from(tier.prefixes.len().max(1)).unwrap_or(u32::MAX);
+    let mut trie = Trie::create(room, layout::TRIE_FLAGS)?;
+    for prefix in &tier.prefixes {
+        let key = Key::new(u32::from(prefix.bits), prefix.address.to_be_bytes());
+        trie.insert(&key, prefix.row, 0)?;
+    }
+    Ok(trie)
+}
+
+fn new_table(tier: &Tier) -> Result<Table, MapError> {
+    let mut table = Table::create(u32::try_from(tier.words.len()).unwrap_or(u32::MAX), layout::TABLE_FLAGS)?;
+    for (index, word) in (0..).zip(&tier.words) {
+        // New words are zero.
+        if *word != 0 {
+            table.set(index, word, 0)?;
+        }
+    }
+    Ok(table)
+}
