@@ -14,7 +14,7 @@ mod time;
 
 pub use counters::{Epoch, Generation, INTEGER_MAX, Sequence};
 pub use digest::{Digest, Digester};
-pub use key::{KeyId, NodeId};
+pub use key::{KeyId, NodeId, PublicKey};
 pub use name::Name;
 pub use random::{LeaseId, Nonce, TierId};
 pub use text::Malformed;

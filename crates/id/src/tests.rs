@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use proptest::prelude::{any, proptest};
 
-use crate::{Digest, Digester, Epoch, INTEGER_MAX, KeyId, LeaseId, Name, Nonce, TierId, Time};
+use crate::{Digest, Digester, Epoch, INTEGER_MAX, KeyId, LeaseId, Name, Nonce, PublicKey, TierId, Time};
 
 fn reads_back<T: Display + FromStr<Err: Debug> + PartialEq + Debug>(value: T) {
     assert_eq!(value.to_string().parse::<T>().unwrap(), value);
@@ -19,6 +19,7 @@ proptest! {
         reads_back(Nonce::from_bytes(short));
         reads_back(Digest::from_bytes(long));
         reads_back(KeyId::of_public_key(&long));
+        reads_back(PublicKey::from_bytes(long));
         reads_back(Time::from_millis(millis));
     }
 
@@ -28,6 +29,7 @@ proptest! {
             text.parse::<TierId>().is_ok(),
             text.parse::<Digest>().is_ok(),
             text.parse::<KeyId>().is_ok(),
+            text.parse::<PublicKey>().is_ok(),
             text.parse::<Time>().is_ok(),
             text.parse::<Name>().is_ok(),
         );

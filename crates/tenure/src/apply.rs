@@ -1,0 +1,232 @@
+//! `apply`: the one place where a tenure changes. It asks nothing and refuses nothing: what is in the journal
+//! was decided. Applied to the same state, the same change gives the same state, on every version.
+
+use id::{Epoch, Sequence, TierId};
+
+use crate::change::Change;
+use crate::lease::Terms;
+use crate::limits::{NODE_QUOTA, QUOTA_WINDOW_MS};
+use crate::order::ControllerKey;
+use crate::procedure::{Fate, Part, Procedure, ProcedureId, Purpose};
+use crate::right::Grant;
+use crate::rule::{Rule, holds};
+use crate::tenure::{Clock, Tenure};
+use crate::tier::{Data, KeyEntry, Power, Tier, Used};
+
+/// Makes one change.
+pub fn apply(tenure: &mut Tenure, change: &Change) {
+    match change {
+        Change::Passed { to } => tenure.clock = Clock(*to),
+        Change::Lapsed { tier } => {
+            // What a term's end means follows from the clock; the change is there to be read.
+            if !holds(Rule::LapseOnlySuspends)
+                && let Some(tier) = tenure.tiers.get_mut(tier)
+            {
+                replace_salt(tier, Fate::Erased);
+            }
+        }
+        Change::Enrolled { node, tier, lease, name, keys } => {
+            tenure.node = Some(*node);
+            tenure.root = Some(*tier);
+            let root = Tier {
+                parent: None,
+                name: name.clone(),
+                lease: *lease,
+                contract: None,
+                terms: Terms::ALWAYS,
+                rights: Grant::ALL,
+                quota: NODE_QUOTA,
+                given: None,
+                ..blank(name.clone(), *lease)
+            };
+            tenure.tiers.insert(*tier, root);
+            set_keys(tenure, *tier, keys);
+        }
+        Change::Accepted { tier, key, seq, nonce, term, .. } => {
+            let known = tenure.sequences.entry(*key).or_default();
+            *known = (*known).max(*seq);
+            if let (Some(nonce), Some(given)) = (nonce, tenure.aside.nonces.get_mut(tier)) {
+                given.retain(|given| given != nonce || !holds(Rule::NonceOnce));
+            }
+            let now = tenure.clock.0;
+            if let Some(tier) = tenure.tiers.get_mut(tier) {
+                tier.term = tier.term.max(term.unwrap_or_default());
+                if now.as_millis() >= tier.used.window.as_millis().saturating_add(QUOTA_WINDOW_MS) {
+                    tier.used.window = now;
+                    tier.used.records = 0;
+                }
+                tier.used.records = tier.used.records.saturating_add(1);
+            }
+        }
+        Change::Leased { parent, tier, lease, name, contract, terms, rights, quota, keys, given } => {
+            let new = Tier {
+                parent: Some(*parent),
+                contract: Some(contract.clone()),
+                terms: *terms,
+                rights: *rights,
+                quota: *quota,
+                given: Some(*given),
+                ..blank(name.clone(), *lease)
+            };
+            tenure.tiers.insert(*tier, new);
+            set_keys(tenure, *tier, keys);
+        }
+        Change::TermsChanged { tier, contract, terms, rights, quota } => on(tenure, *tier, |tier| {
+            tier.contract = Some(contract.clone());
+            tier.terms = *terms;
+            tier.rights = *rights;
+            tier.quota = *quota;
+        }),
+        Change::OwnBoundarySet { tier, object } => on(tenure, *tier, |tier| tier.own = Some(*object)),
+        Change::GivenBoundarySet { tier, object } => on(tenure, *tier, |tier| tier.given = Some(*object)),
+        Change::KeyEnrolled { tier, key } => {
+            remember(tenure, *tier, key);
+            on(tenure, *tier, |tier| {
+                tier.keys.insert(key.key.id(), KeyEntry { key: key.key, rights: key.rights });
+            });
+        }
+        Change::KeyRemoved { tier, key } => {
+            on(tenure, *tier, |tier| {
+                tier.keys.remove(key);
+            });
+            if !holds(Rule::SequenceSurvives) {
+                tenure.sequences.remove(key);
+            }
+        }
+        Change::Consented { tier, consent } => on(tenure, *tier, |tier| {
+            tier.consents.insert(consent.clone());
+        }),
+        Change::ConsentUsed { tier, consent } => on(tenure, *tier, |tier| {
+            tier.consents.remove(consent);
+        }),
+        Change::Suspended { tier, by } => on(tenure, *tier, |tier| {
+            tier.suspended_by.insert(*by);
+        }),
+        Change::Resumed { tier, by } => on(tenure, *tier, |tier| {
+            tier.suspended_by.remove(by);
+        }),
+        Change::Switched { tier, action } => on(tenure, *tier, |tier| tier.power.switch(*action)),
+        Change::Reassigned { tier, lease, contract, keys } => {
+            on(tenure, *tier, |tier| {
+                tier.lease = *lease;
+                tier.contract = Some(contract.clone());
+                tier.term = 0;
+                tier.consents.clear();
+            });
+            set_keys(tenure, *tier, keys);
+        }
+        Change::Begun { procedure } => begin(tenure, procedure),
+        Change::IdentityMade(made) => on(tenure, made.tier, |tier| tier.identity = Some(made.identity)),
+        Change::StepDone { procedure, step } => {
+            if let Some(procedure) = tenure.procedures.get_mut(procedure)
+                && let Some(next) = procedure.step_after(*step)
+            {
+                procedure.next = next;
+            }
+        }
+        Change::Completed { procedure } => complete(tenure, *procedure),
+    }
+}
+
+/// Makes changes, one after the other.
+pub fn apply_all(tenure: &mut Tenure, changes: &[Change]) {
+    for change in changes {
+        apply(tenure, change);
+    }
+}
+
+fn on(tenure: &mut Tenure, tier: TierId, act: impl FnOnce(&mut Tier)) {
+    if let Some(tier) = tenure.tiers.get_mut(&tier) {
+        act(tier);
+    }
+}
+
+/// A tier that may nothing yet.
+fn blank(name: id::Name, lease: id::LeaseId) -> Tier {
+    Tier {
+        parent: None,
+        name,
+        lease,
+        contract: None,
+        terms: Terms::ALWAYS,
+        rights: Grant::default(),
+        quota: crate::lease::Quota::default(),
+        given: None,
+        own: None,
+        epoch: Epoch::default(),
+        identity: None,
+        data: Data::default(),
+        keys: std::collections::BTreeMap::new(),
+        term: 0,
+        suspended_by: std::collections::BTreeSet::new(),
+        power: Power::ON,
+        consents: std::collections::BTreeSet::new(),
+        used: Used::NONE,
+        ending: false,
+    }
+}
+
+fn set_keys(tenure: &mut Tenure, tier: TierId, keys: &[ControllerKey]) {
+    for key in keys {
+        remember(tenure, tier, key);
+    }
+    on(tenure, tier, |tier| tier.set_keys(keys));
+}
+
+/// The first time that the node hears of a key it counts on the tier's account; then it is never forgotten.
+fn remember(tenure: &mut Tenure, tier: TierId, key: &ControllerKey) {
+    let id = key.key.id();
+    if let std::collections::btree_map::Entry::Vacant(vacant) = tenure.sequences.entry(id) {
+        vacant.insert(Sequence::default());
+        on(tenure, tier, |tier| tier.used.keys = tier.used.keys.saturating_add(1));
+    }
+}
+
+/// Every part enters its new epoch, and leaves the procedure that held it.
+fn begin(tenure: &mut Tenure, procedure: &Procedure) {
+    if holds(Rule::SeveringTakesOver) {
+        for other in tenure.procedures.values_mut() {
+            other.parts.retain(|part| procedure.part(part.tier).is_none());
+        }
+        tenure.procedures.retain(|_, other| !other.parts.is_empty());
+    }
+    for part in &procedure.parts {
+        on(tenure, part.tier, |tier| enter(tier, part, procedure.purpose));
+    }
+    tenure.procedures.insert(procedure.id, procedure.clone());
+}
+
+fn enter(tier: &mut Tier, part: &Part, purpose: Purpose) {
+    if part.epoch != tier.epoch {
+        tier.epoch = part.epoch;
+        tier.identity = None;
+        tier.consents.clear();
+    }
+    tier.ending = purpose == Purpose::Severing;
+    replace_salt(tier, part.fate);
+}
+
+fn replace_salt(tier: &mut Tier, fate: Fate) {
+    match fate {
+        Fate::New => {}
+        Fate::Kept => tier.data.salt += 1,
+        Fate::Erased | Fate::Ended => {
+            if holds(Rule::ErasureReplacesSalt) {
+                tier.data.salt += 1;
+            }
+            tier.data.life += 1;
+        }
+    }
+}
+
+/// Ended tiers leave the tree. Their keys stay remembered, on the account of whoever granted the lease.
+fn complete(tenure: &mut Tenure, id: ProcedureId) {
+    let Some(procedure) = tenure.procedures.remove(&id) else { return };
+    for part in procedure.parts.iter().rev().filter(|part| part.fate == Fate::Ended) {
+        let Some(ended) = tenure.tiers.remove(&part.tier) else { continue };
+        tenure.aside.nonces.remove(&part.tier);
+        if let Some(parent) = ended.parent {
+            on(tenure, parent, |parent| parent.used.keys = parent.used.keys.saturating_add(ended.used.keys));
+        }
+    }
+}

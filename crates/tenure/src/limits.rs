@@ -1,0 +1,22 @@
+//! Limits on everything (hard ones of the node; a lease's quota only narrows them).
+
+use crate::lease::Quota;
+
+/// Tiers from the root to the lowest, both counted. Deeper trees have no use that anyone has named; the
+/// limit keeps the walk along a path short.
+pub const DEPTH_MAX: usize = 32;
+/// Controller keys of one tier at a time.
+pub const KEYS_PER_TIER_MAX: usize = 32;
+/// Consents of one tier that are not used yet.
+pub const CONSENTS_PER_TIER_MAX: usize = 16;
+/// Nonces given to one tier and not used yet; a new one pushes out the oldest of the same tier.
+pub const NONCES_PER_TIER_MAX: usize = 8;
+/// Characters of a contract's id.
+pub const CONTRACT_CHARACTERS_MAX: usize = 64;
+/// Bytes of an order's payload. The largest holds [`KEYS_PER_TIER_MAX`] keys with all rights.
+pub const ORDER_BYTES_MAX: usize = 16 * 1024;
+/// The length of the window in which a quota counts orders, in milliseconds.
+pub const QUOTA_WINDOW_MS: u64 = 3_600_000;
+
+/// The root's quota: the node's own.
+pub const NODE_QUOTA: Quota = Quota { tiers: 255, keys: 16_384, objects: 4_096, records_per_hour: 36_000 };

@@ -1,0 +1,101 @@
+//! The rules that the tests break, one at a time, to show that the model notices.
+//!
+//! In the product every rule holds; `holds` is a constant there and costs nothing.
+
+/// One rule of `decide` or `apply`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum Rule {
+    /// An order names the present epoch of its tier.
+    Epoch,
+    /// A target is below the signer's tier.
+    Tier,
+    /// A renewal or severing takes everything below along.
+    Cascade,
+    /// What may be granted on may not thereby be exercised.
+    GrantableIsNotExercisable,
+    /// A key's last sequence survives its removal.
+    SequenceSurvives,
+    /// A term that ends suspends and does nothing else.
+    LapseOnlySuspends,
+    /// Steps are done in their order.
+    StepOrder,
+    /// Nothing is granted while a severing below is not complete.
+    NoRegrant,
+    /// A lower set admits only what the sets above admit.
+    Boundary,
+    /// Granted rights are among the grantor's grantable ones.
+    RightsSubset,
+    /// Granted terms lie inside the grantor's.
+    TermsSubset,
+    /// Effective rights follow the path, not the lease alone.
+    RightsAlongPath,
+    /// Effective terms follow the path, not the lease alone.
+    TermsAlongPath,
+    /// A consent is used once.
+    ConsentOnce,
+    /// Data is kept only with consent.
+    ConsentNeeded,
+    /// A consent names the next party's keys.
+    ConsentNamesSuccessor,
+    /// A quota never stands in the way of a severing.
+    QuotaSparesSevering,
+    /// A sequence is above the last one.
+    Sequence,
+    /// A nonce is used once.
+    NonceOnce,
+    /// An order is not obeyed after its time.
+    NotAfter,
+    /// The clock never goes back.
+    ClockForward,
+    /// An order names the tier's present lease.
+    Lease,
+    /// A key has its own rights only.
+    KeyRights,
+    /// A removed key gives no orders.
+    KeyEnrolled,
+    /// A renewal from above erases the renewed tier's data.
+    ForcedErases,
+    /// An erasure replaces the salt.
+    ErasureReplacesSalt,
+    /// A suspended tier gives no orders.
+    Suspension,
+    /// A stale leader term is refused.
+    LeaderTerm,
+    /// A key enrols others with its own rights at most.
+    EnrollerRights,
+    /// A severing takes its tiers out of whatever procedure holds them.
+    SeveringTakesOver,
+    /// A severing waits for no key that custody makes.
+    SeveringNeedsNoCustody,
+}
+
+/// Whether the rule holds: in the product, always.
+#[cfg(not(test))]
+pub(crate) const fn holds(_rule: Rule) -> bool {
+    true
+}
+
+/// Whether the rule holds: unless this thread broke it.
+#[cfg(test)]
+pub(crate) fn holds(rule: Rule) -> bool {
+    broken::BROKEN.get() != Some(rule)
+}
+
+#[cfg(test)]
+pub(crate) mod broken {
+    use std::cell::Cell;
+
+    use super::Rule;
+
+    thread_local! {
+        pub(super) static BROKEN: Cell<Option<Rule>> = const { Cell::new(None) };
+    }
+
+    /// Runs `act` with one rule broken, or with none.
+    pub(crate) fn with<T>(rule: Option<Rule>, act: impl FnOnce() -> T) -> T {
+        let before = BROKEN.replace(rule);
+        let result = act();
+        BROKEN.set(before);
+        result
+    }
+}
