@@ -19,6 +19,12 @@ pub trait Disk {
     /// The medium's, and the one above.
     fn read(&self, name: &str, bytes_max: usize) -> io::Result<Vec<u8>>;
 
+    /// The length of a file; none if there is no such file.
+    ///
+    /// # Errors
+    /// The medium's.
+    fn length(&self, name: &str) -> io::Result<Option<u64>>;
+
     /// Writes at an offset; makes the file if there is none.
     ///
     /// # Errors
@@ -192,6 +198,14 @@ impl Disk for Folder {
         let mut bytes = Vec::new();
         File::open(self.path.join(name))?.take(limit).read_to_end(&mut bytes)?;
         if bytes.len() > bytes_max { Err(io::ErrorKind::FileTooLarge.into()) } else { Ok(bytes) }
+    }
+
+    fn length(&self, name: &str) -> io::Result<Option<u64>> {
+        match fs::metadata(self.path.join(name)) {
+            Ok(metadata) => Ok(Some(metadata.len())),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     fn write(&mut self, name: &str, offset: u64, bytes: &[u8]) -> io::Result<()> {

@@ -118,8 +118,11 @@ impl<D: Disk> Journal<D> {
         sweep(&mut disk).map_err(Error::Medium)?;
         let Read { segment, length, snapshot, entries, torn } = inspect(&disk)?;
         if torn.is_some() {
-            disk.cut(&segment, length).and_then(|()| disk.sync(&segment)).map_err(Error::Medium)?;
+            disk.cut(&segment, length).map_err(Error::Medium)?;
         }
+        // A killed process may have left a record, or a segment's name, that is not on the medium yet.
+        // The node is about to act on what was read, so it must be.
+        disk.sync(&segment).and_then(|()| disk.sync_folder()).map_err(Error::Medium)?;
         let end = entries.last().unwrap_or(&snapshot).end();
         let mut reserve = Reserve::open(&disk).map_err(Error::Medium)?;
         // A full disk does not stop the node: what is missing is asked for again by the next append.

@@ -19,13 +19,9 @@ pub(crate) struct Reserve {
 }
 
 impl Reserve {
-    /// What stands there; a file that was never synced whole counts as none.
+    /// What stands there.
     pub(crate) fn open(disk: &impl Disk) -> io::Result<Self> {
-        if !disk.list()?.iter().any(|name| name == NAME) {
-            return Ok(Self { bytes: 0 });
-        }
-        let limit = usize::try_from(RESERVE_BYTES).unwrap_or(usize::MAX);
-        let bytes = disk.read(NAME, limit).map_or(0, |content| content.len() as u64);
+        let bytes = disk.length(NAME)?.unwrap_or(0).min(RESERVE_BYTES);
         Ok(Self { bytes })
     }
 
@@ -35,6 +31,9 @@ impl Reserve {
 
     /// Takes the space again, as far as there is some.
     pub(crate) fn fill(&mut self, disk: &mut impl Disk) -> io::Result<()> {
+        if self.is_whole() {
+            return Ok(());
+        }
         let piece = filler();
         while self.bytes < RESERVE_BYTES {
             let length = (RESERVE_BYTES - self.bytes).min(PIECE);
