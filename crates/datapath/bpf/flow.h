@@ -47,6 +47,7 @@ INLINE int matches(const struct flow *flow, const struct packet *p)
 	return (echo_kind(p) == ECHO_REQUEST) == (flow->direction == p->direction);
 }
 
+/* A SYN on a flow that is closing begins a new connection with the old ports. */
 INLINE void mark_closing(struct flow *flow, const struct packet *p)
 {
 	if (p->protocol != TCP)
@@ -106,6 +107,7 @@ INLINE enum reason begin(const struct head *head, const struct packet *p, const 
 	fresh.remote_port = p->remote_port;
 	fresh.local_port = p->local_port;
 	fresh.direction = p->direction;
+	mark_closing(&fresh, p);
 	return map_update(&flows, key, &fresh, BPF_ANY) ? TABLE_FULL : PASS;
 }
 

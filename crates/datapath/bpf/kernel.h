@@ -6,7 +6,9 @@
 
 #define SECTION(name) __attribute__((section(name), used))
 #define INLINE static inline __attribute__((always_inline))
-#define NOINLINE static __attribute__((noinline))
+/* A function that the verifier judges once, for every argument, and not again at each call. Pointers
+ * that it is given may be null for all it knows. */
+#define SEPARATE __attribute__((noinline))
 
 /* Map definitions in BTF: the loader reads the sizes from these types. */
 #define UINT(name, value) int(*name)[value]

@@ -41,8 +41,10 @@ INLINE int same_mac(const __u8 *a, const __u8 *b)
 	       *(__u16 *)(a + 4) == *(__u16 *)(b + 4);
 }
 
-INLINE int is_leased(const struct head *head, const struct address *a)
+SEPARATE int is_leased(const struct head *head, const struct address *a)
 {
+	if (!head || !a)
+		return 0;
 	for (__u32 i = 0; i < ADDRESSES_MAX; i++) {
 		if (i >= head->addresses)
 			return 0;

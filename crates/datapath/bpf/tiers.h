@@ -98,8 +98,10 @@ INLINE int tier_admits(__u32 index, const struct question *q)
 }
 
 /* The first tier from the top that refuses, or TIERS_MAX if all admit. A stack of no tiers refuses. */
-NOINLINE __u32 first_refusing(const struct head *head, const struct question *q)
+SEPARATE __u32 first_refusing(const struct head *head, const struct question *q)
 {
+	if (!head || !q)
+		return 0;
 	if (head->tiers == 0 || head->tiers > TIERS_MAX || head->slot >= SLOTS)
 		return 0;
 	for (__u32 tier = 0; tier < TIERS_MAX; tier++) {
