@@ -26,12 +26,14 @@ mod input;
 mod lease;
 pub mod limits;
 mod order;
+mod plan;
 mod procedure;
 mod refusal;
 mod right;
 mod rule;
 mod tenure;
 mod tier;
+mod view;
 
 #[cfg(test)]
 mod tests;
@@ -47,7 +49,9 @@ pub use order::{
     Boundary, Consent, ControllerKey, Freshness, Lease, NewTerms, ORDER_PAYLOAD_TYPE, Order, Power,
     PowerAction, Reassign, RemoveKey, Renew, Target, Verb,
 };
+pub use plan::{Consequence, Plan, What, consequences, overhangs, plan};
 pub use procedure::{Fate, Part, Procedure, ProcedureId, Purpose, Step};
 pub use refusal::{Class, Limited, QuotaKind, Refusal};
 pub use right::{Grant, Right, Rights};
 pub use tier::{Data, KeyEntry, Power as TierPower, PowerState, Tier, Used};
+pub use view::{Granted, View, view};

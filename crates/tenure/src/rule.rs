@@ -59,6 +59,8 @@ pub(crate) enum Rule {
     ErasureReplacesSalt,
     /// A suspended tier gives no orders.
     Suspension,
+    /// A tier's view has its own content only.
+    View,
     /// A stale leader term is refused.
     LeaderTerm,
     /// A key enrols others with its own rights at most.
