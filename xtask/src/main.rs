@@ -4,6 +4,7 @@
 mod ci;
 mod command;
 mod failure;
+mod fuzz;
 mod graph;
 mod stages;
 mod tools;
@@ -34,6 +35,15 @@ enum Chore {
         #[arg(value_name = "STAGE")]
         only: Vec<String>,
     },
+    /// Fuzz the parsers
+    Fuzz {
+        /// Only these targets: files of fuzz/targets
+        #[arg(value_name = "TARGET")]
+        only: Vec<String>,
+        /// For so long each
+        #[arg(long, default_value_t = 60)]
+        seconds: u64,
+    },
     /// Whether our crates depend on each other as docs/crate-graph.txt permits
     Graph,
     /// What has to be trusted on a node: lines of code, and crates of others
@@ -59,6 +69,7 @@ fn main() -> ExitCode {
 fn run(chore: Chore) -> Result<bool, Failure> {
     match chore {
         Chore::Ci { only } => ci::ci(only),
+        Chore::Fuzz { only, seconds } => fuzz::fuzz(&Workspace::load()?, &only, seconds).map(|()| true),
         Chore::Graph => graph::check(&Workspace::load()?).map(|()| true),
         Chore::TrustedBase { write } => trusted_base::show(&Workspace::load()?, write).map(|()| true),
     }

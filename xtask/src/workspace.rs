@@ -109,7 +109,7 @@ impl Workspace {
 }
 
 /// The platform triple of this compiler, e.g. `x86_64-unknown-linux-gnu`.
-fn host_platform() -> Result<String, Failure> {
+pub(crate) fn host_platform() -> Result<String, Failure> {
     let text = output_of(Command::new("rustc").arg("-vV"))?;
     let host = text.lines().find_map(|line| line.strip_prefix("host: "));
     host.map(str::to_owned)

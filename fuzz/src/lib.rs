@@ -1,0 +1,15 @@
+//! A function for each parser that reads what others wrote. It takes any bytes, may refuse them, and
+//! panics when something does not hold that must: what was read must read the same from its own
+//! text, and nothing may crash.
+#![forbid(unsafe_code)]
+#![expect(missing_docs, reason = "each function is a target, told by its file")]
+
+mod frames;
+mod id_texts;
+mod journal;
+mod keys;
+
+pub use frames::{node_frames, packets};
+pub use id_texts::id_texts;
+pub use journal::{journal_export, journal_folder, object};
+pub use keys::{envelope, key_file, node_records};
