@@ -106,6 +106,10 @@ impl Disk for Memory {
         Ok(self.files.borrow().keys().cloned().collect())
     }
 
+    fn length(&self, name: &str) -> io::Result<Option<u64>> {
+        Ok(self.files.borrow().get(name).map(|file| file.len() as u64))
+    }
+
     fn read(&self, name: &str, bytes_max: usize) -> io::Result<Vec<u8>> {
         let bytes = self.change(name, |file| file.clone())?;
         if bytes.len() > bytes_max { Err(io::ErrorKind::FileTooLarge.into()) } else { Ok(bytes) }
