@@ -1,2 +1,33 @@
 //! Facilities made of namespaces, for demo, tests and benches.
+//!
+//! A facility is a router with a bridge, nodes, and an outside client, each a network namespace. A
+//! node has a first process of its own (kill it and the node is off) which runs the real `bmonitor`.
+//! Packets, filters and processes are the kernel's; nothing is simulated.
+//!
+//! Whatever is made is recorded first with a *guard*, a process that takes everything away again when
+//! the facility ends: by return, panic, Ctrl-C or `SIGKILL`.
+//!
+//! A program that uses a lab is started by it again, for the guard and the nodes; so its `main`
+//! begins with [`serve`].
 #![forbid(unsafe_code)]
+
+mod engine;
+mod facility;
+mod failed;
+mod guard;
+mod host;
+mod init;
+mod line;
+mod node;
+mod plan;
+mod role;
+pub mod trial;
+
+pub use facility::Facility;
+pub use failed::Failed;
+pub use guard::{Guard, Thing};
+pub use host::Host;
+pub use host::wire::{Heard, Probed, Streamed, Target, Transport};
+pub use node::{Ending, Node};
+pub use plan::{INTERNET, NodePlan, Plan, RealmPlan};
+pub use role::serve;

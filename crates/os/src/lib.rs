@@ -16,6 +16,7 @@ pub mod namespace;
 pub mod peer;
 pub mod poll;
 pub mod privilege;
+pub mod process;
 pub mod random;
 pub mod seccomp;
 pub mod signal;

@@ -77,7 +77,7 @@ pub fn unmount(target: &Path) -> Result<(), Failed> {
         .act(|| format!("unmount {}", target.display()))
 }
 
-/// Whether `path` is the root of a mount: a folder on another device than its parent, or listed.
+/// Whether something is mounted at `path`.
 ///
 /// # Errors
 /// When the list of mounts cannot be read.
@@ -85,13 +85,33 @@ pub fn is_mounted(path: &Path) -> Result<bool, Failed> {
     Ok(targets()?.iter().any(|target| target == path))
 }
 
+/// Whether what is mounted under `path` shows in copies of this mount namespace, too.
+///
+/// # Errors
+/// When the list of mounts cannot be read.
+pub fn is_shared(path: &Path) -> Result<bool, Failed> {
+    let list = mountinfo()?;
+    let holder = list
+        .lines()
+        .filter_map(|line| Some((unescaped(line.split(' ').nth(4)?), line)))
+        .filter(|(target, _)| path.starts_with(target))
+        .max_by_key(|(target, _)| target.components().count());
+    // The optional fields end with a single `-` (proc(5)).
+    Ok(holder.is_some_and(|(_, line)| {
+        line.split(' ').skip(6).take_while(|field| *field != "-").any(|field| field.starts_with("shared:"))
+    }))
+}
+
 /// Where something is mounted in this mount namespace, in the order of mounting.
 ///
 /// # Errors
 /// When the list of mounts cannot be read.
 pub fn targets() -> Result<Vec<PathBuf>, Failed> {
-    let list = fs::read_to_string("/proc/self/mountinfo").act(|| "read the list of mounts".to_owned())?;
-    Ok(list.lines().filter_map(|line| line.split(' ').nth(4)).map(unescaped).collect())
+    Ok(mountinfo()?.lines().filter_map(|line| line.split(' ').nth(4)).map(unescaped).collect())
+}
+
+fn mountinfo() -> Result<String, Failed> {
+    fs::read_to_string("/proc/thread-self/mountinfo").act(|| "read the list of mounts".to_owned())
 }
 
 /// The device and inode of a file: what tells two mounts at one path apart.

@@ -123,8 +123,8 @@ pub fn delete(path: &Path) -> Result<(), Failed> {
     fs::remove_file(path).act(act)
 }
 
-/// Gives the calling process (single-threaded, or about to be replaced) its own mount, network,
-/// host name and IPC namespaces, and its *children* their own process list.
+/// Gives the calling process (single-threaded, or about to be replaced) its own mount, host
+/// name and IPC namespaces, and its *children* their own process list.
 ///
 /// # Errors
 /// When the kernel refuses.

@@ -1,0 +1,93 @@
+//! The guard, seen from the program: what is recorded with it goes when the program ends.
+
+pub(crate) mod undo;
+
+use std::path::PathBuf;
+use std::process::{Child, ChildStdin, Stdio};
+use std::sync::{Mutex, PoisonError};
+
+use serde::{Deserialize, Serialize};
+
+use crate::failed::{Act, Failed};
+use crate::line;
+use crate::role::{Role, complain};
+
+/// Something that a facility is about to make, and that the guard shall take away.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Thing {
+    /// A folder with all that is in it and mounted under it.
+    Folder(PathBuf),
+    /// A mount.
+    Mount(PathBuf),
+    /// The named network namespaces in `folder` whose names are `prefix` or begin with `prefix-`, and
+    /// every process that lives in one of them.
+    Names {
+        /// Where they are named.
+        folder: PathBuf,
+        /// What their names begin with.
+        prefix: String,
+    },
+    /// A folder that goes if nothing is in it by then: others may have come to use it.
+    EmptyFolder(PathBuf),
+    /// A mount of a folder onto itself that goes if nothing is in it by then.
+    EmptyMount(PathBuf),
+}
+
+/// The process that takes away what a facility leaves.
+///
+/// It is told by the end of a pipe, which the kernel closes however this program ends.
+#[derive(Debug)]
+pub struct Guard {
+    running: Mutex<Option<(Child, ChildStdin)>>,
+}
+
+impl Guard {
+    /// Starts the guard.
+    ///
+    /// # Errors
+    /// When no process can be started.
+    pub fn start() -> Result<Self, Failed> {
+        let act = || "start the guard".to_owned();
+        // It keeps the program's stdout and stderr: who reads those to their end waits for the guard, too.
+        let mut child = Role::Guard.command().stdin(Stdio::piped()).spawn().act(act)?;
+        let pipe = child.stdin.take().ok_or("it has no stdin").act(act)?;
+        Ok(Self { running: Mutex::new(Some((child, pipe))) })
+    }
+
+    /// Records a thing. To be called *before* it is made.
+    ///
+    /// # Errors
+    /// When the guard is gone: then nothing may be made.
+    pub fn record(&self, thing: &Thing) -> Result<(), Failed> {
+        let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
+        let act = || "tell the guard".to_owned();
+        let (_child, pipe) = running.as_mut().ok_or("it has ended").act(act)?;
+        line::send(pipe, thing).act(act)
+    }
+
+    /// Lets the guard take everything away, and waits for it.
+    ///
+    /// # Errors
+    /// When something could not be taken away; the guard has said what on stderr.
+    pub fn finish(&self) -> Result<(), Failed> {
+        let running = self.running.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let Some((mut child, pipe)) = running else { return Ok(()) };
+        drop(pipe);
+        let act = || "clean up after the facility".to_owned();
+        let status = child.wait().act(act)?;
+        if status.success() {
+            Ok(())
+        } else {
+            Err(Failed::new(act(), format!("the guard ended with {status}")))
+        }
+    }
+}
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        if let Err(failed) = self.finish() {
+            complain(&failed);
+        }
+    }
+}

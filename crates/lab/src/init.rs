@@ -1,0 +1,174 @@
+//! Inside a node: the process that makes its namespaces, and the node's first process, which starts
+//! what it is told to, reaps every orphan and ends with the lab.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, BufReader};
+use std::os::fd::AsFd;
+use std::os::unix::process::ExitStatusExt;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+
+use os::namespace::Namespace;
+use os::poll::{Wanted, wait};
+use os::signal::{self, Arrived, Signals};
+use os::{child, link, mount, namespace, process};
+use serde::{Deserialize, Serialize};
+
+use crate::failed::{Act, Failed};
+use crate::line;
+use crate::role::Role;
+
+/// What the lab asks of a node's first process.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Call {
+    /// Start the supervisor; with `again`, anew (without `further`) whenever a signal ends it.
+    Supervise { program: PathBuf, log: PathBuf, base: Vec<String>, further: Vec<String>, again: bool },
+    /// Kill the supervisor.
+    Kill,
+    /// Start an engine that connects to `socket`.
+    Engine { namespace: PathBuf, socket: PathBuf },
+}
+
+/// What a node's first process tells the lab.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Event {
+    /// The first process has this id outside.
+    Powered { id: u32 },
+    /// It takes calls.
+    Ready,
+    /// A supervisor runs; its id within the node.
+    Started { id: u32 },
+    /// A supervisor ended.
+    Ended { id: u32, how: String },
+    /// An engine was started.
+    EngineStarted,
+}
+
+/// Makes a node's namespaces, starts its first process in them and waits for its end.
+pub(crate) fn run_node(arguments: &[String]) -> Result<(), Failed> {
+    let act = || "make a node's namespaces".to_owned();
+    let [path, name] = arguments else { return Err(Failed::new(act(), "two arguments are wanted")) };
+    signal::unblock().act(act)?;
+    process::new_session().act(act)?;
+    Namespace::open(path.as_ref()).and_then(|namespace| namespace.enter()).act(act)?;
+    namespace::unshare_machine().act(act)?;
+    process::set_host_name(name).act(act)?;
+    let mut first = Role::Init.command().spawn().act(act)?;
+    line::send(io::stdout(), &Event::Powered { id: first.id() }).act(act)?;
+    first.wait().act(act)?;
+    Ok(())
+}
+
+/// The node's first process.
+pub(crate) fn run_init(_arguments: &[String]) -> Result<(), Failed> {
+    let act = || "run a node's first process".to_owned();
+    let signals = Signals::open().act(act)?;
+    mount::own_proc().act(act)?;
+    link::Links::open().and_then(|mut links| links.set_up("lo")).act(act)?;
+    let mut first = First { supervisor: None };
+    line::send(io::stdout(), &Event::Ready).act(act)?;
+    let stdin = io::stdin().as_fd().try_clone_to_owned().act(act)?;
+    let mut calls = BufReader::new(File::from(stdin));
+    loop {
+        let ready = wait(&[(calls.get_ref().as_fd(), Wanted::READ), (signals.as_fd(), Wanted::READ)], None);
+        let ready = ready.act(act)?;
+        if ready.first() == Some(&true) {
+            // The end of the stream is the end of the lab, and so of the node.
+            if !first.take_calls(&mut calls)? {
+                return Ok(());
+            }
+        }
+        while let Some(arrived) = signals.next().act(act)? {
+            match arrived {
+                Arrived::Child => first.reap()?,
+                Arrived::Terminate | Arrived::Interrupt | Arrived::HangUp => (),
+            }
+        }
+    }
+}
+
+struct First {
+    supervisor: Option<Supervisor>,
+}
+
+struct Supervisor {
+    id: u32,
+    program: PathBuf,
+    log: PathBuf,
+    arguments: Vec<String>,
+    again: bool,
+}
+
+impl First {
+    /// Takes all calls that have come; `false` at the end of the stream.
+    fn take_calls(&mut self, calls: &mut BufReader<File>) -> Result<bool, Failed> {
+        let act = || "take a call".to_owned();
+        loop {
+            let Some(call) = line::receive(calls).act(act)? else { return Ok(false) };
+            self.take(call)?;
+            if calls.buffer().is_empty() {
+                return Ok(true);
+            }
+        }
+    }
+
+    fn take(&mut self, call: Call) -> Result<(), Failed> {
+        match call {
+            Call::Supervise { program, log, base, further, again } => {
+                let supervisor = Supervisor { id: 0, program, log, arguments: base, again };
+                self.start(supervisor, &further)
+            }
+            Call::Kill => match &self.supervisor {
+                Some(supervisor) => process::Process::open(supervisor.id)
+                    .and_then(|process| process.kill())
+                    .act(|| "kill the supervisor".to_owned()),
+                None => tell(&Event::Ended { id: 0, how: "none runs".to_owned() }),
+            },
+            Call::Engine { namespace, socket } => {
+                let mut engine = Role::Engine.command();
+                engine.arg(namespace).arg(socket).stdin(Stdio::null()).stdout(Stdio::null());
+                // Reaped with all others, by its id.
+                drop(engine.spawn().act(|| "start an engine".to_owned())?);
+                tell(&Event::EngineStarted)
+            }
+        }
+    }
+
+    fn start(&mut self, mut supervisor: Supervisor, further: &[String]) -> Result<(), Failed> {
+        let act = || "start the supervisor".to_owned();
+        let log =
+            || -> io::Result<File> { OpenOptions::new().create(true).append(true).open(&supervisor.log) };
+        let child = Command::new(&supervisor.program)
+            .args(&supervisor.arguments)
+            .args(further)
+            .stdin(Stdio::null())
+            .stdout(log().act(act)?)
+            .stderr(log().act(act)?)
+            .spawn()
+            .act(act)?;
+        supervisor.id = child.id();
+        tell(&Event::Started { id: supervisor.id })?;
+        self.supervisor = Some(supervisor);
+        Ok(())
+    }
+
+    fn reap(&mut self) -> Result<(), Failed> {
+        while let Some((id, status)) = process::reap().act(|| "reap".to_owned())? {
+            if self.supervisor.as_ref().is_none_or(|supervisor| supervisor.id != id) {
+                continue;
+            }
+            tell(&Event::Ended { id, how: child::ending(status) })?;
+            let ended = self.supervisor.take();
+            if let Some(supervisor) = ended.filter(|ended| ended.again && status.signal().is_some()) {
+                self.start(supervisor, &[])?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn tell(event: &Event) -> Result<(), Failed> {
+    line::send(io::stdout(), event).act(|| "tell the lab".to_owned())
+}

@@ -1,0 +1,120 @@
+//! Facilities without BMonitor: what is made works, what ends goes, whatever the end. Needs root.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::{Command, ExitCode, Stdio};
+use std::time::Duration;
+
+use lab::{Facility, Guard, Plan, Target, Transport};
+
+const SOON: Duration = Duration::from_secs(5);
+const SHORT: Duration = Duration::from_millis(50);
+
+fn main() -> ExitCode {
+    // A facility that never ends by itself, for the test that kills it.
+    if std::env::args().nth(1).as_deref() == Some("hold") {
+        hold();
+    }
+    lab::trial::main(&[
+        ("nodes_and_the_outside_reach_each_other", nodes_and_the_outside_reach_each_other),
+        ("a_node_without_power_is_gone_and_comes_back", a_node_without_power_is_gone_and_comes_back),
+        ("two_facilities_do_not_meet", two_facilities_do_not_meet),
+        ("a_panic_leaves_nothing", a_panic_leaves_nothing),
+        ("a_kill_leaves_nothing", a_kill_leaves_nothing),
+    ])
+}
+
+fn plan() -> Plan {
+    let random: [u8; 3] = os::random::bytes().unwrap();
+    Plan::new(format!("lh{:02x}{:02x}{:02x}", random[0], random[1], random[2]), 2, &["tenant-a"])
+}
+
+fn nodes_and_the_outside_reach_each_other() {
+    let guard = Guard::start().unwrap();
+    let mut facility = Facility::build(plan(), &guard).unwrap();
+    let path = facility.path_of("n1");
+    let engine = facility.nodes_mut()[0].start_engine("echo", &path).unwrap();
+    engine.listen(Transport::Tcp, 80).unwrap();
+    engine.listen(Transport::Udp, 53).unwrap();
+    let at = |port| SocketAddr::new(Plan::management(0).into(), port);
+    // The node has no route out of its network: the router answers for nobody else.
+    let node = facility.path_of("n2");
+    let client = facility.nodes_mut()[1].start_engine("client", &node).unwrap();
+    let connection = client.connect(at(80), SOON).unwrap().unwrap();
+    client.exchange(connection, SOON).unwrap().unwrap();
+    client.datagram(at(53), SOON).unwrap().unwrap();
+    assert_eq!(client.connect(at(81), SOON).unwrap().unwrap_err(), "Connection refused (os error 111)");
+    assert_eq!(facility.internet.connect(at(80), SHORT).unwrap().unwrap_err(), "no answer");
+    client.probe(&[Target { transport: Transport::Udp, to: at(53) }]).unwrap();
+    client.stream(connection).unwrap();
+    while client.streamed(connection).unwrap().answers < 10 {}
+    let probed = client.probed().unwrap();
+    assert!(probed[0].passed > 0, "{probed:?}");
+}
+
+fn a_node_without_power_is_gone_and_comes_back() {
+    let guard = Guard::start().unwrap();
+    let mut facility = Facility::build(plan(), &guard).unwrap();
+    fs::write(facility.nodes()[0].folder().join("state/kept"), "x").unwrap();
+    let path = facility.path_of("n1");
+    let engine = facility.nodes_mut()[0].start_engine("echo", &path).unwrap();
+    facility.power_off(0).unwrap();
+    assert!(!path.exists());
+    assert!(engine.heard().is_err());
+    facility.power_on(0, &guard).unwrap();
+    assert!(path.exists());
+    assert!(facility.nodes()[0].folder().join("state/kept").exists());
+}
+
+fn two_facilities_do_not_meet() {
+    let guard = Guard::start().unwrap();
+    let first = Facility::build(plan(), &guard).unwrap();
+    let second = Facility::build(plan(), &guard).unwrap();
+    assert!(first.namespace("n1").is_ok() && second.namespace("n1").is_ok());
+}
+
+fn a_panic_leaves_nothing() {
+    let before = traces();
+    let ended = std::panic::catch_unwind(|| {
+        let guard = Guard::start().unwrap();
+        let _facility = Facility::build(plan(), &guard).unwrap();
+        std::panic::resume_unwind(Box::new("on purpose"));
+    });
+    assert!(ended.is_err());
+    assert_eq!(traces(), before);
+}
+
+fn a_kill_leaves_nothing() {
+    let before = traces();
+    let mut held = Command::new("/proc/self/exe").arg("hold").stdout(Stdio::piped()).spawn().unwrap();
+    let mut out = held.stdout.take().unwrap();
+    let mut byte = [0];
+    std::io::Read::read_exact(&mut out, &mut byte).unwrap();
+    assert_ne!(traces(), before);
+    held.kill().unwrap();
+    held.wait().unwrap();
+    // The nodes and the guard hold the pipe, too: its end is theirs.
+    std::io::Read::read_to_end(&mut out, &mut Vec::new()).unwrap();
+    assert_eq!(traces(), before);
+}
+
+fn hold() {
+    let guard = Guard::start().unwrap();
+    let _facility = Facility::build(plan(), &guard).unwrap();
+    std::io::Write::write_all(&mut std::io::stdout(), b"\n").unwrap();
+    loop {
+        std::thread::park();
+    }
+}
+
+/// Folders in the temporary folder, and mounts, that a facility might have left.
+fn traces() -> BTreeSet<PathBuf> {
+    let entries = fs::read_dir(std::env::temp_dir()).unwrap().map(|entry| entry.unwrap().path());
+    entries
+        .filter(|path| path.to_string_lossy().contains("/lh"))
+        .chain(os::mount::targets().unwrap())
+        .collect()
+}
