@@ -52,58 +52,6 @@ impl FromStr for KeyId {
 
 serde_as_text!(KeyId);
 
-/// An Ed25519 public key, raw; written `ed25519:` and 43 characters of base64url.
-///
-/// Here it is only a name that can be compared; checking a signature with it is `keys`' part.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct PublicKey([u8; 32]);
-
-impl PublicKey {
-    /// The key of these bytes (RFC 8032 §5.1.5); whether they are a point of the curve shows when it verifies.
-    #[must_use]
-    pub const fn from_bytes(bytes: [u8; 32]) -> Self {
-        Self(bytes)
-    }
-
-    /// The 32 bytes.
-    #[must_use]
-    pub const fn as_bytes(&self) -> &[u8; 32] {
-        &self.0
-    }
-
-    /// What the key is called.
-    #[must_use]
-    pub fn id(&self) -> KeyId {
-        KeyId::of_public_key(&self.0)
-    }
-}
-
-impl fmt::Display for PublicKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "ed25519:{}", BASE64URL_NOPAD.encode(&self.0))
-    }
-}
-
-impl fmt::Debug for PublicKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "PublicKey({self})")
-    }
-}
-
-impl FromStr for PublicKey {
-    type Err = Malformed;
-
-    fn from_str(text: &str) -> Result<Self, Malformed> {
-        text.strip_prefix("ed25519:")
-            .and_then(|encoded| BASE64URL_NOPAD.decode(encoded.as_bytes()).ok())
-            .and_then(|bytes| bytes.try_into().ok())
-            .map(Self)
-            .ok_or_else(|| Malformed::new(text, "a public key (`ed25519:` and 43 characters of base64url)"))
-    }
-}
-
-serde_as_text!(PublicKey);
-
 /// A node, named by its own key N, which is made once for its life.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
 #[serde(transparent)]

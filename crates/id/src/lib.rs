@@ -8,14 +8,16 @@ mod counters;
 mod digest;
 mod key;
 mod name;
+mod public_key;
 mod random;
 mod text;
 mod time;
 
 pub use counters::{Epoch, Generation, INTEGER_MAX, Sequence};
 pub use digest::{Digest, Digester};
-pub use key::{KeyId, NodeId, PublicKey};
+pub use key::{KeyId, NodeId};
 pub use name::Name;
+pub use public_key::PublicKey;
 pub use random::{LeaseId, Nonce, TierId};
 pub use text::Malformed;
 pub use time::Time;

@@ -19,7 +19,9 @@ proptest! {
         reads_back(Nonce::from_bytes(short));
         reads_back(Digest::from_bytes(long));
         reads_back(KeyId::of_public_key(&long));
-        reads_back(PublicKey::from_bytes(long));
+        if let Ok(key) = PublicKey::from_bytes(long) {
+            reads_back(key);
+        }
         reads_back(Time::from_millis(millis));
     }
 
@@ -75,4 +77,28 @@ fn counters_stay_exact_in_json() {
 fn parts_do_not_run_together() {
     let digest = |a: &[u8], b: &[u8]| Digester::new("t").part(a).part(b).finish();
     assert_ne!(digest(b"ab", b"c"), digest(b"a", b"bc"));
+}
+
+#[test]
+fn public_keys_are_canonical_and_of_full_order() {
+    let mut prime = [0xff; 32];
+    (prime[0], prime[31]) = (0xed, 0x7f);
+    for sign in [0, 0x80] {
+        for mut small in PublicKey::SMALL_ORDER {
+            small[31] |= sign;
+            assert!(PublicKey::from_bytes(small).is_err(), "{small:?}");
+        }
+        // The prime itself and what is above it are second spellings of 0, 1, 2 ….
+        for above in 0..19 {
+            let mut bytes = prime;
+            bytes[0] += above;
+            bytes[31] |= sign;
+            assert!(PublicKey::from_bytes(bytes).is_err(), "{bytes:?}");
+        }
+        // -2, the largest that is neither.
+        let mut bytes = prime;
+        bytes[0] -= 2;
+        bytes[31] |= sign;
+        assert!(PublicKey::from_bytes(bytes).is_ok(), "{bytes:?}");
+    }
 }

@@ -11,12 +11,11 @@
 use std::fmt;
 
 use data_encoding::BASE64;
-use id::KeyId;
+use id::{KeyId, PublicKey};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::public::PublicKey;
-use crate::signing::{Signature, SigningKey};
+use crate::signing::{Signature, SigningKey, verifies};
 
 /// The longest envelope: room for an order with hundreds of keys, small enough for one journal record.
 pub const ENVELOPE_BYTES_MAX: usize = 256 * 1024;
@@ -202,7 +201,7 @@ impl Envelope {
         let id = key.id();
         let (_, signature) =
             self.signatures.iter().find(|(signer, _)| *signer == id).ok_or(Unverified::NotSigned(id))?;
-        if !key.verifies(&self.signed_bytes(), signature) {
+        if !verifies(key, &self.signed_bytes(), signature) {
             return Err(Unverified::Forged(id));
         }
         Ok(Verified { payload_type: self.payload_type, payload: &self.payload, signer: id })

@@ -6,7 +6,6 @@
 
 mod envelope;
 mod key_file;
-mod public;
 mod record;
 mod signing;
 
@@ -14,10 +13,10 @@ pub use envelope::{
     ENVELOPE_BYTES_MAX, Envelope, MalformedEnvelope, PayloadType, SIGNATURES_MAX, Unverified, Verified,
     pre_authentication_encoding,
 };
+pub use id::PublicKey;
 pub use key_file::{KEY_FILE_BYTES_MAX, MalformedKeyFile, read_key_file, write_key_file};
-pub use public::{PublicKey, UnusableKey};
 pub use record::{Fate, Grade, Head, Invalid, NodeRecord, Part, Purpose, Receipt, Statement, Version};
-pub use signing::{Signature, SigningKey, UnusableSeed};
+pub use signing::{Signature, SigningKey, UnusableSeed, verifies};
 
 #[cfg(test)]
 mod tests;

@@ -3,13 +3,12 @@
 //! Each carries N's public key, so that it can be checked alone; that it *is* N's one knows only
 //! from somewhere else (PROTOCOL, "Lease and Fig. 6").
 
-use id::{Digest, Epoch, LeaseId, NodeId, Nonce, TierId, Time};
+use id::{Digest, Epoch, LeaseId, NodeId, Nonce, PublicKey, TierId, Time};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::envelope::{Envelope, MalformedEnvelope, PayloadType, Unverified};
-use crate::public::PublicKey;
 use crate::signing::SigningKey;
 
 /// What a node's word rests on (DESIGN §6).

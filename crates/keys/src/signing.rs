@@ -2,12 +2,11 @@
 
 use std::fmt;
 
-use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair as _};
+use aws_lc_rs::signature::{ED25519, Ed25519KeyPair, KeyPair as _, UnparsedPublicKey};
 use data_encoding::BASE64;
+use id::PublicKey;
 use thiserror::Error;
 use zeroize::Zeroizing;
-
-use crate::public::PublicKey;
 
 /// An Ed25519 secret key. It can be used and dropped (both copies are wiped then), and neither copied,
 /// printed nor serialised; only a key file takes it out of the process.
@@ -31,7 +30,7 @@ impl SigningKey {
     pub fn from_seed(seed: &[u8; 32]) -> Result<Self, UnusableSeed> {
         let pair = Ed25519KeyPair::from_seed_unchecked(seed).map_err(|_rejected| UnusableSeed)?;
         let raw: [u8; 32] = pair.public_key().as_ref().try_into().map_err(|_length| UnusableSeed)?;
-        let public = PublicKey::from_raw(raw).map_err(|_unusable| UnusableSeed)?;
+        let public = PublicKey::from_bytes(raw).map_err(|_unusable| UnusableSeed)?;
         Ok(Self { pair, seed: Zeroizing::new(*seed), public })
     }
 
@@ -82,4 +81,10 @@ impl fmt::Debug for Signature {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Signature({})", BASE64.encode(&self.0))
     }
+}
+
+/// Whether `signature` is the key's over exactly `message`.
+#[must_use]
+pub fn verifies(key: &PublicKey, message: &[u8], signature: &Signature) -> bool {
+    UnparsedPublicKey::new(&ED25519, key.as_bytes()).verify(message, signature.as_bytes()).is_ok()
 }
