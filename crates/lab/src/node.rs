@@ -84,6 +84,11 @@ impl Node {
         &self.name
     }
 
+    /// The `bmonitor` program that it runs.
+    pub(crate) fn bmonitor_path(&self) -> Option<&Path> {
+        self.bmonitor.as_deref()
+    }
+
     /// The id of its first process, as the machine counts.
     #[must_use]
     pub fn first_process(&self) -> u32 {

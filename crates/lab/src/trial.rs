@@ -31,14 +31,16 @@ pub fn main(trials: &[Trial]) -> ExitCode {
         chosen.for_each(|(name, _)| println!("{name}: test"));
         return ExitCode::SUCCESS;
     }
-    let mut failed = 0;
+    let (began, mut passed, mut failed) = (Instant::now(), 0, 0);
     for (name, trial) in chosen {
-        let began = Instant::now();
         let ended = catch_unwind(AssertUnwindSafe(trial));
-        let word = if ended.is_ok() { "ok" } else { "FAILED" };
-        failed += usize::from(ended.is_err());
-        println!("test {name} ... {word} ({:.2} s)", began.elapsed().as_secs_f64());
+        println!("test {name} ... {}", if ended.is_ok() { "ok" } else { "FAILED" });
+        *(if ended.is_ok() { &mut passed } else { &mut failed }) += 1;
     }
-    println!("test result: {}", if failed == 0 { "ok" } else { "FAILED" });
+    println!(
+        "test result: {}. {passed} passed; {failed} failed; 0 ignored; 0 measured; finished in {:.2}s",
+        if failed == 0 { "ok" } else { "FAILED" },
+        began.elapsed().as_secs_f64()
+    );
     if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }

@@ -1,0 +1,216 @@
+//! A party: its controller key, the orders that it signs, and what a node says to them.
+
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Output};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use id::{Digest, Epoch, LeaseId, NodeId, Sequence, TierId, Time};
+use keys::{Envelope, PayloadType, SigningKey};
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use tenure::{Freshness, Order, Rights, Verb};
+
+use crate::failed::{Act, Failed};
+use crate::node::Node;
+
+/// A party with one controller key.
+#[derive(Debug)]
+pub struct Party {
+    key: SigningKey,
+    sequence: AtomicU64,
+}
+
+/// Where a signer stands on a node: what its orders must name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Standing {
+    /// The node.
+    pub node: NodeId,
+    /// The signer's lease.
+    pub lease: LeaseId,
+    /// The signer's tier.
+    pub tier: TierId,
+    /// Its present epoch.
+    pub epoch: Epoch,
+}
+
+/// Content that an order names by its digest: 16 random bytes, then the text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Object(Vec<u8>);
+
+/// How the node answered a command of `bmonitor`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Said {
+    /// The exit code of FORMATS.
+    pub exit: i32,
+    /// What stood on stdout.
+    pub answer: Value,
+    /// What stood on stderr.
+    pub talk: String,
+}
+
+impl Party {
+    /// A party with a new key.
+    ///
+    /// # Errors
+    /// When the kernel has no random numbers.
+    pub fn new() -> Result<Self, Failed> {
+        let act = || "make a controller key".to_owned();
+        Self::of_seed(&os::random::bytes().act(act)?)
+    }
+
+    /// A party whose key follows from `seed`, for tests that replay.
+    ///
+    /// # Errors
+    /// When the seed makes no key; no such seed is known.
+    pub fn of_seed(seed: &[u8; 32]) -> Result<Self, Failed> {
+        let key = SigningKey::from_seed(seed).act(|| "make a controller key".to_owned())?;
+        Ok(Self { key, sequence: AtomicU64::new(0) })
+    }
+
+    /// Its controller key.
+    #[must_use]
+    pub fn key(&self) -> &SigningKey {
+        &self.key
+    }
+
+    /// The key with these rights, as orders and enrolments list it.
+    #[must_use]
+    pub fn controller(&self, rights: Rights) -> Value {
+        serde_json::json!({ "key": self.key.public().to_string(), "rights": rights })
+    }
+
+    /// `enrolment.json` of a node called `root` there, whose root this party is.
+    #[must_use]
+    pub fn enrolment(&self, root: &str) -> String {
+        let controllers = [self.controller(Rights::ALL)];
+        serde_json::json!({ "version": 1, "name": root, "controllers": controllers, "consoles": [] })
+            .to_string()
+    }
+
+    /// A signed order with the key's next sequence number, valid for ever.
+    #[must_use]
+    pub fn order(&self, standing: &Standing, verb: Verb) -> Envelope {
+        let number = self.sequence.fetch_add(1, Ordering::Relaxed) + 1;
+        self.order_numbered(standing, number, verb)
+    }
+
+    /// The same with a sequence number of the caller's choice.
+    #[must_use]
+    pub fn order_numbered(&self, standing: &Standing, number: u64, verb: Verb) -> Envelope {
+        let order = Order {
+            node: standing.node,
+            lease: standing.lease,
+            tier: standing.tier,
+            epoch: standing.epoch,
+            seq: Sequence::new(number).unwrap_or_default(),
+            freshness: Freshness::NotAfter(Time::MAX),
+            term: None,
+            verb,
+        };
+        Envelope::sign(PayloadType::Order, order.to_json().into_bytes(), &self.key)
+    }
+}
+
+impl Object {
+    /// Salts a text.
+    ///
+    /// # Errors
+    /// When the kernel has no random numbers.
+    pub fn new(text: &str) -> Result<Self, Failed> {
+        let salt: [u8; 16] = os::random::bytes().act(|| "salt an object".to_owned())?;
+        Ok(Self([salt.as_slice(), text.as_bytes()].concat()))
+    }
+
+    /// Its name.
+    #[must_use]
+    pub fn name(&self) -> Digest {
+        Digest::of(&self.0)
+    }
+}
+
+impl Said {
+    /// The answer in its own type.
+    ///
+    /// # Errors
+    /// When it is something else.
+    pub fn parse<T: DeserializeOwned>(&self) -> Result<T, Failed> {
+        serde_json::from_value(self.answer.clone())
+            .act(|| format!("understand {} ({})", self.answer, self.talk.trim_end()))
+    }
+
+    /// The stable code of a refusal, or nothing.
+    #[must_use]
+    pub fn code(&self) -> Option<&str> {
+        self.answer.get("code").and_then(Value::as_str)
+    }
+
+    fn of(output: &Output) -> Self {
+        let answer = serde_json::from_slice(&output.stdout);
+        let text = || Value::from(String::from_utf8_lossy(&output.stdout).into_owned());
+        Self {
+            exit: output.status.code().unwrap_or(-1),
+            answer: answer.unwrap_or_else(|_not_json| text()),
+            talk: String::from_utf8_lossy(&output.stderr).into_owned(),
+        }
+    }
+}
+
+/// What people do with `bmonitor` at a node.
+impl Node {
+    /// `bmonitor order`: submits an order with its objects.
+    ///
+    /// # Errors
+    /// When the command cannot be run. A refusal is an answer.
+    pub fn submit(&self, envelope: &Envelope, objects: &[&Object]) -> Result<Said, Failed> {
+        self.submit_bytes(envelope.to_json().as_bytes(), objects)
+    }
+
+    /// The same with any bytes in the place of the envelope.
+    ///
+    /// # Errors
+    /// When the command cannot be run.
+    pub fn submit_bytes(&self, envelope: &[u8], objects: &[&Object]) -> Result<Said, Failed> {
+        let act = || "write an order".to_owned();
+        let folder = self.folder().join("orders");
+        fs::create_dir_all(&folder).act(act)?;
+        let write = |bytes: &[u8]| -> Result<_, Failed> {
+            let path = folder.join(format!("{:016x}", u64::from_ne_bytes(os::random::bytes().act(act)?)));
+            fs::write(&path, bytes).act(act)?;
+            Ok(path)
+        };
+        let mut arguments = vec!["order".into(), write(envelope)?.into_os_string()];
+        for object in objects {
+            arguments.extend(["--object".into(), write(&object.0)?.into_os_string()]);
+        }
+        self.bmonitor(&arguments)
+    }
+
+    /// `bmonitor status`.
+    ///
+    /// # Errors
+    /// When the command cannot be run.
+    pub fn status(&self) -> Result<Said, Failed> {
+        self.bmonitor(&["status".into()])
+    }
+
+    /// Runs `bmonitor` with these arguments, at this node's socket, for JSON.
+    ///
+    /// # Errors
+    /// When it cannot be run.
+    pub fn bmonitor(&self, arguments: &[std::ffi::OsString]) -> Result<Said, Failed> {
+        let program = self.program()?;
+        let output = Command::new(program)
+            .args(arguments)
+            .arg("--socket")
+            .arg(self.socket())
+            .args(["-o", "json"])
+            .output()
+            .act(|| format!("run {}", program.display()))?;
+        Ok(Said::of(&output))
+    }
+
+    fn program(&self) -> Result<&Path, Failed> {
+        self.bmonitor_path().ok_or("the plan has no bmonitor").act(|| "talk to a node".to_owned())
+    }
+}
