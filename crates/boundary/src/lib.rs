@@ -5,10 +5,32 @@
 //! its rectangles ([`rectangle`]) and, packet by packet, its own word ([`ResolvedSet::decide`]): three
 //! ways to the same meaning, of which tests demand that they agree. [`oracle`] is the model of the
 //! whole data path on raw frames.
+//!
+//! Parsers take bytes and answer with values or with every fault and its line; no input makes them panic.
 #![forbid(unsafe_code)]
 
+mod addresses;
+mod compare;
+mod directory;
+mod document;
+mod filter_set;
+mod keys;
+mod narrow;
 pub mod oracle;
+mod packet_file;
+mod problem;
+pub mod rectangle;
 mod resolved;
+mod rule;
 
+pub use compare::{Comparison, Excess, Unproved, compare, intersection, witness};
+pub use directory::{Directory, Node};
+pub use document::FILE_BYTES_MAX;
+pub use filter_set::{FilterSet, RULES_MAX};
+pub use keys::{Keys, Value, Values};
+pub use narrow::Written;
+pub use packet_file::{PacketJson, in_words, parse_packets};
 pub use packet_set::{Budget, Direction, Form, Packet, PacketSet, TooComplex};
+pub use problem::{Problem, Problems};
 pub use resolved::{Decision, ResolvedRule, ResolvedSet};
+pub use rule::{Remote, Rule};

@@ -23,30 +23,39 @@ impl From<Exit> for ExitCode {
     }
 }
 
-/// A command that did not do what it was asked for.
+/// A command that did not do what it was asked for: each thing that is wrong, with its hint.
 #[derive(Debug)]
 pub(crate) struct Failure {
     exit: Exit,
-    error: String,
-    hint: Option<String>,
+    errors: Vec<(String, Option<String>)>,
 }
 
 impl Failure {
     pub(crate) fn new(exit: Exit, error: impl Into<String>) -> Self {
-        Self { exit, error: error.into(), hint: None }
+        Self { exit, errors: vec![(error.into(), None)] }
     }
 
+    /// Several faults found at once; none leaves a failure without words.
+    pub(crate) fn several(exit: Exit, errors: Vec<(String, Option<String>)>) -> Self {
+        Self { exit, errors }
+    }
+
+    /// The hint for the (last) error.
     pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
-        self.hint = Some(hint.into());
+        if let Some((_, last)) = self.errors.last_mut() {
+            *last = Some(hint.into());
+        }
         self
     }
 
     /// Prints `error: …` and `hint: …` on stderr; gives the exit code.
     #[expect(clippy::print_stderr, reason = "this is where a command speaks to the person")]
     pub(crate) fn report(&self) -> ExitCode {
-        eprintln!("error: {}", self.error);
-        if let Some(hint) = &self.hint {
-            eprintln!("hint: {hint}");
+        for (error, hint) in &self.errors {
+            eprintln!("error: {error}");
+            if let Some(hint) = hint {
+                eprintln!("hint: {hint}");
+            }
         }
         self.exit.into()
     }

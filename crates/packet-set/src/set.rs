@@ -139,6 +139,26 @@ impl PacketSet {
         self.subtract(other, budget).map(|rest| rest.is_empty())
     }
 
+    /// The same packets with flow and one-way exchanged.
+    ///
+    /// # Errors
+    /// The budget ran out.
+    pub fn exchange_forms(&self, budget: &mut Budget) -> Result<Self, TooComplex> {
+        let mut arena = Arena::default();
+        let root = self.import(&mut arena, budget)?;
+        let below = |arena: &Arena, number: usize| match root {
+            Child::Node(node) => arena.edge(node, number.min(arena.edge_count(node) - 1)).child,
+            terminal @ (Child::Refused | Child::Admitted) => terminal,
+        };
+        let mark = arena.begin();
+        for (upto, other) in [(0, 1), (1, 0)] {
+            let child = below(&arena, other);
+            arena.push(mark, Edge { upto, child });
+        }
+        let root = arena.close(mark, budget)?;
+        Ok(Self::finish(&arena, root))
+    }
+
     /// Whether there is no packet in it.
     #[must_use]
     pub fn is_empty(&self) -> bool {
@@ -151,8 +171,12 @@ impl PacketSet {
         packet.values().into_iter().fold(self.root(), |at, value| self.follow(at, value)) == Child::Admitted
     }
 
-    /// Where a value leads from a node, or from what is no node: nowhere.
-    pub(crate) fn follow(&self, at: Child, value: u128) -> Child {
+    /// Where a value leads from a node; from what is no node: nowhere.
+    ///
+    /// # Panics
+    /// The node is another set's.
+    #[must_use]
+    pub fn follow(&self, at: Child, value: u128) -> Child {
         let Child::Node(node) = at else { return Child::Refused };
         let edges = self.edges(node);
         edges.get(edges.partition_point(|edge| edge.upto < value)).map_or(Child::Refused, |edge| edge.child)

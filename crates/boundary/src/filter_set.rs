@@ -1,0 +1,174 @@
+//! A boundary file: the allow and deny rules of one tier (FORMATS, "Boundary file").
+
+use std::collections::BTreeMap;
+
+use crate::addresses;
+use crate::directory::Directory;
+use crate::document::{Document, check_version};
+use crate::problem::{Problem, Problems, quoted};
+use crate::resolved::{ResolvedRule, ResolvedSet};
+use crate::rule::{Remote, Rule};
+
+/// More rules in one file are refused.
+pub const RULES_MAX: usize = 100_000;
+
+const KEYS: [&str; 3] = ["version", "allow", "deny"];
+
+/// A parsed boundary file; names are not resolved yet.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct FilterSet {
+    /// What is admitted,
+    pub allow: Vec<Rule>,
+    /// unless one of these matches.
+    pub deny: Vec<Rule>,
+}
+
+impl FilterSet {
+    /// Reads a boundary file.
+    ///
+    /// # Errors
+    /// Every fault, with its line.
+    pub fn parse(bytes: &[u8]) -> Result<Self, Problems> {
+        let document = Document::new(bytes)?;
+        let top = document.parse()?;
+        let entries = document.entries(&top);
+        check_version(&entries)?;
+        let mut problems = Vec::new();
+        let mut set = Self::default();
+        for entry in &entries {
+            let rules = match entry.key {
+                "version" => continue,
+                "allow" => &mut set.allow,
+                "deny" => &mut set.deny,
+                other => {
+                    let problem =
+                        Problem::new(entry.line, format!("a boundary file has no key {}", quoted(other)));
+                    problems.push(problem.nearest(other, KEYS));
+                    continue;
+                }
+            };
+            match entry.tables(&document) {
+                Err(problem) => {
+                    problems.push(problem.hint(format!("begin each rule with `[[{}]]`", entry.key)))
+                }
+                Ok(tables) if tables.len() > RULES_MAX => {
+                    problems.push(entry.problem(format!("{} rules are more than {RULES_MAX}", tables.len())));
+                }
+                Ok(tables) => {
+                    let read = |(line, table)| Rule::read(&document, line, table, &mut problems);
+                    *rules = tables.into_iter().map(read).collect();
+                }
+            }
+        }
+        set.check_names(&mut problems);
+        match Problems::of(problems) {
+            None => Ok(set),
+            Some(problems) => Err(problems),
+        }
+    }
+
+    /// What a rule is called: its name, or its place.
+    fn label(kind: &str, place: usize, rule: &Rule) -> String {
+        rule.name.clone().unwrap_or_else(|| format!("{kind}[{place}]"))
+    }
+
+    fn labelled(&self) -> impl Iterator<Item = (String, &Rule)> {
+        let of = |kind: &'static str, rules: &'_ [Rule]| {
+            rules.iter().enumerate().map(|(place, rule)| Self::label(kind, place, rule)).collect::<Vec<_>>()
+        };
+        let labels = of("allow", &self.allow).into_iter().chain(of("deny", &self.deny));
+        labels.zip(self.allow.iter().chain(&self.deny))
+    }
+
+    /// No two rules are called the same.
+    fn check_names(&self, problems: &mut Vec<Problem>) {
+        let mut first: BTreeMap<String, usize> = BTreeMap::new();
+        let mut rules: Vec<_> = self.labelled().collect();
+        rules.sort_by_key(|(_, rule)| rule.name_line);
+        for (label, rule) in rules {
+            if let Some(before) = first.get(&label) {
+                let error = format!("two rules are called {}; the other is in line {before}", quoted(&label));
+                problems.push(Problem::new(rule.name_line, error));
+            } else {
+                first.insert(label, rule.name_line);
+            }
+        }
+    }
+
+    /// Puts addresses in the place of names.
+    ///
+    /// # Errors
+    /// Names that the directory does not have, with the line of their `remote`.
+    pub fn resolve(&self, directory: Option<&Directory>) -> Result<ResolvedSet, Problems> {
+        let mut problems = Vec::new();
+        let mut resolve = |kind: &str, rules: &[Rule]| {
+            let resolve =
+                |(place, rule)| resolve_rule(Self::label(kind, place, rule), rule, directory, &mut problems);
+            rules.iter().enumerate().map(resolve).collect()
+        };
+        let set = ResolvedSet { allow: resolve("allow", &self.allow), deny: resolve("deny", &self.deny) };
+        match Problems::of(problems) {
+            None => Ok(set),
+            Some(problems) => Err(problems),
+        }
+    }
+}
+
+fn resolve_rule(
+    name: String,
+    rule: &Rule,
+    directory: Option<&Directory>,
+    problems: &mut Vec<Problem>,
+) -> ResolvedRule {
+    let mut remote = Vec::new();
+    for value in &rule.remote {
+        match resolve_remote(value, directory, rule.remote_line) {
+            Ok(mut ranges) => remote.append(&mut ranges),
+            Err(problem) => problems.push(problem),
+        }
+    }
+    ResolvedRule {
+        name,
+        inbound: rule.inbound,
+        outbound: rule.outbound,
+        protocol: rule.protocol,
+        remote: addresses::normalise(remote),
+        remote_port: rule.remote_port.clone(),
+        local_port: rule.local_port.clone(),
+        one_way: rule.one_way,
+    }
+}
+
+fn resolve_remote(
+    remote: &Remote,
+    directory: Option<&Directory>,
+    line: usize,
+) -> Result<addresses::AddressRanges, Problem> {
+    let (kind, name) = match remote {
+        Remote::Any => return Ok(vec![(0, u128::MAX)]),
+        Remote::Internet => return Ok(addresses::internet(directory.map_or(&[], Directory::facility))),
+        Remote::Addresses(ranges) => return Ok(ranges.clone()),
+        Remote::Cluster(name) => ("cluster", name.to_string()),
+        Remote::Node(name) => ("node", name.to_string()),
+        Remote::Group(name) => ("group", name.to_string()),
+        Remote::Key(key) => ("key", key.to_string()),
+    };
+    let Some(directory) = directory else {
+        let error = format!("`remote`: `{kind}:{name}` means nothing without a directory");
+        return Err(Problem::new(line, error).hint("give the directory with --directory"));
+    };
+    let addresses = match remote {
+        Remote::Cluster(name) => directory.cluster(name),
+        Remote::Node(name) => directory.node(name),
+        Remote::Group(name) => directory.group(name),
+        Remote::Key(key) => directory.key(key),
+        Remote::Any | Remote::Internet | Remote::Addresses(_) => None,
+    };
+    addresses.map(|addresses| addresses.into_iter().map(|address| (address, address)).collect()).ok_or_else(
+        || {
+            let known = directory.known(kind);
+            let error = format!("`remote`: the directory has no {kind} {}", quoted(&name));
+            Problem::new(line, error).nearest(&name, known.iter().map(String::as_str))
+        },
+    )
+}
