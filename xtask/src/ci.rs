@@ -8,22 +8,34 @@ use std::process::Command;
 
 use crate::command::{run, run_watched};
 use crate::failure::Failure;
+use crate::fuzz::fuzz;
 use crate::stages::Stages;
 use crate::workspace::Workspace;
 use crate::{tools, trusted_base};
 
-/// Runs the stages named, or all; `Ok` when all of them held.
+/// The stages, in their order.
+pub(crate) const STAGES: [&str; 9] =
+    ["format", "deny", "test", "clippy", "docs", "trusted-base", "typos", "fuzz", "demo"];
+
+/// For so long each target is fuzzed.
+const FUZZ_S: u64 = 10;
+
+/// Runs the stages named, or all; `Ok(true)` when all of them held.
 pub(crate) fn ci(only: Vec<String>) -> Result<bool, Failure> {
     let workspace = Workspace::load()?;
     let mut stages = Stages::new(only);
     let mut tests = Tests::default();
-    stages.run("format", || run(cargo(&workspace).args(["fmt", "--all", "--check"])));
+    stages.run("format", || format(&workspace));
     stages.run("deny", || tools::deny(&workspace));
     stages.run("test", || tests.run(&workspace));
     stages.run("clippy", || clippy(&workspace));
     stages.run("docs", || docs(&workspace));
     stages.run("trusted-base", || trusted_base::check(&workspace));
     stages.run("typos", || tools::typos(&workspace));
+    stages.run("fuzz", || fuzz(&workspace, &[], FUZZ_S));
+    stages.run("demo", || {
+        run(Command::new("scripts/demo").arg("--exit").current_dir(&workspace.workspace_root))
+    });
     let held = stages.summary();
     if stages.wants("test") {
         crate::say(&format!("\ntests: {} passed, {} failed", tests.passed, tests.failed));
@@ -36,6 +48,11 @@ pub(crate) fn cargo(workspace: &Workspace) -> Command {
     let mut command = Command::new("cargo");
     command.current_dir(&workspace.workspace_root);
     command
+}
+
+fn format(workspace: &Workspace) -> Result<(), Failure> {
+    run(cargo(workspace).args(["fmt", "--all", "--check"]))?;
+    run(cargo(workspace).args(["fmt", "--manifest-path", "fuzz/Cargo.toml", "--check"]))
 }
 
 fn clippy(workspace: &Workspace) -> Result<(), Failure> {

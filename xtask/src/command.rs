@@ -24,13 +24,19 @@ pub(crate) fn output_of(command: &mut Command) -> Result<String, Failure> {
 
 /// Runs to the end; each line of its standard output is printed, and given to `look` as well.
 pub(crate) fn run_watched(command: &mut Command, mut look: impl FnMut(&str)) -> Result<(), Failure> {
+    run_lines(command, |line| {
+        crate::say(line);
+        look(line);
+    })
+}
+
+/// Runs to the end; each line of its standard output goes to `look`.
+pub(crate) fn run_lines(command: &mut Command, mut look: impl FnMut(&str)) -> Result<(), Failure> {
     let child = command.stdout(Stdio::piped()).spawn();
     let mut child = child.map_err(|source| could_not_start(command, source))?;
     if let Some(stdout) = child.stdout.take() {
         for line in BufReader::new(stdout).split(b'\n').map_while(Result::ok) {
-            let line = String::from_utf8_lossy(&line);
-            crate::say(&line);
-            look(&line);
+            look(&String::from_utf8_lossy(&line));
         }
     }
     let status = child.wait().map_err(|source| could_not_start(command, source))?;

@@ -1,11 +1,14 @@
 //! The project's chores, all of them behind `cargo xtask`.
 #![forbid(unsafe_code)]
 
+mod bench;
 mod ci;
 mod command;
 mod failure;
+mod fresh;
 mod fuzz;
 mod graph;
+mod soak;
 mod stages;
 mod tools;
 
@@ -14,7 +17,7 @@ mod workspace;
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{Parser, Subcommand, ValueEnum};
 
 use crate::failure::Failure;
 use crate::workspace::Workspace;
@@ -32,8 +35,23 @@ enum Chore {
     /// Everything that must hold before a change lands
     Ci {
         /// Only these stages
-        #[arg(value_name = "STAGE")]
+        #[arg(value_name = "STAGE", value_parser = ci::STAGES)]
         only: Vec<String>,
+    },
+    /// Measure
+    Bench {
+        /// What
+        #[arg(value_parser = bench::names())]
+        name: String,
+        /// How to tell it
+        #[arg(short, long, value_enum, default_value_t = Output::Text)]
+        output: Output,
+    },
+    /// The demo from a bare clone on a bare Debian 12, in memory
+    Fresh {
+        /// Run this in the clone instead
+        #[arg(last = true, value_name = "COMMAND", default_values = ["scripts/demo", "--exit"])]
+        command: Vec<String>,
     },
     /// Fuzz the parsers
     Fuzz {
@@ -46,12 +64,24 @@ enum Chore {
     },
     /// Whether our crates depend on each other as docs/crate-graph.txt permits
     Graph,
+    /// Fuzzers and the model of authority, for hours
+    Soak {
+        /// For at least so long
+        #[arg(long, default_value_t = 4.0)]
+        hours: f64,
+    },
     /// What has to be trusted on a node: lines of code, and crates of others
     TrustedBase {
         /// Record it in docs/trusted-base.txt
         #[arg(long)]
         write: bool,
     },
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Output {
+    Text,
+    Json,
 }
 
 fn main() -> ExitCode {
@@ -69,8 +99,13 @@ fn main() -> ExitCode {
 fn run(chore: Chore) -> Result<bool, Failure> {
     match chore {
         Chore::Ci { only } => ci::ci(only),
+        Chore::Bench { name, output } => {
+            bench::bench(&Workspace::load()?, &name, output == Output::Json).map(|()| true)
+        }
+        Chore::Fresh { command } => fresh::fresh(&Workspace::load()?, &command).map(|()| true),
         Chore::Fuzz { only, seconds } => fuzz::fuzz(&Workspace::load()?, &only, seconds).map(|()| true),
         Chore::Graph => graph::check(&Workspace::load()?).map(|()| true),
+        Chore::Soak { hours } => soak::soak(&Workspace::load()?, hours).map(|()| true),
         Chore::TrustedBase { write } => trusted_base::show(&Workspace::load()?, write).map(|()| true),
     }
 }

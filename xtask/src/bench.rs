@@ -1,0 +1,61 @@
+//! `cargo xtask bench`: the release examples that measure, one JSON object a figure (FORMATS: Benchmarks).
+
+use std::process::{Command, Stdio};
+
+use serde::Deserialize;
+use serde_json::{Map, Value};
+
+use crate::ci::cargo;
+use crate::command::{run, run_lines};
+use crate::failure::Failure;
+use crate::workspace::Workspace;
+
+/// A bench, the package whose example it is, and the example.
+const BENCHES: [(&str, &str, &str); 2] =
+    [("policy", "boundary", "bench_policy"), ("filter", "datapath", "bench_filter")];
+
+/// One line of a bench.
+#[derive(Debug, Deserialize)]
+struct Figure {
+    figure: String,
+    value: f64,
+    unit: String,
+    #[serde(default)]
+    against: Map<String, Value>,
+}
+
+/// The names that may be asked for.
+pub(crate) fn names() -> [&'static str; 2] {
+    BENCHES.map(|(name, ..)| name)
+}
+
+/// Runs one bench; with `json` its lines as they are, else as a table.
+pub(crate) fn bench(workspace: &Workspace, name: &str, json: bool) -> Result<(), Failure> {
+    let Some((_, package, example)) = BENCHES.iter().find(|(known, ..)| *known == name) else {
+        return Err(Failure::Found(vec![format!("no bench {name}; there are {}", names().join(", "))]));
+    };
+    let arguments = ["--release", "--locked", "--quiet", "--package", package, "--example", example];
+    run(cargo(workspace).arg("build").args(arguments))?;
+    let mut command: Command = cargo(workspace);
+    command.arg("run").args(arguments).stderr(Stdio::inherit());
+    run_lines(&mut command, |line| if json { crate::say(line) } else { crate::say(&told(line)) })
+}
+
+/// A figure for a person; any other line as it is.
+fn told(line: &str) -> String {
+    let Ok(figure) = serde_json::from_str::<Figure>(line) else { return line.to_owned() };
+    let against = figure.against.iter().map(|(peer, value)| format!("  {peer} {value}")).collect::<String>();
+    format!("{:<28} {:>12.3} {}{against}", figure.figure, figure.value, figure.unit)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_figure_is_told_beside_what_it_is_measured_against() {
+        let line = r#"{"bench":"filter","figure":"added_ns","value":41.0,"unit":"ns","against":{"nft_ct":877.0},"ratio":0.047,"runs":11,"spread":[38.0,47.0]}"#;
+        assert_eq!(told(line), "added_ns                           41.000 ns  nft_ct 877.0");
+        assert_eq!(told("anything else"), "anything else");
+    }
+}

@@ -1,0 +1,31 @@
+//! `cargo xtask soak`: what CI does for seconds, for hours: every fuzz target in turn, longer each time
+//! round, and the model of authority searched deeper. Ends when the time is over or something is found.
+
+use std::time::{Duration, Instant};
+
+use crate::ci::cargo;
+use crate::command::run;
+use crate::failure::Failure;
+use crate::fuzz::fuzz;
+use crate::workspace::Workspace;
+
+/// How many steps deeper than in CI the model is searched; each multiplies the number of states.
+const MODEL_DEEPER: u32 = 1;
+
+/// Seconds for each fuzz target in the first round; doubled in every further one.
+const FIRST_ROUND_S: u64 = 60;
+
+/// Soaks for at least so many hours, to the end of the round that is under way then.
+pub(crate) fn soak(workspace: &Workspace, hours: f64) -> Result<(), Failure> {
+    let end = Instant::now() + Duration::from_secs_f64(hours * 3600.0);
+    crate::say(&format!("==> the model of authority, {MODEL_DEEPER} deeper"));
+    let arguments = ["test", "--release", "--locked", "--package", "tenure", "model", "--", "--nocapture"];
+    run(cargo(workspace).args(arguments).env("TENURE_MODEL_DEEPER", MODEL_DEEPER.to_string()))?;
+    let mut seconds = FIRST_ROUND_S;
+    while Instant::now() < end {
+        crate::say(&format!("==> every fuzz target, {seconds} s each"));
+        fuzz(workspace, &[], seconds)?;
+        seconds *= 2;
+    }
+    Ok(())
+}
