@@ -46,6 +46,10 @@ enum Noun {
 }
 
 fn main() -> ExitCode {
+    // The demo's facility starts this program again, for processes of its own.
+    if let Some(ended) = lab::serve() {
+        return ended;
+    }
     let arguments = Arguments::parse();
     let ended = match arguments.noun {
         Noun::Boundary(verb) => boundary::run(&verb),

@@ -1,0 +1,45 @@
+//! The boundaries of the demo's parties, as they would stand in their files.
+
+/// What the landlord's cluster boundary leaves to a tenant: web servers for everybody, databases
+/// within the tenant's own network.
+pub(crate) const LANDLORD: &str = r#"version = 1
+
+[[allow]]
+name       = "web"
+direction  = "in"
+protocol   = "tcp"
+remote     = ["internet", "10.1.0.0/16"]
+local_port = [80, 443, "8000-8099"]
+
+[[allow]]
+name        = "database"
+protocol    = "tcp"
+remote      = ["10.1.0.0/16"]
+remote_port = [5432]
+
+[[deny]]
+name   = "testers"
+remote = ["203.0.113.128/25"]
+"#;
+
+/// What the tenant wants at first: shells from outside, too. More than it may.
+pub(crate) const TENANT_WIDE: &str = r#"version = 1
+
+[[allow]]
+name       = "web-and-shell"
+direction  = "in"
+protocol   = "tcp"
+remote     = ["internet"]
+local_port = [22, 80]
+"#;
+
+/// What it then orders: one port, from outside.
+pub(crate) const TENANT: &str = r#"version = 1
+
+[[allow]]
+name       = "web"
+direction  = "in"
+protocol   = "tcp"
+remote     = ["203.0.113.0/25"]
+local_port = [80]
+"#;
