@@ -2,7 +2,7 @@
 
 use boundary::oracle::{Oracle, Realm, Reason, Verdict};
 use boundary::{Direction, ResolvedRule, ResolvedSet};
-use node_protocol::{Decoder, Frame, call, custody, encode};
+use node_protocol::{Decoder, Frame, call, encode};
 
 /// In one piece or byte by byte: the same frames, and the same end.
 pub fn node_frames(bytes: &[u8]) {
@@ -13,8 +13,6 @@ pub fn node_frames(bytes: &[u8]) {
     for frame in &whole {
         reads_back::<call::Call>(frame);
         reads_back::<call::Answer>(frame);
-        reads_back::<custody::Request>(frame);
-        reads_back::<custody::Reply>(frame);
     }
 }
 

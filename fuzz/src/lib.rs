@@ -4,12 +4,16 @@
 #![forbid(unsafe_code)]
 #![expect(missing_docs, reason = "each function is a target, told by its file")]
 
+mod boundary;
 mod frames;
 mod id_texts;
 mod journal;
 mod keys;
+mod orders;
 
+pub use boundary::{boundary_file, directory, packet_lines};
 pub use frames::{node_frames, packets};
 pub use id_texts::id_texts;
 pub use journal::{journal_export, journal_folder, object};
 pub use keys::{envelope, key_file, node_records};
+pub use orders::order;
