@@ -51,9 +51,19 @@ impl Written {
             denied.add(&lacking, below(&lacking, Form::OneWay), &alone, false)?;
             rules.deny.append(&mut denied.allow);
         }
-        let keys = |regions: &[Region]| regions.iter().map(Keys::of_rule).collect();
-        Ok(Self { version: 1, allow: keys(&rules.allow), deny: keys(&rules.deny) })
+        let keys = |regions: Vec<Region>| join_directions(regions).iter().map(Keys::of_rule).collect();
+        Ok(Self { version: 1, allow: keys(rules.allow), deny: keys(rules.deny) })
     }
+}
+
+/// One rule for both directions where two say the same for one each.
+fn join_directions(regions: Vec<Region>) -> Vec<Region> {
+    let mut joined: BTreeMap<Region, Vec<(u128, u128)>> = BTreeMap::new();
+    for mut region in regions {
+        let direction = std::mem::take(&mut region.direction);
+        joined.entry(region).or_default().extend(direction.as_slice());
+    }
+    joined.into_iter().map(|(region, way)| Region { direction: Ranges::of(way), ..region }).collect()
 }
 
 impl fmt::Display for Written {

@@ -95,6 +95,8 @@ impl TryFrom<PacketJson> for Packet {
     }
 }
 
+const SHAPE: &str = r#"a packet is {"direction": "in", "protocol": 6, "remote": "10.1.0.7", "remote_port": 40000, "local_port": 443}"#;
+
 /// Reads packets, one a line; empty lines are passed over.
 ///
 /// # Errors
@@ -108,7 +110,7 @@ pub fn parse_packets(bytes: &[u8]) -> Result<Vec<Packet>, Problems> {
         }
         match parse_packet(line) {
             Ok(packet) => packets.push(packet),
-            Err(error) => problems.push(Problem::new(number + 1, error)),
+            Err(error) => problems.push(Problem::new(number + 1, error).hint(SHAPE)),
         }
         if problems.len() >= Problems::SHOWN_MAX {
             break;

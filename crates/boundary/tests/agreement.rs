@@ -2,6 +2,7 @@
 //! one by one, and by brute force over a domain in which every pair shows all that it can differ in.
 //!
 //! `cargo test -p boundary --test agreement -- --nocapture` prints the counts.
+#![expect(clippy::unwrap_used, reason = "a test panics where it fails")]
 
 use boundary::{
     Budget, Decision, Direction, FilterSet, Form, Packet, PacketSet, ResolvedRule, ResolvedSet, Written,
