@@ -128,6 +128,10 @@ impl Flow {
 
     fn see(&mut self, segment: &Segment, now_ms: u64) {
         self.seen_ms = now_ms;
+        // A SYN begins a new connection with the ports of one that is ending.
+        if segment.begins_flow {
+            (self.reset, self.ended) = (false, (false, false));
+        }
         self.reset |= segment.reset;
         match segment.packet.direction {
             Direction::In => self.ended.0 |= segment.fin,
