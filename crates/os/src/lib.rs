@@ -13,6 +13,7 @@ mod failed;
 pub mod link;
 pub mod mount;
 pub mod namespace;
+pub mod packet;
 pub mod peer;
 pub mod poll;
 pub mod privilege;
