@@ -16,7 +16,6 @@ use std::time::Duration;
 use aya::maps::lpm_trie::{Key, LpmTrie};
 use aya::maps::{Array, ArrayOfMaps, HashMap, MapData, MapError, PerCpuArray, RingBuf};
 use aya::programs::SchedClassifier;
-use aya::{TestRun, TestRunOptions};
 
 use id::Generation;
 use os::classifier::{Classifiers, Hook};
@@ -208,26 +207,6 @@ impl Filter {
             Err(failed) => return Err(failed.into()),
         }
         pins::remove(pins)
-    }
-
-    /// Judges one frame as if it came over the link, `repeat` times; for tests and benchmarks. It
-    /// counts, logs and opens flows like any other. Answers whether it passed, and the time it took.
-    ///
-    /// # Errors
-    /// The kernel takes no frame of less than 14 bytes, nor one with less than its IP header.
-    pub fn judge(
-        &self,
-        direction: Direction,
-        frame: &[u8],
-        repeat: u32,
-    ) -> Result<(bool, Duration), FilterError> {
-        let program = match direction {
-            Direction::Out => &self.leave,
-            Direction::In => &self.enter,
-        };
-        let options = TestRunOptions { data_in: Some(frame), repeat, ..TestRunOptions::new() };
-        let answer = program.test_run(options).map_err(FilterError::program("run"))?;
-        Ok((answer.return_value == 0, answer.duration))
     }
 
     const fn hooks(&self) -> [(Hook, &SchedClassifier); 2] {

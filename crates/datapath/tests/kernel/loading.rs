@@ -1,12 +1,19 @@
 //! Loading, finding again after a restart, switching, reading back.
 
+use std::fs;
+use std::io::{BufRead, BufReader};
 use std::net::IpAddr;
-use std::time::Duration;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
 
-use datapath::{Direction, Filter, FilterError, Lease, Program, Settings, compile};
+use datapath::{Filter, FilterError, Fitting, Lease, Program, Reason, Settings, compile};
 use id::Generation;
 use packet_set::{Budget, PacketSet};
 
+use crate::cable::{Cable, NEAR};
+use crate::harness::only_folder;
 use crate::place::Place;
 
 fn lease() -> Lease {
@@ -39,5 +46,100 @@ fn what_is_read_back_is_what_was_switched_to() {
         filter.switch(&image, Generation::new(7).unwrap()),
         Err(FilterError::Stale { live: 7, asked: 7 })
     ));
-    assert!(!filter.judge(Direction::Out, &[0; 64], 1).unwrap().0);
+}
+
+/// Names the pin folder to the process that this test starts of itself, to be killed.
+const LOADER: &str = "DATAPATH_TEST_LOADER_PINS";
+
+#[test]
+fn a_killed_loader_leaves_the_filter_in_place() {
+    if let Some(pins) = std::env::var_os(LOADER) {
+        let filter = Filter::load(Path::new(&pins), &Program::embedded(), &Settings::default()).unwrap();
+        filter.attach(NEAR).unwrap();
+        println!("attached");
+        loop {
+            // Until it is killed.
+            thread::park();
+        }
+    }
+    let place = Place::new();
+    let cable = Cable::new(place.folder());
+    let mut loader = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "loading::a_killed_loader_leaves_the_filter_in_place", "--nocapture"])
+        .env(LOADER, place.pins())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let told = BufReader::new(loader.stdout.take().unwrap());
+    assert!(told.lines().any(|line| line.unwrap().contains("attached")));
+    cable.bring_up();
+    for _ in 0..100 {
+        assert!(cable.far.send(&[0; 60]).unwrap());
+    }
+    loader.kill().unwrap();
+    loader.wait().unwrap();
+    for _ in 0..100 {
+        assert!(cable.far.send(&[0; 60]).unwrap());
+        assert!(!cable.near.send(&[0; 60]).unwrap());
+    }
+
+    let filter = Filter::open(&place.pins(), &Program::embedded(), &Settings::default()).unwrap().unwrap();
+    assert_eq!(filter.fitting(NEAR).unwrap(), Fitting::Both);
+    let began = Instant::now();
+    while filter.counters().unwrap().out.dropped_for(Reason::Closed) < 200 {
+        assert!(began.elapsed() < Duration::from_secs(20), "{:?}", filter.counters());
+        thread::yield_now();
+    }
+    let counters = filter.counters().unwrap();
+    assert_eq!(counters.inward.dropped_for(Reason::Closed), 100);
+    assert_eq!((counters.out.passed, counters.inward.passed), (0, 0));
+
+    Filter::remove(&place.pins(), Some(NEAR)).unwrap();
+    assert_eq!(filter.fitting(NEAR).unwrap(), Fitting::Wrong);
+    assert!(Filter::open(&place.pins(), &Program::embedded(), &Settings::default()).unwrap().is_none());
+}
+
+#[test]
+fn another_filter_on_the_link_is_not_ours() {
+    let place = Place::new();
+    let _cable = Cable::new(place.folder());
+    let load = |name: &str| {
+        Filter::load(&place.pins().join(name), &Program::embedded(), &Settings::default()).unwrap()
+    };
+    fs::create_dir(place.pins()).unwrap();
+    let (first, second) = (load("first"), load("second"));
+    assert_eq!(first.fitting(NEAR).unwrap(), Fitting::Wrong);
+    first.attach(NEAR).unwrap();
+    assert_eq!(
+        (first.fitting(NEAR).unwrap(), second.fitting(NEAR).unwrap()),
+        (Fitting::Both, Fitting::Wrong)
+    );
+    // In place of the first, without a gap.
+    second.attach(NEAR).unwrap();
+    assert_eq!(
+        (first.fitting(NEAR).unwrap(), second.fitting(NEAR).unwrap()),
+        (Fitting::Wrong, Fitting::Both)
+    );
+    assert_eq!(second.fitting("nolink0").unwrap(), Fitting::NoLink);
+}
+
+#[test]
+fn a_half_pinned_filter_is_not_opened() {
+    let place = Place::new();
+    let settings = Settings::default();
+    drop(Filter::load(&place.pins(), &Program::embedded(), &settings).unwrap());
+    fs::remove_file(only_folder(&place.pins()).join("gate")).unwrap();
+    assert!(Filter::open(&place.pins(), &Program::embedded(), &settings).is_err());
+    drop(Filter::load(&place.pins(), &Program::embedded(), &settings).unwrap());
+    assert!(Filter::open(&place.pins(), &Program::embedded(), &settings).unwrap().is_some());
+}
+
+#[test]
+fn settings_out_of_range_are_refused() {
+    let place = Place::new();
+    for (flows_max, log_bytes) in [(0, 4096), (1 << 21, 4096), (1, 4095), (1, 12_288), (1, 1 << 21)] {
+        let settings = Settings { flows_max, log_bytes };
+        let refused = Filter::load(&place.pins(), &Program::embedded(), &settings);
+        assert!(matches!(refused, Err(FilterError::Setting { .. })), "{settings:?}");
+    }
 }

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// A folder with a bpffs of its own in it.
 pub(crate) struct Place {
@@ -29,6 +29,11 @@ impl Place {
     /// The folder to pin a filter in.
     pub(crate) fn pins(&self) -> PathBuf {
         self.folder.join("bpf").join("realm")
+    }
+
+    /// Where other files of the test may lie.
+    pub(crate) fn folder(&self) -> &Path {
+        &self.folder
     }
 }
 

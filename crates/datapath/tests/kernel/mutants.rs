@@ -1,0 +1,111 @@
+//! The corpus is worth what it catches: each of these faults, put into a copy of the program's
+//! source, must make it part from the oracle.
+
+use std::fs;
+use std::path::Path;
+
+use datapath::Program;
+
+use crate::build_program::compile_program;
+use crate::corpus::{Corpus, FRAMES, SEED};
+use crate::place::Place;
+
+/// A fault: where, what stands there, what the mutant has instead.
+struct Mutant {
+    name: &'static str,
+    file: &'static str,
+    right: &'static str,
+    wrong: &'static str,
+}
+
+const MUTANTS: [Mutant; 10] = [
+    Mutant {
+        name: "a first fragment passes for a whole packet",
+        file: "parse.h",
+        right: "ip.fragment & swap16(0x3fff)",
+        wrong: "ip.fragment & swap16(0x1fff)",
+    },
+    Mutant {
+        name: "the length of IPv4 options is not heeded",
+        file: "parse.h",
+        right: "p->payload = ETHERNET + header;",
+        wrong: "p->payload = ETHERNET + IPV4;",
+    },
+    Mutant {
+        name: "a realm may send from any address",
+        file: "filter.c",
+        right: "if (!is_own(head, p))",
+        wrong: "if (p->direction == IN && !is_own(head, p))",
+    },
+    Mutant {
+        name: "an IPv6 address may stand for the leased IPv4 one",
+        file: "parse.h",
+        right: "return !is_mapped(a) && is_leased(head, a);",
+        wrong: "return is_leased(head, a);",
+    },
+    Mutant {
+        name: "an open flow outlives the policy that admitted it",
+        file: "flow.h",
+        right: "if (flow->generation != head->generation)",
+        wrong: "if (flow->generation > head->generation)",
+    },
+    Mutant {
+        name: "a full table pushes out live flows",
+        file: "state.h",
+        right: "UINT(type, BPF_MAP_TYPE_HASH);",
+        wrong: "UINT(type, BPF_MAP_TYPE_LRU_HASH);",
+    },
+    Mutant {
+        name: "an idle flow lives twice as long",
+        file: "flow.h",
+        right: ">= limit * SECOND",
+        wrong: ">= 2 * limit * SECOND",
+    },
+    Mutant {
+        name: "the lowest tier is not asked",
+        file: "tiers.h",
+        right: "if (tier >= head->tiers)",
+        wrong: "if (tier && tier + 1 >= head->tiers)",
+    },
+    Mutant {
+        name: "a port range ends one too early",
+        file: "tiers.h",
+        right: "(__s32)(*word & 0xffff) - (__s32)port;",
+        wrong: "(__s32)(*word & 0xffff) - (__s32)port - 1;",
+    },
+    Mutant {
+        name: "the deadline is not heeded",
+        file: "filter.c",
+        right: "*open == 1 && now < *deadline",
+        wrong: "*open == 1 && now != *deadline",
+    },
+];
+
+#[test]
+fn every_mutant_of_the_program_is_caught() {
+    let place = Place::new();
+    for (number, mutant) in MUTANTS.iter().enumerate() {
+        let folder = place.folder().join(format!("mutant{number}"));
+        let program = built(&folder, mutant);
+        let caught = Corpus::new(SEED, &program).run(FRAMES);
+        let Err(difference) = caught else { panic!("{FRAMES} frames do not catch: {}", mutant.name) };
+        println!("caught after {:>6} frames: {}", difference.after, mutant.name);
+        println!("    {}", difference.what);
+    }
+}
+
+/// The program of a copy of the source with the fault in it.
+fn built(folder: &Path, mutant: &Mutant) -> Program {
+    fs::create_dir(folder).unwrap();
+    for entry in fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/bpf")).unwrap() {
+        let path = entry.unwrap().path();
+        fs::copy(&path, folder.join(path.file_name().unwrap())).unwrap();
+    }
+    let file = folder.join(mutant.file);
+    let source = fs::read_to_string(&file).unwrap();
+    assert_eq!(source.matches(mutant.right).count(), 1, "{:?} stands once in {}", mutant.right, mutant.file);
+    fs::write(&file, source.replace(mutant.right, mutant.wrong)).unwrap();
+    let object = folder.join("filter.o");
+    compile_program(folder, &object).unwrap_or_else(|message| panic!("{message}"));
+    Program::of_object(fs::read(object).unwrap())
+}
