@@ -116,7 +116,7 @@ impl<D: Disk> Journal<D> {
     /// [`Error::Missing`], [`Error::Broken`] or [`Error::Medium`].
     pub fn open(mut disk: D) -> Result<Opened<D>, Error> {
         sweep(&mut disk).map_err(Error::Medium)?;
-        let Read { segment, length, snapshot, entries, torn } = inspect(&disk)?;
+        let Read { segment, length, snapshot, entries, torn, .. } = inspect(&disk)?;
         if torn.is_some() {
             disk.cut(&segment, length).map_err(Error::Medium)?;
         }
@@ -292,6 +292,8 @@ const RESERVED_STEP: u64 = 64 * 1024;
 pub struct Read {
     segment: String,
     length: u64,
+    /// The number of the oldest record.
+    pub first: u64,
     /// The newest snapshot.
     pub snapshot: Record,
     /// All records after it, in order.
@@ -313,6 +315,9 @@ pub fn inspect(disk: &impl Disk) -> Result<Read, Error> {
         let read = read_segment(name, *first, &bytes, end, index + 1 == segments.len())?;
         end = Some(read.entries.last().unwrap_or(&read.snapshot).end());
         newest = Some(read);
+    }
+    if let (Some(read), Some((first, _))) = (&mut newest, segments.first()) {
+        read.first = *first;
     }
     newest.ok_or(Error::Missing)
 }
@@ -351,7 +356,7 @@ fn read_segment(
         }
     }
     let snapshot = snapshot.ok_or_else(|| broken(1, Flaw::NoSnapshot))?;
-    Ok(Read { segment: name.to_owned(), length: offset as u64, snapshot, entries, torn })
+    Ok(Read { segment: name.to_owned(), length: offset as u64, first, snapshot, entries, torn })
 }
 
 /// The segments, oldest first, with the number that each begins with.

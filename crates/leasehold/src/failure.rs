@@ -14,6 +14,7 @@ pub(crate) enum Exit {
     Failed = 1,
     Usage = 2,
     Refused = 3,
+    NotAuthenticated = 4,
     NotFound = 5,
 }
 

@@ -4,6 +4,7 @@
 mod boundary;
 mod demo;
 mod failure;
+mod file;
 mod journal;
 mod key;
 mod order;
@@ -12,7 +13,7 @@ mod receipt;
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, Parser, Subcommand};
 
 use crate::failure::Failure;
 
@@ -29,6 +30,11 @@ enum Noun {
     /// Check, narrow and evaluate boundary files
     #[command(subcommand)]
     Boundary(boundary::Verb),
+    /// Print completions for a shell
+    Completions {
+        /// For which shell
+        shell: clap_complete::Shell,
+    },
     /// Run a whole facility on this machine, with a narrated tour
     Demo(demo::Arguments),
     /// Verify exported journals
@@ -53,6 +59,10 @@ fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let ended = match arguments.noun {
         Noun::Boundary(verb) => boundary::run(&verb),
+        Noun::Completions { shell } => {
+            output::completions(shell, &mut Arguments::command());
+            Ok(failure::Exit::Ok)
+        }
         Noun::Demo(arguments) => demo::run(&arguments),
         Noun::Journal(verb) => journal::run(&verb),
         Noun::Key(verb) => key::run(&verb),

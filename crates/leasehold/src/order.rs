@@ -1,14 +1,201 @@
-//! `leasehold order …`.
+//! `leasehold order …`: orders are written, signed and shown here; a node gets them by `bmonitor order`.
 
-use clap::Subcommand;
+use std::path::PathBuf;
+
+use clap::{ArgGroup, Args, Subcommand};
+use id::{Digest, Epoch, LeaseId, NodeId, Nonce, PublicKey, Sequence, TierId, Time};
+use journal::{OBJECT_BYTES_MAX, Object};
+use keys::{ENVELOPE_BYTES_MAX, Envelope, PayloadType};
+use serde_json::{Map, Value, json};
+use tenure::Order;
 
 use crate::failure::{Exit, Failure};
+use crate::output::{Format, line};
+use crate::{file, key};
 
 /// What can be done.
 #[derive(Subcommand)]
-pub(crate) enum Verb {}
+pub(crate) enum Verb {
+    /// Write an order's payload (docs/orders.md lists the verbs and their arguments)
+    New(Box<New>),
+    /// Sign a payload
+    Sign(Sign),
+    /// Show what an envelope says, and whose it is
+    Show(Show),
+    /// Make the object that an order names: a file with its salt before it
+    Object(Content),
+}
+
+/// The parts of an order.
+#[derive(Args)]
+#[command(group = ArgGroup::new("fresh").required(true))]
+pub(crate) struct New {
+    /// What is to be done: `boundary`, `sever`, …
+    verb: String,
+    /// The node's key id
+    #[arg(long)]
+    node: NodeId,
+    /// Your tier's lease; for the root, its enrolment
+    #[arg(long)]
+    lease: LeaseId,
+    /// Your tier
+    #[arg(long)]
+    tier: TierId,
+    /// Your tier's epoch
+    #[arg(long, value_parser = counter::<Epoch>)]
+    epoch: Epoch,
+    /// A number higher than any that your key has used on this node
+    #[arg(long, value_parser = counter::<Sequence>)]
+    seq: Sequence,
+    /// Not to be obeyed at this time or later, as 2026-01-31T12:00:00Z
+    #[arg(long, group = "fresh")]
+    not_after: Option<Time>,
+    /// A nonce that the node gave: then no clock is needed
+    #[arg(long, group = "fresh")]
+    nonce: Option<Nonce>,
+    /// The leader term of a redundant console
+    #[arg(long)]
+    term: Option<u64>,
+    /// The verb's arguments, as JSON
+    #[arg(long, default_value = "{}")]
+    args: String,
+}
+
+/// A payload to sign.
+#[derive(Args)]
+pub(crate) struct Sign {
+    /// The payload's file
+    payload: PathBuf,
+    /// The key file to sign with
+    #[arg(long)]
+    key: PathBuf,
+    /// Write the envelope to this new file, not to stdout
+    #[arg(long)]
+    out: Option<PathBuf>,
+}
+
+/// An envelope to show.
+#[derive(Args)]
+pub(crate) struct Show {
+    /// The envelope's file
+    envelope: PathBuf,
+    /// Check that this public key has signed it
+    #[arg(long)]
+    key: Option<PublicKey>,
+    /// How to print it
+    #[arg(short, long, value_enum, default_value_t)]
+    output: Format,
+}
+
+/// A content to make an object of.
+#[derive(Args)]
+pub(crate) struct Content {
+    /// The content's file
+    content: PathBuf,
+    /// Write the object to this new file
+    #[arg(long)]
+    out: PathBuf,
+}
 
 /// Runs the verb.
 pub(crate) fn run(verb: &Verb) -> Result<Exit, Failure> {
-    match *verb {}
+    match verb {
+        Verb::New(parts) => new(parts),
+        Verb::Sign(sign) => self::sign(sign),
+        Verb::Show(show) => self::show(show),
+        Verb::Object(content) => object(content),
+    }
+}
+
+fn new(parts: &New) -> Result<Exit, Failure> {
+    let args: Value = serde_json::from_str(&parts.args)
+        .map_err(|error| Failure::new(Exit::Usage, format!("--args is no JSON: {error}")))?;
+    let mut payload = Map::new();
+    let mut put = |key: &str, value: Option<Value>| {
+        if let Some(value) = value {
+            payload.insert(key.to_owned(), value);
+        }
+    };
+    put("node", Some(json!(parts.node)));
+    put("lease", Some(json!(parts.lease)));
+    put("tier", Some(json!(parts.tier)));
+    put("epoch", Some(json!(parts.epoch)));
+    put("seq", Some(json!(parts.seq)));
+    put("not_after", parts.not_after.map(|time| json!(time)));
+    put("nonce", parts.nonce.map(|nonce| json!(nonce)));
+    put("term", parts.term.map(|term| json!(term)));
+    put("verb", Some(json!(parts.verb)));
+    put("args", Some(args));
+    let order = parse(Value::Object(payload).to_string().as_bytes(), "the command line")?;
+    line(&order.to_json());
+    Ok(Exit::Ok)
+}
+
+fn sign(sign: &Sign) -> Result<Exit, Failure> {
+    let payload = file::read(&sign.payload, ENVELOPE_BYTES_MAX)?;
+    parse(&payload, &sign.payload.display().to_string())?;
+    let envelope = Envelope::sign(PayloadType::Order, payload, &key::read(&sign.key)?).to_json();
+    match &sign.out {
+        Some(out) => file::write_new(out, format!("{envelope}\n").as_bytes(), 0o644)?,
+        None => line(&envelope),
+    }
+    Ok(Exit::Ok)
+}
+
+fn show(show: &Show) -> Result<Exit, Failure> {
+    let bytes = file::read(&show.envelope, ENVELOPE_BYTES_MAX)?;
+    let path = show.envelope.display();
+    let envelope = Envelope::parse(bytes.trim_ascii_end())
+        .map_err(|error| Failure::new(Exit::Usage, format!("{path}: {}", file::chain(&error))))?;
+    let payload = String::from_utf8_lossy(envelope.unverified_payload());
+    let payload: Value = serde_json::from_str(&payload)
+        .map_err(|error| Failure::new(Exit::Usage, format!("{path}: the payload is no JSON: {error}")))?;
+    let verified = show.key.map(|key| envelope.verify(&key));
+    let answer = json!({
+        "type": envelope.payload_type().as_str(),
+        "signers": envelope.signers().collect::<Vec<_>>(),
+        "verified": verified.as_ref().map(Result::is_ok),
+        "payload": payload,
+    });
+    match show.output {
+        Format::Json => line(&answer.to_string()),
+        Format::Text => line(&told(&envelope, &payload, verified.is_some_and(|verified| verified.is_ok()))),
+    }
+    match verified {
+        Some(Err(unverified)) => Err(Failure::new(Exit::NotAuthenticated, unverified.to_string())),
+        Some(Ok(_)) | None => Ok(Exit::Ok),
+    }
+}
+
+fn told(envelope: &Envelope, payload: &Value, verified: bool) -> String {
+    let mut lines = vec![envelope.payload_type().to_string()];
+    for signer in envelope.signers() {
+        let checked = if verified { "verified" } else { "not checked" };
+        lines.push(format!("signed by {signer} ({checked})"));
+    }
+    lines.push(format!("{payload:#}"));
+    lines.join("\n")
+}
+
+fn object(content: &Content) -> Result<Exit, Failure> {
+    let bytes = file::read(&content.content, OBJECT_BYTES_MAX)?;
+    let salt = os::random::bytes()
+        .map_err(|error| Failure::new(Exit::Failed, format!("no salt was drawn: {error}")))?;
+    let object = Object::new(salt, &bytes).map_err(|error| Failure::new(Exit::Usage, file::chain(&error)))?;
+    file::write_new(&content.out, object.as_bytes(), 0o600)?;
+    line(&Digest::of(object.as_bytes()).to_string());
+    Ok(Exit::Ok)
+}
+
+fn parse(payload: &[u8], from: &str) -> Result<Order, Failure> {
+    Order::parse(payload).map_err(|error| {
+        Failure::new(Exit::Usage, format!("{from}: no order: {error}"))
+            .hint("docs/orders.md has an example of each verb")
+    })
+}
+
+/// A counter on the command line.
+fn counter<T: TryFrom<u64, Error = &'static str>>(text: &str) -> Result<T, String> {
+    let number: u64 = text.parse().map_err(|error: std::num::ParseIntError| error.to_string())?;
+    T::try_from(number).map_err(str::to_owned)
 }

@@ -21,3 +21,10 @@ pub(crate) fn line(text: &str) {
         std::process::exit(0);
     }
 }
+
+/// Writes a shell's completions.
+pub(crate) fn completions(shell: clap_complete::Shell, command: &mut clap::Command) {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, command, "leasehold", &mut script);
+    line(String::from_utf8_lossy(&script).trim_end());
+}
