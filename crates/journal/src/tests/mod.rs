@@ -4,6 +4,7 @@ mod crash;
 mod damage;
 mod export;
 mod full;
+mod golden;
 mod object;
 mod process;
 mod sim;
