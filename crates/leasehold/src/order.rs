@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{ArgGroup, Args, Subcommand};
-use id::{Digest, Epoch, LeaseId, NodeId, Nonce, PublicKey, Sequence, TierId, Time};
+use id::{Digest, Epoch, KeyId, LeaseId, NodeId, Nonce, PublicKey, Sequence, TierId, Time};
 use journal::{OBJECT_BYTES_MAX, Object};
 use keys::{ENVELOPE_BYTES_MAX, Envelope, PayloadType};
 use serde_json::{Map, Value, json};
@@ -159,7 +159,10 @@ fn show(show: &Show) -> Result<Exit, Failure> {
     });
     match show.output {
         Format::Json => line(&answer.to_string()),
-        Format::Text => line(&told(&envelope, &payload, verified.is_some_and(|verified| verified.is_ok()))),
+        Format::Text => {
+            let verified = verified.and_then(Result::ok).map(|verified| verified.signer);
+            line(&told(&envelope, &payload, verified));
+        }
     }
     match verified {
         Some(Err(unverified)) => Err(Failure::new(Exit::NotAuthenticated, unverified.to_string())),
@@ -167,10 +170,10 @@ fn show(show: &Show) -> Result<Exit, Failure> {
     }
 }
 
-fn told(envelope: &Envelope, payload: &Value, verified: bool) -> String {
+fn told(envelope: &Envelope, payload: &Value, verified: Option<KeyId>) -> String {
     let mut lines = vec![envelope.payload_type().to_string()];
     for signer in envelope.signers() {
-        let checked = if verified { "verified" } else { "not checked" };
+        let checked = if verified == Some(signer) { "verified" } else { "not checked" };
         lines.push(format!("signed by {signer} ({checked})"));
     }
     lines.push(format!("{payload:#}"));

@@ -24,7 +24,8 @@ fn the_golden_journal_is_still_read() {
         records.map(|record| format!("{} {} {}", record.number, record.at, said(record))).collect();
     expect![[r#"
         4 2026-05-28T20:26:42Z {"tiers":["tenant-a"]}
-        5 2026-05-28T20:26:43Z {"refused":"replayed"}"#]].assert_eq(&told.join("\n"));
+        5 2026-05-28T20:26:43Z {"refused":"replayed"}"#]]
+    .assert_eq(&told.join("\n"));
 }
 
 #[test]
