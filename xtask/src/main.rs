@@ -8,6 +8,8 @@ mod failure;
 mod fresh;
 mod fuzz;
 mod graph;
+#[cfg(test)]
+mod promises;
 mod soak;
 mod stages;
 mod tools;
