@@ -3,9 +3,9 @@
 //! Each carries N's public key, so that it can be checked alone; that it *is* N's one knows only
 //! from somewhere else (PROTOCOL, "Lease and Fig. 6").
 
-use id::{Digest, Epoch, LeaseId, NodeId, Nonce, PublicKey, TierId, Time};
-use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
+use id::{Digest, Epoch, INTEGER_MAX, LeaseId, NodeId, Nonce, PublicKey, TierId, Time};
+use serde::de::{DeserializeOwned, Error as _};
+use serde::{Deserialize, Deserializer, Serialize};
 use thiserror::Error;
 
 use crate::envelope::{Envelope, MalformedEnvelope, PayloadType, Unverified};
@@ -47,11 +47,12 @@ pub struct Receipt {
     pub parts: Vec<Part>,
     /// Commitments (digests under a label) to the secrets that no longer exist.
     pub destroyed: Vec<Digest>,
-    /// The journal's record of the outcome: its number.
+    /// The journal's newest record when this was signed, so that the outcome is in it: its number.
+    #[serde(deserialize_with = "exact")]
     pub record: u64,
-    /// The journal's record of the outcome: its digest.
+    /// That record's digest.
     pub record_digest: Digest,
-    /// The node's receipt before this one: the digest of its envelope.
+    /// What the node signed before this: the digest of an envelope.
     pub previous: Option<Digest>,
 }
 
@@ -138,9 +139,16 @@ pub struct Head {
     /// The record's time.
     pub at: Time,
     /// The record's number.
+    #[serde(deserialize_with = "exact")]
     pub record: u64,
     /// The record's digest.
     pub record_digest: Digest,
+}
+
+/// Numbers of records stay below 2^53, as all integers do.
+fn exact<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
+    let number = u64::deserialize(deserializer)?;
+    if number <= INTEGER_MAX { Ok(number) } else { Err(D::Error::custom("a number below 2^53 is wanted")) }
 }
 
 /// The version of a payload: 1, the only one.

@@ -5,7 +5,8 @@ use std::str::FromStr;
 
 use clap::{Args, Subcommand};
 use id::{KeyId, NodeId, PublicKey};
-use keys::{ENVELOPE_BYTES_MAX, NodeRecord as _, Receipt};
+use keys::{Envelope, Grade, Invalid, NodeRecord as _, Part, PayloadType, Receipt, Statement};
+use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::failure::{Exit, Failure};
@@ -15,14 +16,14 @@ use crate::output::{Format, line};
 /// What can be done.
 #[derive(Subcommand)]
 pub(crate) enum Verb {
-    /// Check a receipt's signature and say what it says
+    /// Check signatures of receipts and statements, and say what they say
     Verify(Verification),
 }
 
 /// What to check.
 #[derive(Args)]
 pub(crate) struct Verification {
-    /// The receipt's file
+    /// A receipt, or what `bmonitor receipt` printed: one a line
     receipt: PathBuf,
     /// The node that must have signed it: its public key or key id
     #[arg(long)]
@@ -57,52 +58,124 @@ impl FromStr for NodeKey {
 
 /// Runs the verb.
 pub(crate) fn run(Verb::Verify(verification): &Verb) -> Result<Exit, Failure> {
-    let Verification { receipt, node_key, output } = verification;
-    let bytes = file::read(receipt, ENVELOPE_BYTES_MAX)?;
-    let found = match Receipt::verify(bytes.trim_ascii_end(), None) {
-        Ok(receipt) if node_key.is_some_and(|wanted| !wanted.is(receipt.node)) => {
-            Err(format!("it is by node {}", receipt.node))
+    let Verification { receipt: path, node_key, output } = verification;
+    let bytes = file::read(path, DOCUMENTS_BYTES_MAX)?;
+    let mut all: Vec<_> =
+        envelopes(&bytes).into_iter().map(|envelope| verify(envelope, node_key.as_ref())).collect();
+    // Statements tell nothing of a thing done: without a receipt beside them they are none.
+    if !all.iter().any(|found| matches!(found, Ok(Document::Receipt(_)))) {
+        for found in all.iter_mut().filter(|found| found.is_ok()) {
+            *found = Err("it is a statement, and no receipt stands beside it".to_owned());
         }
-        Ok(receipt) => Ok(receipt),
-        Err(invalid) => Err(file::chain(&invalid)),
-    };
-    match output {
-        Format::Json => line(&answer(&found, node_key.is_some()).to_string()),
-        Format::Text => line(&told(&found, node_key.is_some())),
     }
-    match found {
-        Ok(_) => Ok(Exit::Ok),
-        Err(why) => Err(Failure::new(Exit::Refused, format!("{}: {why}", receipt.display()))),
+    let mut wrong = Vec::new();
+    for found in all {
+        match output {
+            Format::Json => line(&answer(&found, node_key.is_some()).to_string()),
+            Format::Text => line(&told(&found, node_key.is_some())),
+        }
+        wrong.extend(found.err().map(|why| (format!("{}: {why}", path.display()), None)));
+    }
+    if wrong.is_empty() { Ok(Exit::Ok) } else { Err(Failure::several(Exit::Refused, wrong)) }
+}
+
+/// The longest file that is read: what a node has signed in years.
+const DOCUMENTS_BYTES_MAX: usize = 64 * 1024 * 1024;
+
+/// What a node signs about a tier.
+enum Document {
+    Receipt(Receipt),
+    Statement(Statement),
+}
+
+/// One envelope, however it is broken into lines; or one a line.
+fn envelopes(bytes: &[u8]) -> Vec<&[u8]> {
+    let whole = bytes.trim_ascii();
+    if Envelope::parse(whole).is_ok() {
+        return vec![whole];
+    }
+    whole.split(|&byte| byte == b'\n').map(<[u8]>::trim_ascii).collect()
+}
+
+fn verify(envelope: &[u8], node_key: Option<&NodeKey>) -> Result<Document, String> {
+    let document = match Receipt::verify(envelope, None) {
+        Ok(receipt) => Document::Receipt(receipt),
+        Err(Invalid::OtherType(PayloadType::Statement)) => {
+            Document::Statement(Statement::verify(envelope, None).map_err(|invalid| file::chain(&invalid))?)
+        }
+        Err(invalid) => return Err(file::chain(&invalid)),
+    };
+    match node_key {
+        Some(wanted) if !wanted.is(document.node()) => Err(format!("it is by node {}", document.node())),
+        Some(_) | None => Ok(document),
     }
 }
 
-fn answer(found: &Result<Receipt, String>, confirmed: bool) -> Value {
-    let receipt = found.as_ref().ok();
+impl Document {
+    const fn node(&self) -> NodeId {
+        match self {
+            Self::Receipt(receipt) => receipt.node,
+            Self::Statement(statement) => statement.node,
+        }
+    }
+
+    const fn grade(&self) -> Grade {
+        match self {
+            Self::Receipt(receipt) => receipt.grade,
+            Self::Statement(statement) => statement.grade,
+        }
+    }
+}
+
+fn answer(found: &Result<Document, String>, confirmed: bool) -> Value {
+    let document = found.as_ref().ok();
+    let (receipt, statement) = match document {
+        Some(Document::Receipt(receipt)) => (Some(receipt), None),
+        Some(Document::Statement(statement)) => (None, Some(statement)),
+        None => (None, None),
+    };
     json!({
-        "valid": receipt.is_some(),
-        "grade": receipt.map(|receipt| receipt.grade),
+        "valid": document.is_some(),
+        "grade": document.map(Document::grade),
         "reason": found.as_ref().err(),
-        "node": receipt.map(|receipt| receipt.node),
-        "node_confirmed": receipt.is_some() && confirmed,
+        "node": document.map(Document::node),
+        "node_confirmed": document.is_some() && confirmed,
         "receipt": receipt,
+        "statement": statement,
     })
 }
 
-fn told(found: &Result<Receipt, String>, confirmed: bool) -> String {
-    let Ok(receipt) = found else { return "not valid".to_owned() };
-    let text = |value: Value| value.as_str().unwrap_or_default().to_owned();
+fn told(found: &Result<Document, String>, confirmed: bool) -> String {
+    let Ok(document) = found else { return "not valid".to_owned() };
+    let what = match document {
+        Document::Receipt(receipt) => {
+            format!("{} of tier {} at {}", word(receipt.purpose), receipt.tier, receipt.at)
+        }
+        Document::Statement(statement) => {
+            format!("tier {} in epoch {} at {}", statement.tier, statement.epoch, statement.at)
+        }
+    };
+    let whose = if confirmed { "the one you named" } else { "confirm it with its owner" };
     let mut lines = vec![
-        format!("valid: {} of tier {} at {}", text(json!(receipt.purpose)), receipt.tier, receipt.at),
-        format!(
-            "signed by node {} ({})",
-            receipt.node,
-            if confirmed { "the one you named" } else { "confirm it with its owner" }
-        ),
-        format!("grade {}", text(json!(receipt.grade))),
+        format!("valid: {what}"),
+        format!("signed by node {} ({whose})", document.node()),
+        format!("grade {}", word(document.grade())),
     ];
-    for part in &receipt.parts {
-        lines.push(format!("  tier {}: {}, epoch {}", part.tier, text(json!(part.fate)), part.epoch));
+    match document {
+        Document::Receipt(receipt) => {
+            let part =
+                |part: &Part| format!("  tier {}: {}, epoch {}", part.tier, word(part.fate), part.epoch);
+            lines.extend(receipt.parts.iter().map(part));
+            lines.push(format!("secrets destroyed: {}", receipt.destroyed.len()));
+        }
+        Document::Statement(statement) => {
+            lines.extend(statement.controllers.iter().map(|key| format!("  controller {key}")));
+        }
     }
-    lines.push(format!("secrets destroyed: {}", receipt.destroyed.len()));
     lines.join("\n")
+}
+
+/// The word that stands in the JSON.
+fn word(value: impl Serialize) -> String {
+    json!(value).as_str().unwrap_or_default().to_owned()
 }
