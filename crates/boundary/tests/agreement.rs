@@ -138,7 +138,6 @@ struct Counts {
 }
 
 #[test]
-#[expect(clippy::print_stdout, reason = "the counts are what a person runs this for")]
 fn diagram_rectangles_rules_and_brute_force_agree() {
     let domain = domain();
     let mut random = Random(SEED);

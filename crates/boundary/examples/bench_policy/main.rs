@@ -1,0 +1,135 @@
+//! How long the algebra takes for large boundaries, beside a binary decision diagram (`oxidd`) over the
+//! same bits in the same order. One JSON line a figure, as FORMATS ("Benchmarks") has them.
+#![forbid(unsafe_code)]
+#![expect(clippy::unwrap_used, reason = "a bench ends where it fails")]
+#![expect(clippy::print_stdout, reason = "figures are what it is run for")]
+
+mod binary;
+mod rules;
+
+use std::hint::black_box;
+use std::time::Instant;
+
+use boundary::{Budget, Comparison, FilterSet, PacketSet, ResolvedSet, compare, witness};
+
+const RULES: usize = 10_000;
+const RUNS: usize = 11;
+/// The binary diagram takes seconds where ours takes milliseconds.
+const RUNS_BINARY: usize = 3;
+
+fn main() {
+    let mut random = rules::Random::new(7);
+    let upper = random.ordinary_set(RULES);
+    let lower = random.narrowed(&upper);
+    let wider = random.widened(&lower);
+    cold_check(&upper, &lower);
+    incremental(&upper, &lower, &wider);
+    counterexample(&upper, &wider);
+    adversarial(&mut random);
+    parsing();
+}
+
+fn checked(upper: &ResolvedSet, lower: &ResolvedSet) -> Comparison {
+    compare(std::slice::from_ref(upper), lower, &[], &mut Budget::for_tier()).unwrap()
+}
+
+/// Both sets from their rules, then contained or not.
+fn cold_check(upper: &ResolvedSet, lower: &ResolvedSet) {
+    assert_eq!(checked(upper, lower).excess, None);
+    let ours = millis(RUNS, || checked(upper, lower));
+    let binary = millis(RUNS_BINARY, || {
+        let manager = binary::Manager::new();
+        assert!(manager.set(upper).contains(&manager.set(lower)));
+    });
+    print("cold_check_10k_ms", &ours, Some(&binary));
+}
+
+/// One rule more in the lower set, whose allows and denies are at hand.
+fn incremental(upper: &ResolvedSet, lower: &ResolvedSet, wider: &ResolvedSet) {
+    let mut budget = Budget::of_steps(u64::MAX);
+    let denies = ResolvedSet { allow: lower.deny.clone(), deny: Vec::new() }.packet_set(&mut budget).unwrap();
+    let (upper, before) = (upper.packet_set(&mut budget).unwrap(), lower.packet_set(&mut budget).unwrap());
+    let more = ResolvedSet { allow: vec![wider.allow.last().unwrap().clone()], deny: Vec::new() };
+    let mut check = || {
+        let added = more.packet_set(&mut budget).unwrap().subtract(&denies, &mut budget).unwrap();
+        // The set before is known to be contained, so the new part alone decides.
+        let contained = added.is_subset_of(&upper, &mut budget).unwrap();
+        (contained, before.union(&added, &mut budget).unwrap())
+    };
+    assert_eq!(check().1, wider.packet_set(&mut Budget::for_tier()).unwrap());
+    print("incremental_10k_ms", &millis(RUNS, check), None);
+}
+
+/// From two sets that clash to a packet and its box.
+fn counterexample(upper: &ResolvedSet, wider: &ResolvedSet) {
+    let comparison = checked(upper, wider);
+    assert!(comparison.excess.is_some());
+    let find =
+        || witness(&comparison.upper, &comparison.lower, &[], &mut Budget::for_tier()).unwrap().unwrap();
+    let ours = millis(RUNS, find);
+    let manager = binary::Manager::new();
+    let (binary_upper, binary_wider) = (manager.set(upper), manager.set(wider));
+    let mut found = Vec::new();
+    for _ in 0..RUNS_BINARY {
+        // Results that are kept in its cache would be no measurement.
+        manager.forget();
+        found.extend(millis(1, || assert!(binary_upper.counterexample(&binary_wider))));
+    }
+    found.sort_by(f64::total_cmp);
+    print("witness_10k_ms", &ours, Some(&found));
+}
+
+/// 640 random overlapping ranges: the worst shape known. Proved or refused, it takes no longer than this.
+#[expect(clippy::print_stderr, reason = "talk beside the data")]
+fn adversarial(random: &mut rules::Random) {
+    let upper = random.adversarial_set(640);
+    let lower = random.narrowed(&upper);
+    let check = || compare(std::slice::from_ref(&upper), &lower, &[], &mut Budget::for_tier());
+    eprintln!("adversarial_640: {:?}", check().map(|comparison| (comparison.upper, comparison.lower)));
+    print("adversarial_640_ms", &millis(5, check), None);
+}
+
+/// The same size as text.
+fn parsing() {
+    let text = rules::Random::new(8).file(RULES);
+    let parse = || -> PacketSet {
+        let set = FilterSet::parse(text.as_bytes()).unwrap().resolve(None).unwrap();
+        set.packet_set(&mut Budget::for_tier()).unwrap()
+    };
+    print("parse_and_build_10k_ms", &millis(RUNS, parse), None);
+}
+
+/// Milliseconds of each run, ascending; one run before them does not count.
+fn millis<T>(runs: usize, mut run: impl FnMut() -> T) -> Vec<f64> {
+    if runs > RUNS_BINARY {
+        black_box(run());
+    }
+    let mut times: Vec<f64> = (0..runs)
+        .map(|_| {
+            let start = Instant::now();
+            black_box(run());
+            start.elapsed().as_secs_f64() * 1e3
+        })
+        .collect();
+    times.sort_by(f64::total_cmp);
+    times
+}
+
+fn print(figure: &str, ours: &[f64], oxidd: Option<&[f64]>) {
+    let value = ours[ours.len() / 2];
+    let mut line = serde_json::json!({
+        "bench": "policy", "figure": figure, "value": rounded(value), "unit": "ms", "runs": ours.len(),
+        "spread": [rounded(ours[0]), rounded(ours[ours.len() - 1])],
+    });
+    if let Some(oxidd) = oxidd {
+        let theirs = oxidd[oxidd.len() / 2];
+        line["against"] = serde_json::json!({ "oxidd": rounded(theirs) });
+        line["ratio"] = rounded(value / theirs).into();
+    }
+    println!("{line}");
+}
+
+/// Four significant digits are more than such a measurement has.
+fn rounded(value: f64) -> f64 {
+    format!("{value:.3e}").parse().unwrap()
+}
