@@ -1,7 +1,7 @@
 //! The filter of one realm: packet sets compiled to a map image (pure), the eBPF program that judges
 //! every frame by it, and its loader.
 //!
-//! [`compile`] turns a stack of packet sets into an [`Image`]. A [`Filter`] is the program with its
+//! [`compile()`] turns a stack of packet sets into an [`Image`]. A [`Filter`] is the program with its
 //! maps in the kernel, pinned in a folder of a bpffs and attached to the host's end of the realm's
 //! link; both outlive the process that loaded them. A new filter is closed: it passes nothing until it
 //! has an image ([`Filter::switch`]), a deadline ([`Filter::set_deadline`]) and an open gate

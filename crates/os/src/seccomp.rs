@@ -40,7 +40,7 @@ pub enum Error {
 /// more). Must follow [`crate::privilege::gain_nothing_by_exec`]. Lists add up: a second one only narrows.
 ///
 /// # Errors
-/// See [`Error`]. On an error nothing is enforced; the caller must end.
+/// See [`enum@Error`]. On an error nothing is enforced; the caller must end.
 pub fn enforce(allowed: &[Allowed]) -> Result<(), Error> {
     apply_filter(&compile(allowed)?).map_err(Error::Install)
 }

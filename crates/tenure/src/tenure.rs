@@ -16,7 +16,7 @@ use crate::tier::Tier;
 
 /// A node's tree of tiers with their keys, boundaries, leases and epochs.
 ///
-/// Its JSON form is the journal's snapshot. Nonces and the content of objects stand beside it ([`Aside`]):
+/// Its JSON form is the journal's snapshot. Nonces and the content of objects stand beside it (`Aside`):
 /// they are no part of equality, hash or snapshot, and the shell gives them again after a start.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
