@@ -107,6 +107,11 @@ impl<D: Disk> Objects<D> {
         Ok(Self { disk })
     }
 
+    /// The objects of a folder for reading alone, while another process may store some.
+    pub const fn over(disk: D) -> Self {
+        Self { disk }
+    }
+
     /// Stores an object under its name and waits until it is on the medium. One that is there stays; a
     /// damaged one is replaced.
     ///

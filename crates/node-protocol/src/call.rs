@@ -24,7 +24,16 @@ pub enum Call {
         from: u64,
     },
     /// Say how the node is. Answer: [`Answer::Status`].
-    Status {},
+    Status {
+        /// Answer only when nothing is pending: the world is as the journal demands.
+        #[serde(default)]
+        settled: bool,
+    },
+    /// Give what the node signed about a lease or a tier. Answer: [`Answer::Signed`].
+    Receipts {
+        /// The id of a lease or of a tier, or a tier's name.
+        about: String,
+    },
     /// Give a nonce for one order of a tier. Answer: [`Answer::Nonce`].
     FreshNonce {
         /// Whose order it is for.
@@ -66,6 +75,11 @@ pub enum Answer {
     },
     /// How the node is.
     Status(Box<Status>),
+    /// Attachment: receipts and statements, an envelope a line, oldest first.
+    Signed {
+        /// How many there are.
+        number: u64,
+    },
     /// A nonce.
     Nonce {
         /// To be used in one order.
@@ -133,6 +147,8 @@ pub struct Status {
     pub digest: Digest,
     /// Whether the world is as the journal demands: no effect is pending.
     pub settled: bool,
+    /// How many things came that nobody whom the node knows has signed, since its start.
+    pub forged: u64,
     /// Every tier, parents first.
     pub tiers: Vec<TierStatus>,
     /// What somebody should know: each a stable code and a sentence.
@@ -153,6 +169,8 @@ pub struct TierStatus {
     pub parent: Option<TierId>,
     /// Its epoch.
     pub epoch: Epoch,
+    /// Whether it may act: `in-force`, `busy`, `suspended`, `not-in-term`, `ending`.
+    pub standing: String,
     /// Its realm, where it has one.
     pub realm: Option<RealmStatus>,
 }
@@ -163,8 +181,12 @@ pub struct TierStatus {
 pub struct RealmStatus {
     /// Whether packets pass at all.
     pub open: bool,
-    /// The generation that the data path enforces.
+    /// The generation that the data path enforces; 0 while it has none.
     pub generation: u64,
+    /// Its hardware address.
+    pub mac: String,
+    /// Its addresses.
+    pub addresses: Vec<std::net::IpAddr>,
 }
 
 /// What somebody should know.

@@ -1,7 +1,8 @@
 //! Messages between a node's processes, and how they travel over a stream socket or a pipe.
 //!
-//! [`call`] is what `bmonitor order` and a courier say to the supervisor. A message is JSON with, where content goes along, an attachment of plain bytes:
-//! see [`frame`].
+//! [`call`] is what `bmonitor order` and a courier say to the supervisor. A message is JSON with, where
+//! content goes along, an attachment of plain bytes: see [`frame`]. What the supervisor says to its own
+//! children (helpers, custody) is theirs alone and stands in `bmonitor`.
 #![forbid(unsafe_code)]
 
 pub mod call;

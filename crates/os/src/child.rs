@@ -60,10 +60,7 @@ impl Child {
     /// # Errors
     /// The kernel's.
     pub fn kill(&self) -> io::Result<()> {
-        match pidfd_send_signal(&self.pidfd, Signal::KILL) {
-            Ok(()) | Err(Errno::SRCH) => Ok(()),
-            Err(error) => Err(error.into()),
-        }
+        kill(&self.pidfd)
     }
 
     /// How it ended, if it has. Never waits.
@@ -79,6 +76,47 @@ fn watch(process: &Process) -> io::Result<OwnedFd> {
     let pid = i32::try_from(process.id()).ok().and_then(Pid::from_raw);
     let pid = pid.ok_or(io::ErrorKind::InvalidData)?;
     Ok(pidfd_open(pid, PidfdFlags::empty())?)
+}
+
+/// A process that is no child of ours, held by a pidfd: what is asked about its id afterwards is about it,
+/// or it has ended.
+#[derive(Debug)]
+pub struct Stranger(OwnedFd);
+
+impl Stranger {
+    /// Holds the process that has this id now; nothing if there is none.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub fn hold(id: u32) -> io::Result<Option<Self>> {
+        let Some(pid) = i32::try_from(id).ok().and_then(Pid::from_raw) else { return Ok(None) };
+        match pidfd_open(pid, PidfdFlags::empty()) {
+            Ok(pidfd) => Ok(Some(Self(pidfd))),
+            Err(Errno::SRCH | Errno::INVAL) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Kills it; one that has ended already is no error.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub fn kill(&self) -> io::Result<()> {
+        kill(&self.0)
+    }
+
+    /// Readable once it has ended.
+    #[must_use]
+    pub fn ended(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
+fn kill(pidfd: &OwnedFd) -> io::Result<()> {
+    match pidfd_send_signal(pidfd, Signal::KILL) {
+        Ok(()) | Err(Errno::SRCH) => Ok(()),
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// In words: `exit code 3`, `signal 9`.

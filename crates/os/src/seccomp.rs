@@ -80,6 +80,8 @@ macro_rules! calls {
 
 calls! {
     accept4 SYS_accept4,
+    arch_prctl SYS_arch_prctl,
+    fallocate SYS_fallocate,
     bind SYS_bind,
     bpf SYS_bpf,
     brk SYS_brk,

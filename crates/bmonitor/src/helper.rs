@@ -1,0 +1,173 @@
+//! A helper: does one effect that may block, says what came of it, and ends. Every task may be done twice;
+//! one that was broken off leaves the realm closed.
+
+mod processes;
+mod realm;
+
+use std::fmt::Display;
+use std::io::{self, Read, Write};
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
+
+use boundary::PacketSet;
+use datapath::{Filter, Lease, Program, Settings, compile};
+use id::{Digest, Generation};
+use journal::{Folder, Objects};
+use serde::{Deserialize, Serialize};
+
+use crate::failure::chain;
+use crate::rights::{self, Begin, Role};
+use crate::sets;
+use crate::step::{Step, Steps};
+
+/// The longest task and the longest reply.
+const MESSAGE_BYTES_MAX: u64 = 256 * 1024;
+
+/// What a helper can be asked.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", rename_all_fields = "snake_case", deny_unknown_fields)]
+pub(crate) enum Task {
+    /// Make a realm, closed; what is there of it and not whole is made anew.
+    RealmUp { place: Place, bridge: String, gateways: Vec<IpAddr> },
+    /// Put a policy in force: these objects, under the built-in deny.
+    Policy { place: Place, objects: PathBuf, sets: Vec<Digest>, management: Vec<IpAddr> },
+    /// Kill every process in these namespaces.
+    Kill { namespaces: Vec<PathBuf> },
+    /// Kill what is in a realm, and remove it.
+    RealmDown { place: Place },
+}
+
+impl Task {
+    /// Whether a helper with this task passes the step.
+    pub(crate) const fn passes(&self, step: Step) -> bool {
+        match self {
+            Self::RealmUp { .. } => matches!(
+                step,
+                Step::RealmNamespace
+                    | Step::RealmCable
+                    | Step::RealmAddress
+                    | Step::RealmFilter
+                    | Step::RealmLinkUp
+            ),
+            Self::Policy { .. } => matches!(step, Step::PolicyBuilt | Step::PolicyLoaded),
+            Self::Kill { .. } => false,
+            Self::RealmDown { .. } => matches!(step, Step::DownKilled | Step::DownLink | Step::DownNamespace),
+        }
+    }
+}
+
+/// Where a realm is and what it is leased.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Place {
+    /// The name of its network namespace.
+    pub(crate) namespace: PathBuf,
+    /// The host's end of its link.
+    pub(crate) link: String,
+    /// Where its filter is pinned.
+    pub(crate) pins: PathBuf,
+    /// Its hardware address.
+    pub(crate) mac: [u8; 6],
+    /// Its addresses.
+    pub(crate) addresses: Vec<(IpAddr, u8)>,
+}
+
+/// What came of a task.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", rename_all_fields = "snake_case", deny_unknown_fields)]
+pub(crate) enum Outcome {
+    /// It is done; after a policy with the generation that is in force.
+    Done { generation: Option<Generation> },
+    /// It is not.
+    Failed { why: String },
+}
+
+/// The role: `bmonitor helper`.
+pub(crate) fn run(parent: u32, steps: &Steps) -> io::Result<()> {
+    rights::enforce(Begin { role: Role::Helper, parent: Some(parent) }).map_err(io::Error::other)?;
+    let mut bytes = Vec::new();
+    io::stdin().lock().take(MESSAGE_BYTES_MAX).read_to_end(&mut bytes)?;
+    let outcome = match serde_json::from_slice(&bytes) {
+        Ok(task) => outcome(&task, steps),
+        Err(error) => Outcome::Failed { why: format!("the task is not understood: {error}") },
+    };
+    let mut outcome = serde_json::to_vec(&outcome)?;
+    outcome.push(b'\n');
+    io::stdout().lock().write_all(&outcome)
+}
+
+fn outcome(task: &Task, steps: &Steps) -> Outcome {
+    let done = match task {
+        Task::RealmUp { place, bridge, gateways } => {
+            realm::up(place, bridge, gateways, steps).map(|()| None).map_err(|failed| chain(&failed))
+        }
+        Task::Policy { place, objects, sets, management } => {
+            policy(place, objects, sets, management, steps).map(Some)
+        }
+        Task::Kill { namespaces } => {
+            let killed = namespaces.iter().try_for_each(|namespace| processes::kill_in(namespace));
+            killed.map(|()| None).map_err(|failed| chain(&failed))
+        }
+        Task::RealmDown { place } => {
+            realm::down(place, steps).map(|()| None).map_err(|failed| chain(&failed))
+        }
+    };
+    match done {
+        Ok(generation) => Outcome::Done { generation },
+        Err(why) => Outcome::Failed { why },
+    }
+}
+
+/// Compiles the policy and switches to it, if it is not the one in force already.
+fn policy(
+    place: &Place,
+    objects: &Path,
+    names: &[Digest],
+    management: &[IpAddr],
+    steps: &Steps,
+) -> Result<Generation, String> {
+    let mut stack = vec![sets::above_the_root(management)?];
+    stack.extend(read_sets(objects, names)?);
+    let lease = Lease {
+        mac: place.mac,
+        addresses: place.addresses.iter().map(|(address, _prefix)| *address).collect(),
+    };
+    let image = compile(&stack, &lease, &mut sets::budget()).map_err(|error| chain(&error))?;
+    steps.reach(Step::PolicyBuilt);
+    let filter = Filter::open(&place.pins, &Program::embedded(), &Settings::default());
+    let filter = filter.map_err(|error| chain(&error))?;
+    let mut filter = filter.ok_or("the realm has no filter")?;
+    let live = filter.observe(&place.link).map_err(|error| chain(&error))?.live;
+    let generation = match live {
+        Some(live) if live.digest == image.digest() => Generation::new(live.generation).ok_or(EXHAUSTED)?,
+        live => {
+            let last = live.map_or(0, |live| live.generation);
+            let next = Generation::new(last + 1).ok_or(EXHAUSTED)?;
+            filter.switch(&image, next).map_err(|error| chain(&error))?;
+            next
+        }
+    };
+    steps.reach(Step::PolicyLoaded);
+    Ok(generation)
+}
+
+const EXHAUSTED: &str = "there is no generation after this one";
+
+/// The sets of the objects; one that is gone or damaged admits nothing.
+fn read_sets(objects: &Path, names: &[Digest]) -> Result<Vec<PacketSet>, String> {
+    let folder = Folder::readable(objects).map_err(|error| format!("cannot open the objects: {error}"))?;
+    let objects = Objects::over(folder);
+    Ok(names
+        .iter()
+        .map(|name| read_set(&objects, name).unwrap_or_else(|_gone| PacketSet::nothing()))
+        .collect())
+}
+
+fn read_set(objects: &Objects<Folder>, name: &Digest) -> Result<PacketSet, String> {
+    let object = objects.get(name).map_err(|error| as_text(&error))?;
+    sets::packet_set(object.content())
+}
+
+fn as_text(error: &dyn Display) -> String {
+    error.to_string()
+}

@@ -1,0 +1,88 @@
+//! The processes in a realm: those with any thread in its network namespace.
+
+use std::fs;
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+use std::time::Duration;
+
+use os::child::Stranger;
+use os::poll::{Wanted, wait};
+use thiserror::Error;
+
+/// Rounds after which a realm counts as one that starts processes faster than they can be killed. Each
+/// kills all that were there; what they started meanwhile is found by the next.
+const ROUNDS_MAX: usize = 1000;
+
+/// How long a killed process may take to end.
+const END_AT_MOST: Duration = Duration::from_secs(3);
+
+/// Why there may be processes left.
+#[derive(Debug, Error)]
+pub(super) enum NotKilled {
+    #[error("cannot {act}")]
+    Kernel { act: &'static str, source: io::Error },
+    #[error("processes of the realm do not end")]
+    Lasting,
+}
+
+/// Kills every process in a namespace, and waits until each has ended. A namespace that is not there has
+/// no process.
+pub(super) fn kill_in(namespace: &Path) -> Result<(), NotKilled> {
+    let inode = match fs::metadata(namespace) {
+        Ok(metadata) => metadata.ino(),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(source) => return Err(NotKilled::Kernel { act: "look at the realm", source }),
+    };
+    let link = format!("net:[{inode}]");
+    for _round in 0..ROUNDS_MAX {
+        let found = found_in(&link)?;
+        if found.is_empty() {
+            return Ok(());
+        }
+        for process in &found {
+            process.kill().map_err(|source| NotKilled::Kernel { act: "kill a process", source })?;
+        }
+        for process in &found {
+            let ended = wait(&[(process.ended(), Wanted::READ)], Some(END_AT_MOST));
+            let ended = ended.map_err(|source| NotKilled::Kernel { act: "wait for a process", source })?;
+            if ended != [true] {
+                return Err(NotKilled::Lasting);
+            }
+        }
+    }
+    Err(NotKilled::Lasting)
+}
+
+/// Each is held before it is looked at, so that another process with its id is not killed in its place.
+fn found_in(link: &str) -> Result<Vec<Stranger>, NotKilled> {
+    let because = |act| move |source| NotKilled::Kernel { act, source };
+    let mut found = Vec::new();
+    for entry in fs::read_dir("/proc").map_err(because("list the processes"))? {
+        let name = entry.map_err(because("list the processes"))?.file_name();
+        let Some(id) = name.to_str().and_then(|name| name.parse::<u32>().ok()) else { continue };
+        if id == std::process::id() {
+            continue;
+        }
+        let held = Stranger::hold(id).map_err(because("hold a process"))?;
+        if let Some(process) = held.filter(|_| is_in(id, link) && !is_zombie(id)) {
+            found.push(process);
+        }
+    }
+    Ok(found)
+}
+
+/// Whether any thread of the process is in the namespace. A process that ends meanwhile is in none.
+fn is_in(id: u32, link: &str) -> bool {
+    let Ok(threads) = fs::read_dir(format!("/proc/{id}/task")) else { return false };
+    threads.filter_map(Result::ok).any(|thread| {
+        fs::read_link(thread.path().join("ns/net")).is_ok_and(|namespace| namespace.as_os_str() == link)
+    })
+}
+
+/// A dead process that its parent has not reaped holds nothing any more.
+fn is_zombie(id: u32) -> bool {
+    let Ok(stat) = fs::read_to_string(format!("/proc/{id}/stat")) else { return true };
+    // The state stands behind the name in parentheses, which may hold anything (proc(5)).
+    stat.rsplit_once(") ").is_none_or(|(_name, rest)| rest.starts_with('Z') || rest.starts_with('X'))
+}

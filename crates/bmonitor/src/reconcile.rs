@@ -1,0 +1,247 @@
+//! What is to be done so that the world becomes what the journal demands. Pure: from what should be and
+//! what is to a row of effects, the most urgent first. Each effect may be done twice without harm.
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use id::{Digest, Digester, Epoch, Name, TierId, Time};
+use tenure::{Fate, Gate, Made, Part, Procedure, ProcedureId, Realm, Step, World};
+
+/// What is known of the world.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Observed {
+    /// Realms of which there is a trace, by their tiers' names.
+    pub(crate) realms: BTreeMap<Name, Seen>,
+    /// The secrets in custody's folder.
+    pub(crate) secrets: BTreeSet<(TierId, Epoch)>,
+    /// The identities that custody made since the start: digests of public keys.
+    pub(crate) identities: BTreeMap<(TierId, Epoch), Digest>,
+    /// The procedures whose realms have no process left.
+    pub(crate) killed: BTreeSet<ProcedureId>,
+    /// Of each procedure, how many of its documents are signed and stored.
+    pub(crate) signed: BTreeMap<ProcedureId, usize>,
+}
+
+/// A realm as it is.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Seen {
+    /// It has its namespace, and a link that is up with its filter alone on both hooks.
+    pub(crate) whole: bool,
+    /// The gate, where this process set it.
+    pub(crate) gate: Option<Seal>,
+    /// The policy that a helper found or put in force.
+    pub(crate) policy: Option<Digest>,
+}
+
+/// How a realm's gate was set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Seal {
+    /// Nothing passes.
+    Cut,
+    /// Packets pass until that time.
+    OpenUntil(Time),
+}
+
+/// Something to be done.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Effect {
+    /// Set the cut bit. At once, by the supervisor.
+    Cut(Name),
+    /// Unlink a tier's secrets up to an epoch (none: all). At once, by the supervisor.
+    UnlinkSecrets(TierId, Option<Epoch>),
+    /// Tell that a step is done. At once, by the supervisor.
+    Tell(ProcedureId, Step, Vec<(TierId, Epoch, Digest)>),
+    /// Open the gate until a time. At once, by the supervisor.
+    Open(Name, Time),
+    /// Kill the processes in realms. By a helper.
+    Kill(ProcedureId, Vec<Name>),
+    /// Remove a realm. By a helper.
+    RealmDown(Name),
+    /// Make a realm, or make it whole again. By a helper.
+    RealmUp(Name),
+    /// Put a policy in force. By a helper.
+    Policy(Name, Digest),
+    /// Make a tier's identity. By custody.
+    MakeIdentity(TierId, Epoch),
+    /// Sign a document of a procedure, the n-th. By custody.
+    Sign(ProcedureId, usize),
+}
+
+/// The gap between what should be and what is. `configured` names the tiers that can have a realm here;
+/// `documents` says how many documents a procedure ends with.
+pub(crate) fn reconcile(
+    world: &World,
+    observed: &Observed,
+    configured: &BTreeSet<Name>,
+    documents: impl Fn(&Procedure) -> usize,
+) -> Vec<Effect> {
+    let mut effects = Vec::new();
+    for realm in world.realms.iter().filter(|realm| configured.contains(&realm.name)) {
+        realm_effects(world, realm, observed, &mut effects);
+    }
+    for name in observed.realms.keys() {
+        if !world.realms.iter().any(|realm| realm.name == *name && configured.contains(name)) {
+            cut(name, observed, &mut effects);
+            effects.push(Effect::RealmDown(name.clone()));
+        }
+    }
+    for procedure in &world.due {
+        procedure_effects(world, procedure, observed, documents(procedure), &mut effects);
+    }
+    effects.sort();
+    effects.dedup();
+    effects
+}
+
+/// What names the policy of a realm among its policies: the sets that it is made of, from the top.
+pub(crate) fn policy_of(realm: &Realm) -> Digest {
+    let digester = Digester::new("leasehold realm policy");
+    realm.sets.iter().fold(digester, |digester, set| digester.part(set.as_bytes())).finish()
+}
+
+fn realm_effects(world: &World, realm: &Realm, observed: &Observed, effects: &mut Vec<Effect>) {
+    let name = &realm.name;
+    let open = |effects: &mut Vec<Effect>| effects.push(Effect::Open(name.clone(), realm.deadline));
+    if realm.gate == Gate::Cut {
+        cut(name, observed, effects);
+    }
+    if is_ending(world, realm.tier) {
+        return;
+    }
+    let Some(seen) = observed.realms.get(name).filter(|seen| seen.whole) else {
+        effects.push(Effect::RealmUp(name.clone()));
+        return;
+    };
+    let policy = policy_of(realm);
+    let in_force = seen.policy == Some(policy);
+    if !in_force {
+        effects.push(Effect::Policy(name.clone(), policy));
+    }
+    if realm.gate == Gate::Open {
+        match seen.gate {
+            // It passes by an older policy until the new one is there; a deadline does not wait for that.
+            Some(Seal::OpenUntil(deadline)) if deadline != realm.deadline => open(effects),
+            Some(Seal::Cut) | None if in_force => open(effects),
+            Some(Seal::OpenUntil(_) | Seal::Cut) | None => {}
+        }
+    }
+}
+
+fn cut(name: &Name, observed: &Observed, effects: &mut Vec<Effect>) {
+    if !is_cut(name, observed) {
+        effects.push(Effect::Cut(name.clone()));
+    }
+}
+
+/// A realm without a trace lets nothing through.
+fn is_cut(name: &Name, observed: &Observed) -> bool {
+    observed.realms.get(name).is_none_or(|seen| seen.gate == Some(Seal::Cut))
+}
+
+fn is_ending(world: &World, tier: TierId) -> bool {
+    let parts = world.due.iter().filter_map(|procedure| procedure.part(tier));
+    parts.into_iter().any(|part| part.fate == Fate::Ended)
+}
+
+fn procedure_effects(
+    world: &World,
+    procedure: &Procedure,
+    observed: &Observed,
+    documents: usize,
+    effects: &mut Vec<Effect>,
+) {
+    let id = procedure.id;
+    let before = effects.len();
+    let mut made = Vec::new();
+    let realms = |wanted: fn(Fate) -> bool| -> Vec<Name> {
+        let parts = procedure.parts.iter().filter(|part| wanted(part.fate));
+        let names = parts.filter_map(|part| world.realm(part.tier)).map(|realm| realm.name.clone());
+        names.filter(|name| observed.realms.contains_key(name)).collect()
+    };
+    match procedure.next {
+        Step::Cut => realms(Fate::destroys).iter().for_each(|name| cut(name, observed, effects)),
+        Step::SecretGone => {
+            for part in procedure.parts.iter().filter(|part| part.fate.destroys()) {
+                unlink(part, observed, effects);
+            }
+        }
+        // No courier yet; when there are, they are killed here.
+        Step::CourierGone => {}
+        Step::EnginesKilled => {
+            let realms = realms(Fate::destroys);
+            if !observed.killed.contains(&id) && !realms.is_empty() {
+                effects.push(Effect::Kill(id, realms));
+            }
+        }
+        Step::Closed => {
+            effects.extend(realms(|fate| fate == Fate::Ended).into_iter().map(Effect::RealmDown));
+        }
+        Step::Remade => remake(procedure, observed, &mut made, effects),
+        Step::Receipt => {
+            // A statement names the identity, of which only the digest is on record.
+            for part in procedure.parts.iter().filter(|part| part.fate != Fate::Ended) {
+                if !observed.identities.contains_key(&(part.tier, part.epoch)) {
+                    effects.push(Effect::MakeIdentity(part.tier, part.epoch));
+                }
+            }
+            if effects.len() > before {
+                return;
+            }
+            let signed = observed.signed.get(&id).copied().unwrap_or(0);
+            effects.extend((signed < documents).then_some(Effect::Sign(id, signed)));
+        }
+    }
+    if effects.len() == before {
+        effects.push(Effect::Tell(id, procedure.next, made));
+    }
+}
+
+/// Of an ended tier every secret goes; of an erased one those before its present epoch.
+fn unlink(part: &Part, observed: &Observed, effects: &mut Vec<Effect>) {
+    let up_to = match part.fate {
+        Fate::Ended => None,
+        Fate::New | Fate::Kept | Fate::Erased => Some(before(part.epoch)),
+    };
+    let goes =
+        |(tier, epoch): &(TierId, Epoch)| *tier == part.tier && up_to.is_none_or(|last| *epoch <= last);
+    if observed.secrets.iter().any(goes) {
+        effects.push(Effect::UnlinkSecrets(part.tier, up_to));
+    }
+}
+
+fn before(epoch: Epoch) -> Epoch {
+    Epoch::new(epoch.get().saturating_sub(1)).unwrap_or_default()
+}
+
+fn remake(
+    procedure: &Procedure,
+    observed: &Observed,
+    made: &mut Vec<(TierId, Epoch, Digest)>,
+    effects: &mut Vec<Effect>,
+) {
+    let mut all = true;
+    for part in procedure.parts.iter().filter(|part| part.fate != Fate::Ended) {
+        match observed.identities.get(&(part.tier, part.epoch)) {
+            Some(identity) => made.push((part.tier, part.epoch, *identity)),
+            None => {
+                all = false;
+                effects.push(Effect::MakeIdentity(part.tier, part.epoch));
+            }
+        }
+    }
+    if all {
+        // The old salt of kept data goes when the new one is there.
+        for part in procedure.parts.iter().filter(|part| part.fate == Fate::Kept) {
+            unlink(part, observed, effects);
+        }
+    }
+}
+
+/// What is told with a step, as the core takes it.
+pub(crate) fn as_made(made: &[(TierId, Epoch, Digest)]) -> Vec<Made> {
+    made.iter()
+        .map(|(tier, epoch, identity)| Made { tier: *tier, epoch: *epoch, identity: *identity })
+        .collect()
+}

@@ -1,0 +1,145 @@
+//! One table: what each process of the monitor may do, and why. [`enforce`] makes it true before the
+//! process does anything else; `bmonitor rights` prints it; tests compare it with `/proc`.
+//!
+//! What a process starts inherits its system-call list and its bounding set: so the supervisor's rows
+//! hold what its children need, too (marked in the reasons), and each child narrows them to its own.
+
+mod calls;
+mod enforce;
+#[cfg(test)]
+mod tests;
+
+use std::fmt;
+
+use os::capability::Capability;
+use os::privilege::Limit;
+
+pub(crate) use self::calls::Call;
+pub(crate) use self::enforce::{Begin, NotEnforced, enforce};
+
+/// A process of the monitor.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum Role {
+    /// Verifies, decides, records, starts and reaps the others.
+    Supervisor,
+    /// Does one effect that may block, then ends.
+    Helper,
+    /// Holds every key; answers one request, then ends.
+    Custody,
+}
+
+impl fmt::Display for Role {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Supervisor => "supervisor",
+            Self::Helper => "helper",
+            Self::Custody => "custody",
+        })
+    }
+}
+
+/// A row of the table.
+#[derive(Debug)]
+pub(crate) struct Rights {
+    pub(crate) role: Role,
+    /// Its uid and gid, real, effective and saved; no further groups.
+    pub(crate) uid: u32,
+    /// Permitted, effective and bounding set; nothing is inheritable or ambient.
+    pub(crate) capabilities: &'static [(Capability, &'static str)],
+    /// The system calls that work. Any other kills the process.
+    pub(crate) calls: &'static [Call],
+    /// Who may speak to it, and how.
+    pub(crate) callers: &'static str,
+    /// Whether it keeps the node's network, or has an empty one of its own.
+    pub(crate) network: bool,
+    /// Whether it gets `SIGKILL` when the supervisor ends.
+    pub(crate) dies_with_supervisor: bool,
+    /// Hard limits; a process that runs into one fails, closed.
+    pub(crate) limits: &'static [(Limit, u64)],
+}
+
+/// Custody's uid and gid: of the range that Debian leaves to the machine's administrator (60000 to 64999
+/// are given out by Debian itself, 65534 is shared with everything that is nobody).
+pub(crate) const CUSTODY_UID: u32 = 65_210;
+
+const MIB: u64 = 1024 * 1024;
+
+/// The table.
+pub(crate) const TABLE: [Rights; 3] = [
+    Rights {
+        role: Role::Supervisor,
+        uid: 0,
+        capabilities: &[
+            (Capability::Chown, "gives custody its folder"),
+            (Capability::DacOverride, "unlinks a tier's secret in custody's folder, without custody's help"),
+            (Capability::Kill, "kills custody, which has another uid"),
+            (Capability::Bpf, "opens a realm's pinned maps and sets the cut bit; for helpers: loads filters"),
+            (
+                Capability::SysAdmin,
+                "for helpers: network namespaces and their names; for custody: leaving the network",
+            ),
+            (Capability::NetAdmin, "for helpers: links, addresses, filters"),
+            (Capability::PerfMon, "for helpers: the verifier's leave to compare packet pointers"),
+            (Capability::SysPtrace, "for helpers: which namespace a process of another uid is in"),
+            (Capability::SetUid, "for custody: its own uid"),
+            (Capability::SetGid, "for custody: its own gid"),
+            (Capability::SetPcap, "for children: narrowing the bounding set"),
+        ],
+        calls: calls::SUPERVISOR,
+        callers: "run/bmonitor.sock: root and the uids of `orderers`, by SO_PEERCRED",
+        network: true,
+        dies_with_supervisor: false,
+        limits: &[(Limit::CoreBytes, 0), (Limit::Descriptors, 256), (Limit::AddressSpaceBytes, 1024 * MIB)],
+    },
+    Rights {
+        role: Role::Helper,
+        uid: 0,
+        capabilities: &[
+            (Capability::SysAdmin, "enters and names network namespaces"),
+            (Capability::NetAdmin, "links, addresses, filters"),
+            (Capability::Bpf, "loads the filter program and its maps"),
+            (Capability::PerfMon, "the verifier's leave to compare packet pointers"),
+            (Capability::SysPtrace, "sees which processes are in a realm"),
+            (Capability::Kill, "kills the processes of a realm that ended"),
+            (Capability::DacOverride, "reads objects and the pins' folder whoever made them"),
+        ],
+        calls: calls::HELPER,
+        callers: "the supervisor, by its stdin: one effect",
+        network: true,
+        dies_with_supervisor: true,
+        limits: &[(Limit::CoreBytes, 0), (Limit::Descriptors, 256), (Limit::AddressSpaceBytes, 1024 * MIB)],
+    },
+    Rights {
+        role: Role::Custody,
+        uid: CUSTODY_UID,
+        capabilities: &[],
+        calls: calls::CUSTODY,
+        callers: "the supervisor, by its stdin: one request",
+        network: false,
+        dies_with_supervisor: true,
+        limits: &[
+            (Limit::CoreBytes, 0),
+            (Limit::Descriptors, 16),
+            (Limit::AddressSpaceBytes, 256 * MIB),
+            (Limit::FileBytes, MIB),
+        ],
+    },
+];
+
+impl Role {
+    /// Its row.
+    pub(crate) fn rights(self) -> &'static Rights {
+        match self {
+            Self::Supervisor => &TABLE[0],
+            Self::Helper => &TABLE[1],
+            Self::Custody => &TABLE[2],
+        }
+    }
+}
+
+impl Rights {
+    /// The capabilities without their reasons.
+    pub(crate) fn capabilities(&self) -> Vec<Capability> {
+        self.capabilities.iter().map(|(capability, _reason)| *capability).collect()
+    }
+}

@@ -1,0 +1,206 @@
+//! The system calls of each process, with the reason for each.
+
+use os::seccomp::Allowed;
+
+/// An allowed system call.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Call {
+    pub(crate) allowed: Allowed,
+    pub(crate) reason: &'static str,
+}
+
+/// The address families of `socket(2)` that are used.
+const UNIX: u32 = 1;
+const NETLINK: u32 = 16;
+
+const fn call(call: &'static str, reason: &'static str) -> Call {
+    Call { allowed: Allowed { call, first: &[] }, reason }
+}
+
+const fn socket(first: &'static [u32], reason: &'static str) -> Call {
+    Call { allowed: Allowed { call: "socket", first }, reason }
+}
+
+/// Joins rows at compile time.
+const fn join<const N: usize>(parts: &[&[Call]]) -> [Call; N] {
+    let mut joined = [call("", ""); N];
+    let mut at = 0;
+    let mut part = 0;
+    while part < parts.len() {
+        let mut row = 0;
+        while row < parts[part].len() {
+            joined[at] = parts[part][row];
+            at += 1;
+            row += 1;
+        }
+        part += 1;
+    }
+    assert!(at == N, "every row is joined");
+    joined
+}
+
+/// What any Rust program on glibc does while it runs and ends.
+const RUNTIME: &[Call] = &[
+    call("brk", "memory"),
+    call("mmap", "memory"),
+    call("mremap", "memory"),
+    call("munmap", "memory"),
+    call("mprotect", "memory of threads and of library relocations"),
+    call("madvise", "giving memory back"),
+    call("futex", "locks of the standard library"),
+    call("rt_sigaction", "the standard library's handlers"),
+    call("rt_sigprocmask", "threads and children begin with signals blocked"),
+    call("rt_sigreturn", "the end of a handler"),
+    call("sigaltstack", "the standard library's guard page handler"),
+    call("getrandom", "hash seeds, ids, secrets"),
+    call("clock_gettime", "time, where the vDSO has none"),
+    call("gettid", "abort"),
+    call("getpid", "abort; dying at a named step"),
+    call("tgkill", "abort"),
+    call("kill", "dying at a named step; killing what a realm leaves"),
+    call("restart_syscall", "a wait that a stop signal interrupted"),
+    call("exit", "end of a thread"),
+    call("exit_group", "end"),
+];
+
+/// Files and descriptors.
+const FILES: &[Call] = &[
+    call("openat", "files"),
+    call("close", "files"),
+    call("read", "files, the stream to the supervisor"),
+    call("write", "files, the stream to the supervisor, stderr"),
+    call("writev", "stderr"),
+    call("lseek", "files"),
+    call("fstat", "sizes of files"),
+    call("newfstatat", "whether a file is there"),
+    call("statx", "whether a file is there"),
+    call("fcntl", "close-on-exec of copied descriptors"),
+    call("fsync", "what was written is on the disk"),
+    call("renameat", "a file appears whole or not at all"),
+    call("rename", "a file appears whole or not at all"),
+    call("unlink", "files that are no longer wanted"),
+    call("unlinkat", "files that are no longer wanted"),
+    call("mkdir", "folders"),
+    call("getdents64", "what is in a folder"),
+    call("poll", "waiting"),
+    call("ppoll", "waiting"),
+];
+
+/// What the supervisor does beyond that.
+const SUPERVISING: &[Call] = &[
+    call("flock", "one supervisor a journal"),
+    call("fdatasync", "the journal's records"),
+    call("ftruncate", "cutting a torn record off"),
+    call("fallocate", "the journal's reserve"),
+    call("pread64", "the journal"),
+    call("pwrite64", "the journal"),
+    call("chmod", "modes of its folders and its socket"),
+    call("fchmod", "modes of its folders"),
+    call("chown", "custody's folder"),
+    call("signalfd4", "its signals"),
+    call("socketpair", "a stream to each child"),
+    call("bind", "its socket"),
+    call("listen", "its socket"),
+    call("accept4", "its socket"),
+    call("getsockopt", "who is at the other end"),
+    call("setsockopt", "its connections"),
+    call("recvfrom", "its connections and streams"),
+    call("sendto", "its connections and streams"),
+    call("recvmsg", "its connections and streams"),
+    call("sendmsg", "its connections and streams"),
+    call("shutdown", "the end of a request to a child"),
+    call("ioctl", "connections and streams that never block (FIONBIO)"),
+    call("clone3", "children"),
+    call("clone", "children, where clone3 is not there"),
+    call("vfork", "children"),
+    call("execve", "children: its own program again"),
+    call("pidfd_open", "watching children"),
+    call("pidfd_send_signal", "killing children"),
+    call("wait4", "reaping children"),
+    call("waitid", "reaping children"),
+    call("pipe2", "the standard library's report of a failed exec"),
+    call("dup2", "a child's stdin and stdout"),
+    call("dup", "a child's stdin and stdout"),
+    call("setpgid", "a child's own process group"),
+    call("close_range", "close-on-exec of what it inherited"),
+    call("bpf", "the cut bit of pinned maps; for helpers: filters"),
+];
+
+/// How a child begins: what the loader and the enforcement of this table call. It needs them on its
+/// parent's list, and has them no more once its own is in force.
+const BEGINNING: &[Call] = &[
+    call("access", "for children: the loader"),
+    call("arch_prctl", "for children: the loader"),
+    call("set_tid_address", "for children: the C library"),
+    call("set_robust_list", "for children: the C library; threads"),
+    call("rseq", "for children: the C library; threads"),
+    call("prlimit64", "for children: their limits"),
+    call("getppid", "for children: whether the supervisor still is their parent"),
+    call("umask", "for children: modes of their files"),
+    call("prctl", "for children: bounding set, no_new_privs, not dumpable, dying with the supervisor"),
+    call("capset", "for children: their capabilities"),
+    call("setgroups", "for custody: no groups"),
+    call("setresgid", "for custody: its gid"),
+    call("setresuid", "for custody: its uid"),
+    call("seccomp", "for children: their own list"),
+    call("chdir", "for custody: its folder, before it loses the right to walk there"),
+    call("sched_getaffinity", "for children: the standard library's stack guard"),
+    call("readlink", "for children: the standard library"),
+];
+
+/// What helpers do to the kernel.
+const HELPING: &[Call] = &[
+    call("unshare", "a realm's network namespace; custody: leaving the network"),
+    call("setns", "setting up links inside a realm"),
+    call("mount", "the names of namespaces"),
+    call("umount2", "the names of namespaces"),
+    call("fstatfs", "whether a name is a namespace"),
+    call("statfs", "whether the pins' folder is a bpffs"),
+    call("readlinkat", "which namespace a process is in"),
+    call("rmdir", "the folder of a realm's pins"),
+    socket(&[UNIX, NETLINK], "netlink; no other family, least of all the internet's"),
+    call("connect", "netlink"),
+    call("getsockname", "netlink"),
+    call("uname", "the kernel's version, for the filter's loader"),
+];
+
+const SUPERVISOR_CALLS: [Call;
+    RUNTIME.len() + FILES.len() + SUPERVISING.len() + BEGINNING.len() + HELPING.len()] =
+    join(&[RUNTIME, FILES, SUPERVISING, BEGINNING, HELPING]);
+
+/// The supervisor's, and its children's at their beginning.
+pub(super) const SUPERVISOR: &[Call] = &SUPERVISOR_CALLS;
+
+/// What a helper shares with the supervisor's own rows.
+const HELPER_MORE: &[Call] = &[
+    call("bpf", "filters: programs, maps, pins"),
+    call("bind", "netlink"),
+    call("getsockopt", "netlink"),
+    call("setsockopt", "netlink"),
+    call("recvfrom", "netlink"),
+    call("sendto", "netlink"),
+    call("recvmsg", "netlink"),
+    call("sendmsg", "netlink"),
+    call("clone3", "a thread that enters a realm's namespace"),
+    call("clone", "the same, where clone3 is not there"),
+    call("set_robust_list", "threads"),
+    call("rseq", "threads"),
+    call("sched_getaffinity", "stacks of threads"),
+    call("prctl", "names of threads"),
+    call("pidfd_open", "processes of a realm"),
+    call("pidfd_send_signal", "killing the processes of a realm"),
+    call("readlink", "which namespace a process is in"),
+    call("prlimit64", "locked memory, for the filter's loader"),
+    call("ioctl", "sizes of pipes and terminals: refused by the kernel, asked for by libraries"),
+];
+
+const HELPER_CALLS: [Call; RUNTIME.len() + FILES.len() + HELPING.len() + HELPER_MORE.len()] =
+    join(&[RUNTIME, FILES, HELPING, HELPER_MORE]);
+
+/// A helper's.
+pub(super) const HELPER: &[Call] = &HELPER_CALLS;
+
+const CUSTODY_CALLS: [Call; RUNTIME.len() + FILES.len()] = join(&[RUNTIME, FILES]);
+
+/// Custody's: memory, its own files, the stream to the supervisor.
+pub(super) const CUSTODY: &[Call] = &CUSTODY_CALLS;

@@ -1,0 +1,49 @@
+use std::collections::HashSet;
+
+use super::{Role, TABLE};
+
+#[test]
+fn every_row_stands_where_its_role_looks() {
+    for rights in &TABLE {
+        assert_eq!(rights.role.rights().role, rights.role);
+    }
+}
+
+#[test]
+fn every_call_is_known_and_has_a_reason_and_stands_once() {
+    for rights in &TABLE {
+        let mut seen = HashSet::new();
+        for call in rights.calls {
+            assert!(os::seccomp::number(call.allowed.call).is_some(), "{}", call.allowed.call);
+            assert!(!call.reason.is_empty());
+            assert!(seen.insert(call.allowed.call), "{}: {} twice", rights.role, call.allowed.call);
+        }
+    }
+}
+
+#[test]
+fn children_have_nothing_that_the_supervisor_lacks() {
+    let supervisor = Role::Supervisor.rights();
+    for rights in &TABLE {
+        for capability in rights.capabilities() {
+            assert!(supervisor.capabilities().contains(&capability), "{} of {}", capability, rights.role);
+        }
+        for call in rights.calls {
+            let name = call.allowed.call;
+            assert!(
+                supervisor.calls.iter().any(|call| call.allowed.call == name),
+                "{name} of {}",
+                rights.role
+            );
+        }
+    }
+}
+
+#[test]
+fn custody_has_no_capability_no_network_and_starts_nothing() {
+    let custody = Role::Custody.rights();
+    assert!(custody.capabilities.is_empty() && !custody.network && custody.uid != 0);
+    for forbidden in ["socket", "connect", "execve", "clone", "clone3", "ptrace", "bpf", "mount"] {
+        assert!(!custody.calls.iter().any(|call| call.allowed.call == forbidden), "{forbidden}");
+    }
+}

@@ -1,0 +1,189 @@
+//! The supervisor: one loop over what has arrived. It never waits for a client, a helper or custody; no
+//! turn takes over 100 ms beside fsync and what deciding over large boundaries costs.
+//!
+//! ```text
+//! call ─▶ verify ─▶ decide ─▶ record, fsync ─▶ apply ─▶ answer ─▶ reconcile ─▶ at once: cut, unlink, tell
+//!                                                         ▲            └─────▶ helper, custody
+//!                                                         └─ outcome ◀────────────────┘
+//! ```
+
+mod calls;
+mod connections;
+mod documents;
+mod jobs;
+mod start;
+mod status;
+mod world;
+
+use std::collections::BTreeMap;
+use std::io;
+use std::time::Duration;
+
+use datapath::Filter;
+use id::{Generation, Name, TierId, Time};
+use keys::PublicKey;
+use node_protocol::call::Warning;
+use os::signal::{Arrived, Signals};
+use tenure::{Input, effects};
+use thiserror::Error;
+
+use self::connections::Connections;
+use self::documents::Documents;
+use self::jobs::Jobs;
+pub(crate) use self::start::start;
+use crate::clock::until;
+use crate::config::Config;
+use crate::failure::chain;
+use crate::node::Node;
+use crate::reconcile::Observed;
+use crate::step::Steps;
+
+/// The longest wait: a clock that was set forward is noticed after it at the latest.
+const WAIT_AT_MOST: Duration = Duration::from_secs(60);
+
+/// The supervisor's whole state.
+pub(crate) struct Supervisor {
+    config: Config,
+    steps: Steps,
+    signals: Signals,
+    node: Node,
+    node_key: PublicKey,
+    observed: Observed,
+    filters: BTreeMap<Name, Filter>,
+    generations: BTreeMap<Name, Generation>,
+    identities: BTreeMap<TierId, PublicKey>,
+    documents: Documents,
+    jobs: Jobs,
+    connections: Connections,
+    warned: Vec<Warning>,
+    forged: u64,
+    settled: bool,
+    swept_at: u64,
+}
+
+/// Why the supervisor ended by itself. Every realm was closed before.
+#[derive(Debug, Error)]
+pub(crate) enum Ended {
+    /// What is on the disk is not known any more.
+    #[error("the journal failed")]
+    Journal(#[from] journal::Error),
+    /// The kernel does not let it wait.
+    #[error("waiting failed")]
+    Wait(#[source] io::Error),
+}
+
+impl Supervisor {
+    /// Runs until it is told to end. The data path stays as it is then, deadlines included; after an error
+    /// it is closed.
+    pub(crate) fn run(&mut self) -> Result<(), Ended> {
+        let ended = self.turns();
+        if ended.is_err() {
+            self.close_all();
+        }
+        ended
+    }
+
+    fn turns(&mut self) -> Result<(), Ended> {
+        self.advance()?;
+        loop {
+            self.wait()?;
+            if self.told_to_end()? {
+                return Ok(());
+            }
+            self.lapse()?;
+            let ended = self.jobs.turn();
+            self.take_in(ended);
+            self.serve()?;
+            self.advance()?;
+            self.when_settled();
+        }
+    }
+
+    fn wait(&self) -> Result<(), Ended> {
+        let mut descriptors = vec![(std::os::fd::AsFd::as_fd(&self.signals), os::poll::Wanted::READ)];
+        descriptors.extend(self.connections.descriptors());
+        descriptors.extend(self.jobs.descriptors());
+        let wakes = [self.connections.wake_in(), self.jobs.wake_in(), self.next_term_in()];
+        let at_most = wakes.into_iter().flatten().fold(WAIT_AT_MOST, Duration::min);
+        os::poll::wait(&descriptors, Some(at_most)).map(drop).map_err(Ended::Wait)
+    }
+
+    fn next_term_in(&self) -> Option<Duration> {
+        let mut clock = self.node.clock;
+        let now = clock.now(os::clock::wall(), os::clock::boot());
+        effects(&self.node.tenure).wake_at.map(|term| until(now, term))
+    }
+
+    fn told_to_end(&self) -> Result<bool, Ended> {
+        let mut told = false;
+        while let Some(arrived) = self.signals.next().map_err(Ended::Wait)? {
+            told |= matches!(arrived, Arrived::Terminate | Arrived::Interrupt);
+        }
+        Ok(told)
+    }
+
+    /// Puts on record that a term began or ended.
+    fn lapse(&mut self) -> Result<(), Ended> {
+        let now: Time = self.node.now();
+        if effects(&self.node.tenure).wake_at.is_some_and(|term| term <= now) {
+            self.node.submit(Input::Lapse { at: now }, &self.steps)?;
+        }
+        Ok(())
+    }
+
+    fn serve(&mut self) -> Result<(), Ended> {
+        for mut asked in self.connections.turn() {
+            let attachment = std::mem::take(&mut asked.attachment);
+            let submits = matches!(asked.call, node_protocol::call::Call::SubmitOrder {});
+            match self.answer(asked.call.clone(), attachment)? {
+                Some((answer, attachment)) => self.connections.answer(&asked, &answer, &attachment),
+                None => self.connections.park(&asked),
+            }
+            if submits {
+                self.steps.reach(crate::step::Step::OrderAnswered);
+                // What an order cuts is cut before the next one is read.
+                self.advance()?;
+            }
+        }
+        self.connections.sweep();
+        Ok(())
+    }
+
+    fn when_settled(&mut self) {
+        if !self.settled {
+            return;
+        }
+        if self.connections.somebody_waits() {
+            let status = self.status();
+            self.connections.answer_waiting(&status);
+        }
+        let (record, _digest) = self.node.journal.head();
+        if record != self.swept_at {
+            self.swept_at = record;
+            if let Err(error) = self.node.sweep_objects() {
+                self.warn(
+                    "objects",
+                    format!("objects that nobody names cannot be removed: {}", chain(&error)),
+                );
+            }
+        }
+    }
+
+    fn warn(&mut self, code: &str, message: String) {
+        let warning = Warning { code: code.to_owned(), message };
+        if !self.warned.contains(&warning) && self.warned.len() < WARNINGS_MAX {
+            self.warned.push(warning);
+        }
+    }
+
+    /// Fails closed.
+    fn close_all(&mut self) {
+        for filter in self.filters.values_mut() {
+            // Whatever the error: the supervisor ends with one already, and the kernel's deadline stands.
+            filter.cut().unwrap_or_default();
+        }
+    }
+}
+
+/// Warnings that are kept.
+const WARNINGS_MAX: usize = 32;

@@ -1,0 +1,176 @@
+//! The calls of clients: what an order must be before the core sees it, and what is answered.
+
+use id::{Digest, KeyId, Nonce, TierId};
+use journal::ObjectError;
+use keys::{Envelope, PayloadType, PublicKey};
+use node_protocol::call::{Answer, Call, Refused, code};
+use tenure::{Change, Class, Fresh, Input, Order, Refusal, Verified};
+
+use super::Supervisor;
+use crate::failure::{Exit, chain};
+use crate::node::{NotStored, Submitted};
+use crate::step::Step;
+
+/// Bytes of journal in one answer.
+const LINES_BYTES: usize = 4 * 1024 * 1024;
+
+impl Supervisor {
+    /// Answers a call; nothing: it is answered when the node has settled. An error ends the supervisor.
+    pub(super) fn answer(
+        &mut self,
+        call: Call,
+        attachment: Vec<u8>,
+    ) -> Result<Option<(Answer, Vec<u8>)>, journal::Error> {
+        let plain = |answer| Some((answer, Vec::new()));
+        Ok(match call {
+            Call::SubmitOrder {} => plain(self.order(&attachment)?),
+            Call::PutObject { name } => plain(self.object(name, attachment)),
+            Call::ReadJournal { from } => Some(self.lines(from)),
+            Call::Status { settled: true } => None,
+            Call::Status { settled: false } => plain(self.status()),
+            Call::Receipts { about } => Some(self.receipts(&about)),
+            Call::FreshNonce { tier } => plain(self.nonce(tier)),
+            Call::Attach { .. } => plain(refused(code::NOT_YET, Exit::Failed, "there are no engines yet")),
+        })
+    }
+
+    fn order(&mut self, bytes: &[u8]) -> Result<Answer, journal::Error> {
+        let envelope = match Envelope::parse(bytes) {
+            Ok(envelope) => envelope,
+            Err(error) => return Ok(refused(code::MALFORMED_ENVELOPE, Exit::Usage, chain(&error))),
+        };
+        let Some((signer, payload)) = self.authenticate(&envelope) else {
+            // Forged input costs no record: whoever can reach the node could fill the disk with it.
+            self.forged += 1;
+            let why = "no key that this node knows has signed this order";
+            return Ok(refused(code::NOT_AUTHENTICATED, Exit::NotAuthenticated, why));
+        };
+        self.steps.reach(Step::OrderVerified);
+        let order = match Order::parse(&payload) {
+            Ok(order) => order,
+            Err(why) => {
+                self.node.record_no_order(signer, why.clone())?;
+                return Ok(refused(code::MALFORMED_ORDER, Exit::Usage, why));
+            }
+        };
+        let Ok(fresh) = os::random::bytes() else {
+            return Ok(refused(code::FAILED, Exit::Failed, "the kernel gives no random bytes"));
+        };
+        let fresh = Fresh::from_bytes(fresh);
+        let at = self.node.now();
+        let verified = Verified { order, signer, envelope: Digest::of(bytes), fresh, at };
+        match self.node.submit(Input::Order(Box::new(verified)), &self.steps) {
+            Ok(Submitted::Accepted { record, digest, changes }) => {
+                self.steps.reach(Step::OrderApplied);
+                let made = changes.iter().find_map(leased);
+                let (tier, lease) = made.unzip();
+                Ok(Answer::Accepted { record, digest, tier, lease })
+            }
+            Ok(Submitted::Refused(refusal)) => Ok(as_answer(&refusal)),
+            Err(error) => not_recorded(error),
+        }
+    }
+
+    /// The only signer and the payload, if a controller key of some tier has signed it.
+    fn authenticate(&self, envelope: &Envelope) -> Option<(KeyId, Vec<u8>)> {
+        let key = self.known_key(envelope.only_signer()?)?;
+        let verified = envelope.verify(&key).ok()?;
+        (verified.payload_type == PayloadType::Order).then(|| (verified.signer, verified.payload.to_vec()))
+    }
+
+    fn known_key(&self, signer: KeyId) -> Option<PublicKey> {
+        let tiers = self.node.tenure.tiers();
+        let mut known = tiers.filter_map(|(_id, tier)| tier.keys.get(&signer));
+        Some(known.next()?.key)
+    }
+
+    fn object(&mut self, name: Digest, bytes: Vec<u8>) -> Answer {
+        match self.node.store(name, bytes) {
+            Ok(()) => {
+                self.steps.reach(Step::OrderObjects);
+                Answer::Stored { name }
+            }
+            Err(NotStored::Object(error @ ObjectError::Full(_))) => {
+                refused(code::DISK_FULL, Exit::Failed, chain(&error))
+            }
+            Err(error) => refused(code::MALFORMED_OBJECT, Exit::Usage, chain(&error)),
+        }
+    }
+
+    fn lines(&self, from: u64) -> (Answer, Vec<u8>) {
+        match self.node.journal.lines_from(from, LINES_BYTES) {
+            Ok(lines) => (Answer::Lines { newest: self.node.journal.head().0 }, lines),
+            Err(error @ journal::Error::Missing) => {
+                (refused(code::NOT_FOUND, Exit::NotFound, chain(&error)), Vec::new())
+            }
+            Err(error) => (refused(code::FAILED, Exit::Failed, chain(&error)), Vec::new()),
+        }
+    }
+
+    fn receipts(&self, about: &str) -> (Answer, Vec<u8>) {
+        match self.documents.about(about) {
+            Ok((0, _none)) => {
+                let why = format!("nothing is signed about {about:?}");
+                (refused(code::NOT_FOUND, Exit::NotFound, why), Vec::new())
+            }
+            Ok((number, lines)) => (Answer::Signed { number }, lines),
+            Err(error) => (refused(code::FAILED, Exit::Failed, chain(&error)), Vec::new()),
+        }
+    }
+
+    fn nonce(&mut self, tier: TierId) -> Answer {
+        if self.node.tenure.tier(tier).is_none() {
+            return refused(code::NOT_FOUND, Exit::NotFound, format!("there is no tier {tier}"));
+        }
+        match os::random::bytes() {
+            Ok(bytes) => {
+                let nonce = Nonce::from_bytes(bytes);
+                self.node.tenure.offer_nonce(tier, nonce);
+                Answer::Nonce { nonce }
+            }
+            Err(error) => refused(code::FAILED, Exit::Failed, chain(&error)),
+        }
+    }
+}
+
+fn leased(change: &Change) -> Option<(TierId, id::LeaseId)> {
+    if let Change::Leased { tier, lease, .. } = change { Some((*tier, *lease)) } else { None }
+}
+
+fn as_answer(refusal: &Refusal) -> Answer {
+    Answer::Refused(Refused {
+        code: refusal.code(),
+        exit: refusal.exit_code(),
+        message: refusal.to_string(),
+        hint: hint(refusal.class()).map(str::to_owned),
+        details: serde_json::to_value(refusal).ok(),
+    })
+}
+
+fn hint(class: Class) -> Option<&'static str> {
+    match class {
+        Class::Stale => Some("ask the node for its status and sign the order anew"),
+        Class::NotAuthenticated => Some("`bmonitor status` shows the node's tiers and their leases"),
+        Class::Refused | Class::Shell => None,
+    }
+}
+
+/// A full disk refuses the order; a medium that fails ends the supervisor, which knows nothing any more.
+fn not_recorded(error: journal::Error) -> Result<Answer, journal::Error> {
+    match error {
+        error @ (journal::Error::Full(_) | journal::Error::SegmentFull) => {
+            Ok(refused(code::DISK_FULL, Exit::Failed, chain(&error)))
+        }
+        error @ journal::Error::Record(_) => Ok(refused(code::FAILED, Exit::Failed, chain(&error))),
+        error @ (journal::Error::Exists
+        | journal::Error::Missing
+        | journal::Error::Broken { .. }
+        | journal::Error::Medium(_)
+        | journal::Error::Unsure(_)) => Err(error),
+    }
+}
+
+fn refused(code: &str, exit: Exit, message: impl Into<String>) -> Answer {
+    let message = message.into();
+    Answer::Refused(Refused { code: code.to_owned(), exit: exit as u8, message, hint: None, details: None })
+}

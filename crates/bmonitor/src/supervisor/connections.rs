@@ -1,0 +1,207 @@
+//! The clients of the socket. Nobody is waited for: what a client does not send or take in time is dropped.
+
+use std::io::{self, Read, Write};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::time::Duration;
+
+use node_protocol::call::{Answer, Call, Refused, code};
+use node_protocol::{Decoder, encode};
+use os::clock::boot;
+use os::poll::Wanted;
+
+/// Clients at once; another is turned away.
+const CLIENTS_MAX: usize = 16;
+/// How long a client may take for a whole call, and for taking its answer.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// How long a client may wait for the node to settle.
+const SETTLING_PATIENCE: Duration = Duration::from_secs(120);
+/// Bytes read from one client in one turn.
+const READ_A_TURN: usize = 256 * 1024;
+
+/// One client.
+#[derive(Debug)]
+struct Client {
+    stream: UnixStream,
+    decoder: Decoder,
+    answer: Vec<u8>,
+    /// It asked to be answered when the node has settled.
+    waits: bool,
+    deadline: Duration,
+    gone: bool,
+}
+
+/// All clients, and the socket where they come from.
+#[derive(Debug)]
+pub(super) struct Connections {
+    listener: UnixListener,
+    allowed: Vec<u32>,
+    clients: Vec<Client>,
+}
+
+/// A call of a client that is not answered yet.
+#[derive(Debug)]
+pub(super) struct Asked {
+    client: usize,
+    pub(super) call: Call,
+    pub(super) attachment: Vec<u8>,
+}
+
+impl Connections {
+    /// Serves a listening socket that does not block; `allowed` are the uids beside 0.
+    pub(super) fn new(listener: UnixListener, allowed: Vec<u32>) -> Self {
+        Self { listener, allowed, clients: Vec::new() }
+    }
+
+    /// What to wait for.
+    pub(super) fn descriptors(&self) -> Vec<(BorrowedFd<'_>, Wanted)> {
+        let clients = self.clients.iter().map(|client| {
+            let writes = !client.answer.is_empty();
+            (client.stream.as_fd(), Wanted { read: !writes, write: writes })
+        });
+        std::iter::once((self.listener.as_fd(), Wanted::READ)).chain(clients).collect()
+    }
+
+    /// How long until a client's time is over.
+    pub(super) fn wake_in(&self) -> Option<Duration> {
+        self.clients.iter().map(|client| client.deadline).min().map(|at| at.saturating_sub(boot()))
+    }
+
+    /// Accepts, reads and writes what is ready. Gives the whole calls that have arrived, one a client.
+    pub(super) fn turn(&mut self) -> Vec<Asked> {
+        self.accept();
+        let mut asked = Vec::new();
+        for (index, client) in self.clients.iter_mut().enumerate() {
+            client.write();
+            if let Some((call, attachment)) = client.read() {
+                asked.push(Asked { client: index, call, attachment });
+            }
+            client.gone |= client.deadline <= boot();
+        }
+        asked
+    }
+
+    /// Forgets the clients that are gone. To be called when every call of the turn is answered.
+    pub(super) fn sweep(&mut self) {
+        self.clients.retain(|client| !client.gone);
+    }
+
+    /// Answers a call.
+    pub(super) fn answer(&mut self, asked: &Asked, answer: &Answer, attachment: &[u8]) {
+        if let Some(client) = self.clients.get_mut(asked.client) {
+            client.reply(answer, attachment);
+        }
+    }
+
+    /// The client is answered when the node has settled.
+    pub(super) fn park(&mut self, asked: &Asked) {
+        if let Some(client) = self.clients.get_mut(asked.client) {
+            client.waits = true;
+            client.deadline = boot() + SETTLING_PATIENCE;
+        }
+    }
+
+    pub(super) fn somebody_waits(&self) -> bool {
+        self.clients.iter().any(|client| client.waits)
+    }
+
+    /// Answers all that wait for the node to settle.
+    pub(super) fn answer_waiting(&mut self, answer: &Answer) {
+        for client in self.clients.iter_mut().filter(|client| client.waits) {
+            client.waits = false;
+            client.reply(answer, &[]);
+        }
+    }
+
+    fn accept(&mut self) {
+        while let Ok((stream, _address)) = self.listener.accept() {
+            let allowed = os::peer::uid(&stream).is_ok_and(|uid| uid == 0 || self.allowed.contains(&uid));
+            // Who is turned away sees the connection close.
+            if allowed && self.clients.len() < CLIENTS_MAX && stream.set_nonblocking(true).is_ok() {
+                self.clients.push(Client {
+                    stream,
+                    decoder: Decoder::default(),
+                    answer: Vec::new(),
+                    waits: false,
+                    deadline: boot() + PATIENCE,
+                    gone: false,
+                });
+            }
+        }
+    }
+}
+
+impl Client {
+    /// Reads on; gives a call when one is whole. While an answer is under way nothing more is read.
+    fn read(&mut self) -> Option<(Call, Vec<u8>)> {
+        if !self.answer.is_empty() || self.gone {
+            return None;
+        }
+        let mut part = [0; 32 * 1024];
+        let mut taken = 0;
+        loop {
+            match self.decoder.frame() {
+                Ok(Some(frame)) if !self.waits => match frame.message::<Call>() {
+                    Ok(call) => return Some((call, frame.attachment)),
+                    Err(error) => self.refuse(&crate::failure::chain(&error)),
+                },
+                // A client that waits has nothing to say.
+                Ok(Some(_)) => self.gone = true,
+                Ok(None) => {}
+                Err(error) => self.refuse(&error.to_string()),
+            }
+            if self.gone || !self.answer.is_empty() || taken >= READ_A_TURN {
+                return None;
+            }
+            match self.stream.read(&mut part) {
+                Ok(0) => self.gone = true,
+                Ok(length) => {
+                    taken += length;
+                    self.decoder.push(part.get(..length).unwrap_or_default());
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return None,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(_) => self.gone = true,
+            }
+        }
+    }
+
+    fn reply(&mut self, answer: &Answer, attachment: &[u8]) {
+        match encode(answer, attachment) {
+            Ok(bytes) => {
+                self.answer = bytes;
+                self.deadline = boot() + PATIENCE;
+                self.write();
+            }
+            Err(_too_long) => self.gone = true,
+        }
+    }
+
+    /// What cannot be understood is answered once; the stream has no meaning after that.
+    fn refuse(&mut self, why: &str) {
+        let refused = Refused {
+            code: code::MALFORMED_MESSAGE.to_owned(),
+            exit: 2,
+            message: why.to_owned(),
+            hint: None,
+            details: None,
+        };
+        self.reply(&Answer::Refused(refused), &[]);
+        self.gone = true;
+    }
+
+    fn write(&mut self) {
+        while !self.answer.is_empty() {
+            match self.stream.write(&self.answer) {
+                Ok(0) => self.gone = true,
+                Ok(length) => drop(self.answer.drain(..length)),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(_) => self.gone = true,
+            }
+            if self.gone {
+                return;
+            }
+        }
+    }
+}

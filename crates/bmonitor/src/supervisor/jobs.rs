@@ -1,0 +1,252 @@
+//! Helpers and custody at work: started with one request, watched, killed at their deadline, reaped.
+
+use std::collections::BTreeMap;
+use std::io::{self, Read, Write};
+use std::net::Shutdown;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+
+use os::child::{Child, ending};
+use os::clock::boot;
+use os::poll::{Wanted, wait};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::reconcile::Effect;
+use crate::rights::Role;
+use crate::step::{Step, Steps};
+
+/// Processes at work at once.
+const JOBS_MAX: usize = 4;
+/// The longest reply.
+const REPLY_BYTES_MAX: usize = 512 * 1024;
+/// The first wait before an effect that failed is tried again, and the longest.
+const PAUSE_FIRST: Duration = Duration::from_millis(100);
+const PAUSE_MAX: Duration = Duration::from_secs(5);
+
+/// One process at work.
+#[derive(Debug)]
+struct Job {
+    child: Child,
+    deadline: Duration,
+    overdue: bool,
+    reply: Vec<u8>,
+}
+
+/// A job that has ended: its effect, and its reply or what went wrong.
+pub(super) type Ended = (Effect, Result<Vec<u8>, String>);
+
+/// All processes at work, by what they do, and the effects that wait after a failure.
+#[derive(Debug, Default)]
+pub(super) struct Jobs {
+    running: BTreeMap<Effect, Job>,
+    failed: BTreeMap<Effect, Failed>,
+}
+
+#[derive(Debug)]
+struct Failed {
+    times: u32,
+    again_at: Duration,
+    why: String,
+}
+
+impl Jobs {
+    pub(super) fn is_idle(&self) -> bool {
+        self.running.is_empty()
+    }
+
+    pub(super) fn running(&self) -> impl Iterator<Item = &Effect> {
+        self.running.keys()
+    }
+
+    /// Whether the effect may be begun: it is not under way, does not wait, and there is a place.
+    pub(super) fn may_start(&self, effect: &Effect) -> bool {
+        !self.running.contains_key(effect) && self.running.len() < JOBS_MAX && self.may_try(effect)
+    }
+
+    /// Whether the effect does not wait after a failure.
+    pub(super) fn may_try(&self, effect: &Effect) -> bool {
+        self.failed.get(effect).is_none_or(|failed| failed.again_at <= boot())
+    }
+
+    /// Starts a process for an effect.
+    pub(super) fn start(
+        &mut self,
+        effect: Effect,
+        command: Command,
+        request: &impl Serialize,
+        at_most: Duration,
+    ) {
+        match start(command, request) {
+            Ok(child) => {
+                let job = Job { child, deadline: boot() + at_most, overdue: false, reply: Vec::new() };
+                self.running.insert(effect, job);
+            }
+            Err(error) => self.fail(effect, format!("cannot start a process: {error}")),
+        }
+    }
+
+    /// Kills the processes whose effects are named; they are reaped when they have ended.
+    pub(super) fn kill(&self, which: impl Fn(&Effect) -> bool) {
+        for (effect, job) in &self.running {
+            if which(effect) {
+                // What cannot be killed is caught by its deadline.
+                job.child.kill().unwrap_or_default();
+            }
+        }
+    }
+
+    /// An effect failed: it waits, longer each time.
+    pub(super) fn fail(&mut self, effect: Effect, why: String) {
+        let times = self.failed.get(&effect).map_or(0, |failed| failed.times).saturating_add(1);
+        let pause = PAUSE_FIRST.saturating_mul(1 << times.min(6)).min(PAUSE_MAX);
+        self.failed.insert(effect, Failed { times, again_at: boot() + pause, why });
+    }
+
+    /// An effect is done: what failed before is forgotten.
+    pub(super) fn succeed(&mut self, effect: &Effect) {
+        self.failed.remove(effect);
+    }
+
+    /// Forgets failures of effects that are wanted no more.
+    pub(super) fn forget_all_but(&mut self, wanted: &[Effect]) {
+        self.failed.retain(|effect, _failed| wanted.contains(effect));
+    }
+
+    /// What fails, in words.
+    pub(super) fn failures(&self) -> Vec<String> {
+        let told = self.failed.iter();
+        told.map(|(effect, failed)| {
+            format!("{}: {} (tried {} times)", name(effect), failed.why, failed.times)
+        })
+        .collect()
+    }
+
+    /// How long until something is overdue or may be tried again.
+    pub(super) fn wake_in(&self) -> Option<Duration> {
+        let deadlines = self.running.values().filter(|job| !job.overdue).map(|job| job.deadline);
+        let pauses = self.failed.iter().filter(|(effect, _)| !self.running.contains_key(effect));
+        let pauses = pauses.map(|(_, failed)| failed.again_at).filter(|at| *at > boot());
+        deadlines.chain(pauses).min().map(|at| at.saturating_sub(boot()))
+    }
+
+    /// What to wait for.
+    pub(super) fn descriptors(&self) -> Vec<(BorrowedFd<'_>, Wanted)> {
+        let each = self.running.values();
+        each.flat_map(|job| [(job.child.ended(), Wanted::READ), (job.child.stream.as_fd(), Wanted::READ)])
+            .collect()
+    }
+
+    /// Reads what has arrived, kills what is overdue, reaps what has ended.
+    pub(super) fn turn(&mut self) -> Vec<Ended> {
+        let mut over = Vec::new();
+        for (effect, job) in &mut self.running {
+            job.read();
+            if !job.overdue && job.deadline <= boot() {
+                job.overdue = true;
+                job.child.kill().unwrap_or_default();
+            }
+            if let Some(result) = job.reap() {
+                over.push((effect.clone(), result));
+            }
+        }
+        for (effect, _result) in &over {
+            self.running.remove(effect);
+        }
+        over
+    }
+}
+
+impl Job {
+    fn read(&mut self) {
+        let mut part = [0; 16 * 1024];
+        while self.reply.len() <= REPLY_BYTES_MAX {
+            match self.child.stream.read(&mut part) {
+                Ok(0) | Err(_) => break,
+                Ok(length) => self.reply.extend_from_slice(part.get(..length).unwrap_or_default()),
+            }
+        }
+    }
+
+    fn reap(&mut self) -> Option<Result<Vec<u8>, String>> {
+        let status = match self.child.reap() {
+            Ok(None) => return None,
+            Ok(Some(status)) => status,
+            Err(error) => return Some(Err(format!("it cannot be reaped: {error}"))),
+        };
+        self.read();
+        Some(if self.overdue {
+            Err("it did not end in time".to_owned())
+        } else if status.success() {
+            Ok(std::mem::take(&mut self.reply))
+        } else {
+            Err(format!("it ended with {}", ending(status)))
+        })
+    }
+}
+
+/// This program again, in another role.
+pub(super) fn command(role: Role, die_at: Option<Step>) -> Command {
+    let mut command = Command::new("/proc/self/exe");
+    command.env_clear().arg(role.to_string()).args(["--parent", &std::process::id().to_string()]);
+    if let Some(step) = die_at {
+        command.args(["--die-at", step.name()]);
+    }
+    command
+}
+
+/// Custody for one request.
+pub(super) fn custody(folder: &Path, steps: &Steps) -> Command {
+    let die_at = steps.for_child(Role::Custody, |_step| true);
+    let mut command = command(Role::Custody, die_at);
+    command.arg("--folder").arg(folder);
+    command
+}
+
+/// Asks a process one thing and waits for it: at the first start, when there is nothing else to do.
+pub(super) fn ask<T: DeserializeOwned>(
+    command: Command,
+    request: &impl Serialize,
+    at_most: Duration,
+) -> Result<T, String> {
+    let mut jobs = Jobs::default();
+    let effect = Effect::Sign(tenure::ProcedureId(id::Digest::of(b"")), 0);
+    jobs.start(effect, command, request, at_most);
+    while !jobs.is_idle() {
+        wait(&jobs.descriptors(), jobs.wake_in()).map_err(|error| error.to_string())?;
+        if let Some((_effect, reply)) = jobs.turn().pop() {
+            return serde_json::from_slice(&reply?).map_err(|error| error.to_string());
+        }
+    }
+    Err(jobs.failures().join("; "))
+}
+
+fn start(command: Command, request: &impl Serialize) -> io::Result<Child> {
+    let request = serde_json::to_vec(request)?;
+    let mut child = Child::start(command)?;
+    // A request is far smaller than a socket's buffer: it fits, or the child is of no use.
+    let sent = child.stream.write_all(&request).and_then(|()| child.stream.shutdown(Shutdown::Write));
+    if let Err(error) = sent {
+        child.kill()?;
+        return Err(error);
+    }
+    Ok(child)
+}
+
+/// What an effect is called in messages.
+pub(super) fn name(effect: &Effect) -> String {
+    match effect {
+        Effect::Cut(realm) => format!("cutting realm {realm}"),
+        Effect::UnlinkSecrets(tier, _) => format!("unlinking the secrets of tier {tier}"),
+        Effect::Tell(_, step, _) => format!("recording the step {step}"),
+        Effect::Open(realm, _) => format!("opening realm {realm}"),
+        Effect::Kill(_, _) => "killing the processes of a severed realm".to_owned(),
+        Effect::RealmDown(realm) => format!("removing realm {realm}"),
+        Effect::RealmUp(realm) => format!("making realm {realm}"),
+        Effect::Policy(realm, _) => format!("loading the policy of realm {realm}"),
+        Effect::MakeIdentity(tier, _) => format!("making an identity for tier {tier}"),
+        Effect::Sign(_, _) => "signing a receipt or statement".to_owned(),
+    }
+}

@@ -1,0 +1,397 @@
+//! The start: configuration, lock, enrolment or replay, what is there in the kernel, the socket. Whatever
+//! is wrong with the node's memory closes every realm and halts.
+
+use std::collections::BTreeMap;
+use std::fs::{self, DirBuilder, File, Permissions};
+use std::io::{self, Read};
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt, chown};
+use std::os::unix::net::UnixListener;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use datapath::{Filter, Program, Settings};
+use id::{Digest, Name, NodeId, Time};
+use journal::{Body, Folder, Journal, Objects, Opened, Record};
+use keys::PublicKey;
+use node_protocol::call::Warning;
+use os::signal::Signals;
+use tenure::{Fresh, Input, Tenure, apply_all};
+use thiserror::Error;
+
+use super::Supervisor;
+use super::connections::Connections;
+use super::documents::{Documents, put};
+use super::jobs::{self, Jobs};
+use crate::config::{self, Config, Problems};
+use crate::custody::{self, Reply, Request};
+use crate::enrolment::{self, Enrolment, NoEnrolment};
+use crate::entry::{Entry, Snapshot};
+use crate::node::{Node, Submitted};
+use crate::reconcile::Observed;
+use crate::rights::{self, Begin, CUSTODY_UID, NotEnforced, Role};
+use crate::step::{Step, Steps};
+
+/// Why the node does not start.
+#[derive(Debug, Error)]
+pub(crate) enum Halt {
+    #[error("cannot give up rights")]
+    Rights(#[from] NotEnforced),
+    #[error("cannot {act} {path}")]
+    File { act: &'static str, path: String, source: io::Error },
+    #[error("{path} has more than {max} bytes")]
+    TooLong { path: String, max: u64 },
+    #[error("{0}")]
+    Config(#[from] Problems),
+    #[error("another supervisor runs on {0}")]
+    Second(String),
+    #[error("the node is not enrolled, and there is no {0}")]
+    NoEnrolment(String),
+    #[error(transparent)]
+    BadEnrolment(#[from] NoEnrolment),
+    #[error("the journal is gone, but the node's key is there")]
+    JournalGone,
+    #[error("the node's key is gone, but the journal is there")]
+    KeyGone,
+    #[error("the journal is of another node: {journal}, this one is {node}")]
+    ForeignJournal { journal: String, node: NodeId },
+    #[error("the journal cannot be used")]
+    Journal(#[from] journal::Error),
+    #[error("record {number} of the journal is not understood")]
+    Record { number: u64, source: serde_json::Error },
+    #[error("the enrolment was refused: {0}")]
+    Refused(String),
+    #[error("custody did not make the node's key: {0}")]
+    Custody(String),
+    #[error("the objects cannot be opened")]
+    Objects(#[from] journal::ObjectError),
+    #[error("the management addresses cannot be denied: {0}")]
+    Management(String),
+    #[error("cannot look at the realms: {0}")]
+    Realms(String),
+}
+
+impl Halt {
+    /// What to do about it.
+    pub(crate) fn hint(&self) -> Option<&'static str> {
+        match self {
+            Self::JournalGone
+            | Self::KeyGone
+            | Self::ForeignJournal { .. }
+            | Self::Journal(_)
+            | Self::Record { .. } => Some(
+                "every realm is closed; put the node's own state back, or wipe all of it and enrol the node anew",
+            ),
+            Self::NoEnrolment(_) => Some("the root's public keys belong there before the first start"),
+            Self::Second(_) => Some("one supervisor a state folder"),
+            Self::Rights(_) => {
+                Some("bmonitor supervisor runs as root; `bmonitor rights` shows what it needs")
+            }
+            Self::Config(_)
+            | Self::File { .. }
+            | Self::TooLong { .. }
+            | Self::BadEnrolment(_)
+            | Self::Refused(_)
+            | Self::Custody(_)
+            | Self::Objects(_)
+            | Self::Management(_)
+            | Self::Realms(_) => None,
+        }
+    }
+
+    /// Whether it is the settings that are wrong, not the node.
+    pub(crate) const fn is_usage(&self) -> bool {
+        matches!(self, Self::Config(_) | Self::BadEnrolment(_) | Self::NoEnrolment(_) | Self::TooLong { .. })
+    }
+}
+
+/// Present from before the node's key is made until its enrolment is on record: a first start that was
+/// broken off goes on, and only that.
+const ENROLLING: &str = "enrolling";
+/// The node's public key.
+const NODE_KEY: &str = "node.pub";
+
+/// Starts the node whose configuration is in `folder`.
+pub(crate) fn start(folder: &Path, steps: Steps) -> Result<Supervisor, Halt> {
+    rights::enforce(Begin { role: Role::Supervisor, parent: None })?;
+    let signals = Signals::open().map_err(because("open", "its signals"))?;
+    let config = read_config(folder)?;
+    make_folders(&config)?;
+    let remembered = remember(folder, &config, &steps);
+    let (node, node_key, mut warned) = match remembered {
+        Ok(remembered) => remembered,
+        // Another supervisor is at work: its realms are not ours to close.
+        Err(halt @ Halt::Second(_)) => return Err(halt),
+        Err(halt) => {
+            close_every_realm(&config);
+            return Err(halt);
+        }
+    };
+    steps.reach(Step::StartReplayed);
+    let documents = Documents::new(config.state("receipts"));
+    let signed = documents.signed().map_err(because("read", "the receipts"))?;
+    let secrets =
+        custody::secrets(&config.state("custody")).map_err(|error| Halt::Realms(error.to_string()))?;
+    let listener = listen(&config)?;
+    warned.truncate(super::WARNINGS_MAX);
+    let mut supervisor = Supervisor {
+        connections: Connections::new(listener, config.orderers.clone()),
+        observed: Observed { secrets, signed, ..Observed::default() },
+        steps,
+        signals,
+        node,
+        node_key,
+        filters: BTreeMap::new(),
+        generations: BTreeMap::new(),
+        identities: BTreeMap::new(),
+        documents,
+        jobs: Jobs::default(),
+        warned,
+        forged: 0,
+        settled: false,
+        swept_at: 0,
+        config,
+    };
+    for name in traces(&supervisor.config) {
+        supervisor.look_at(&name).map_err(Halt::Realms)?;
+    }
+    supervisor.steps.reach(Step::StartListening);
+    Ok(supervisor)
+}
+
+fn read_config(folder: &Path) -> Result<Config, Halt> {
+    let path = folder.join(config::FILE);
+    let bytes = read_limited(&path, config::BYTES_MAX)?;
+    let text = String::from_utf8(bytes).map_err(|_no_text| Halt::File {
+        act: "read",
+        path: path.display().to_string(),
+        source: io::Error::new(io::ErrorKind::InvalidData, "it is not UTF-8 text"),
+    })?;
+    Ok(Config::parse(&path, &text)?)
+}
+
+fn make_folders(config: &Config) -> Result<(), Halt> {
+    // Who may speak to the socket must be able to walk to it.
+    let run_mode = if config.orderers.is_empty() { 0o700 } else { 0o711 };
+    let folders = [
+        (config.state.clone(), 0o700),
+        (config.state("receipts"), 0o700),
+        (config.state("custody"), 0o700),
+        (config.run.clone(), run_mode),
+    ];
+    for (path, mode) in &folders {
+        let made = DirBuilder::new().mode(*mode).create(path);
+        match made {
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
+                return Err(because("make", &path.display().to_string())(error));
+            }
+            Ok(()) | Err(_) => {}
+        }
+        let owned = fs::set_permissions(path, Permissions::from_mode(*mode));
+        owned.map_err(because("set the mode of", &path.display().to_string()))?;
+    }
+    let custody = config.state("custody");
+    chown(&custody, Some(CUSTODY_UID), Some(CUSTODY_UID))
+        .map_err(because("give away", &custody.display().to_string()))
+}
+
+type Remembered = (Node, PublicKey, Vec<Warning>);
+
+/// Opens the node's memory, or makes it at the first start.
+fn remember(folder: &Path, config: &Config, steps: &Steps) -> Result<Remembered, Halt> {
+    let journal_path = config.state("journal");
+    let disk = Folder::writable(&journal_path).map_err(|error| {
+        if error.kind() == io::ErrorKind::WouldBlock {
+            Halt::Second(config.state.display().to_string())
+        } else {
+            because("open", &journal_path.display().to_string())(error)
+        }
+    })?;
+    steps.reach(Step::StartLocked);
+    let enrolling = config.state(ENROLLING);
+    let custody = config.state("custody");
+    let has_key = custody::has_node_key(&custody).map_err(because("look into", "custody's folder"))?;
+    let has_journal = has_segments(&journal_path)?;
+    let begun = enrolling.exists();
+    match (has_journal, has_key) {
+        (false, true) if !begun => return Err(Halt::JournalGone),
+        (true, false) => return Err(Halt::KeyGone),
+        (true, true) if !begun => return replay(config, disk),
+        (true | false, true) | (false, false) => {}
+    }
+    let enrolment = read_enrolment(folder)?;
+    put(&config.state, ENROLLING, b"").map_err(because("write", "the state folder"))?;
+    let node_key = make_node_key(config, steps)?;
+    steps.reach(Step::EnrolKey);
+    if !has_journal {
+        let start = Snapshot { tenure: Tenure::unenrolled() };
+        drop(Journal::create(disk, wall(), &start)?);
+    } else {
+        drop(disk);
+    }
+    let disk = Folder::writable(&journal_path).map_err(because("open", "the journal"))?;
+    let (mut node, key, warned) = replay(config, disk)?;
+    if node.tenure.node().is_none() {
+        enrol(&mut node, &node_key, enrolment, steps)?;
+    }
+    steps.reach(Step::EnrolRecorded);
+    fs::remove_file(&enrolling).map_err(because("remove", "the mark of an enrolment"))?;
+    File::open(&config.state)
+        .and_then(|folder| folder.sync_all())
+        .map_err(because("sync", "the state folder"))?;
+    Ok((node, key, warned))
+}
+
+fn read_enrolment(folder: &Path) -> Result<Enrolment, Halt> {
+    let path = folder.join(enrolment::FILE);
+    match path.try_exists() {
+        Ok(true) => {}
+        Ok(false) => return Err(Halt::NoEnrolment(path.display().to_string())),
+        Err(error) => return Err(because("look at", &path.display().to_string())(error)),
+    }
+    Ok(Enrolment::parse(&path, &read_limited(&path, enrolment::BYTES_MAX)?)?)
+}
+
+fn make_node_key(config: &Config, steps: &Steps) -> Result<PublicKey, Halt> {
+    let command = jobs::custody(&config.state("custody"), steps);
+    let reply = jobs::ask(command, &Request::Node {}, Duration::from_secs(30)).map_err(Halt::Custody)?;
+    match reply {
+        Reply::Public { key } => {
+            put(&config.state, NODE_KEY, key.to_string().as_bytes())
+                .map_err(because("write", "the node's public key"))?;
+            Ok(key)
+        }
+        Reply::Refused { why } => Err(Halt::Custody(why)),
+        Reply::Signed { .. } => Err(Halt::Custody("it answered something else".to_owned())),
+    }
+}
+
+fn enrol(node: &mut Node, node_key: &PublicKey, enrolment: Enrolment, steps: &Steps) -> Result<(), Halt> {
+    let fresh = os::random::bytes().map_err(because("draw", "random bytes"))?;
+    let at = node.now();
+    let input = tenure::Enrolment {
+        node: NodeId(node_key.id()),
+        document: enrolment.document,
+        name: enrolment.name,
+        controllers: enrolment.controllers,
+        fresh: Fresh::from_bytes(fresh),
+        at,
+    };
+    match node.submit(Input::Enrolment(input), steps)? {
+        Submitted::Accepted { .. } => Ok(()),
+        Submitted::Refused(refusal) => Err(Halt::Refused(refusal.to_string())),
+    }
+}
+
+/// What was recorded, applied; never decided again.
+fn replay(config: &Config, disk: Folder) -> Result<Remembered, Halt> {
+    let Opened { journal, snapshot, entries, torn } = Journal::open(disk)?;
+    let mut tenure = read_snapshot(&snapshot)?;
+    for record in &entries {
+        apply_record(&mut tenure, record)?;
+    }
+    let node_key = read_node_key(config)?;
+    let node = NodeId(node_key.id());
+    if let Some(other) = tenure.node().filter(|other| *other != node) {
+        return Err(Halt::ForeignJournal { journal: other.to_string(), node });
+    }
+    let above = crate::sets::above_the_root(&config.management).map_err(Halt::Management)?;
+    tenure.set_builtin(above);
+    let objects_path = config.state("objects");
+    let objects = Folder::writable(&objects_path).map_err(because("open", "the objects"))?;
+    let (node, missing) = Node::new(journal, Objects::open(objects)?, tenure, os::clock::boot());
+    let mut warned: Vec<Warning> = missing.iter().map(object_gone).collect();
+    warned.extend(torn.map(|torn| Warning {
+        code: "torn-tail".to_owned(),
+        message: format!("a crash left {} bytes of a record that nobody was told of: cut off", torn.bytes),
+    }));
+    Ok((node, node_key, warned))
+}
+
+fn object_gone((name, why): &(Digest, String)) -> Warning {
+    let message = format!("the boundary {name} admits nothing: {why}");
+    Warning { code: "object-gone".to_owned(), message }
+}
+
+fn read_snapshot(record: &Record) -> Result<Tenure, Halt> {
+    let (Body::Snapshot(json) | Body::Entry(json)) = &record.body;
+    let snapshot: Snapshot =
+        serde_json::from_str(json.get()).map_err(|source| Halt::Record { number: record.number, source })?;
+    Ok(snapshot.tenure)
+}
+
+fn apply_record(tenure: &mut Tenure, record: &Record) -> Result<(), Halt> {
+    let (Body::Snapshot(json) | Body::Entry(json)) = &record.body;
+    let entry: Entry =
+        serde_json::from_str(json.get()).map_err(|source| Halt::Record { number: record.number, source })?;
+    match entry {
+        Entry::Decided { changes, .. } => apply_all(tenure, &changes),
+        Entry::Refused { .. } | Entry::NoOrder { .. } => {}
+    }
+    Ok(())
+}
+
+fn read_node_key(config: &Config) -> Result<PublicKey, Halt> {
+    let path = config.state(NODE_KEY);
+    let bytes = read_limited(&path, 256)?;
+    str::from_utf8(&bytes).ok().and_then(|text| text.trim().parse().ok()).ok_or(Halt::KeyGone)
+}
+
+fn has_segments(journal: &Path) -> Result<bool, Halt> {
+    let names = fs::read_dir(journal).map_err(because("list", &journal.display().to_string()))?;
+    Ok(names.filter_map(Result::ok).any(|entry| entry.file_name().to_string_lossy().ends_with(".journal")))
+}
+
+fn listen(config: &Config) -> Result<UnixListener, Halt> {
+    let path = config.socket();
+    let text = path.display().to_string();
+    match fs::remove_file(&path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(because("remove", &text)(error)),
+        Ok(()) | Err(_) => {}
+    }
+    let listener = UnixListener::bind(&path).map_err(because("listen at", &text))?;
+    listener.set_nonblocking(true).map_err(because("listen at", &text))?;
+    let mode = if config.orderers.is_empty() { 0o600 } else { 0o666 };
+    fs::set_permissions(&path, Permissions::from_mode(mode)).map_err(because("set the mode of", &text))?;
+    Ok(listener)
+}
+
+/// The realms of which there may be a trace: those that are configured, and those that have pins.
+fn traces(config: &Config) -> Vec<Name> {
+    let mut names: Vec<Name> = config.realms.iter().map(|realm| realm.tier.clone()).collect();
+    let pinned = fs::read_dir(&config.pins).into_iter().flatten().filter_map(Result::ok);
+    names.extend(pinned.filter_map(|entry| entry.file_name().to_str()?.parse().ok()));
+    names.sort();
+    names.dedup();
+    names
+}
+
+/// What the node's memory does not vouch for is closed.
+fn close_every_realm(config: &Config) {
+    for name in traces(config) {
+        let pins: PathBuf = config.pins(&name);
+        let filter = Filter::open(&pins, &Program::embedded(), &Settings::default());
+        let cut = filter.ok().flatten().map(|mut filter| filter.cut());
+        if !matches!(cut, Some(Ok(()))) {
+            let deleted =
+                os::link::Links::open().and_then(|mut links| links.delete(&config::host_link(&name)));
+            // The halt itself is what is reported.
+            drop(deleted);
+        }
+    }
+}
+
+fn wall() -> Time {
+    Time::ZERO.plus(os::clock::wall())
+}
+
+fn read_limited(path: &Path, max: u64) -> Result<Vec<u8>, Halt> {
+    let name = || path.display().to_string();
+    let file = File::open(path).map_err(because("open", &name()))?;
+    let mut bytes = Vec::new();
+    file.take(max + 1).read_to_end(&mut bytes).map_err(because("read", &name()))?;
+    if bytes.len() as u64 > max { Err(Halt::TooLong { path: name(), max }) } else { Ok(bytes) }
+}
+
+fn because(act: &'static str, path: &str) -> impl FnOnce(io::Error) -> Halt {
+    move |source| Halt::File { act, path: path.to_owned(), source }
+}

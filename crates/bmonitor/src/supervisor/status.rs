@@ -1,0 +1,74 @@
+//! `status`: how the node is, for people and for tests.
+
+use node_protocol::call::{Answer, RealmStatus, Status, TierStatus, Warning};
+use tenure::{Standing, Tier};
+
+use super::Supervisor;
+use crate::reconcile::Seal;
+
+impl Supervisor {
+    /// How the node is now.
+    pub(super) fn status(&mut self) -> Answer {
+        let at = self.node.now();
+        let (record, digest) = self.node.journal.head();
+        let tenure = &self.node.tenure;
+        let order = tenure.root().map(|root| tenure.subtree(root)).unwrap_or_default();
+        let tiers = order.into_iter().filter_map(|id| Some((id, tenure.tier(id)?)));
+        Answer::Status(Box::new(Status {
+            name: self.config.name.clone(),
+            node: tenure.node(),
+            at,
+            record,
+            digest,
+            settled: self.settled,
+            forged: self.forged,
+            tiers: tiers.map(|(id, tier)| self.tier_status(id, tier)).collect(),
+            warnings: self.warnings(),
+        }))
+    }
+
+    fn tier_status(&self, id: id::TierId, tier: &Tier) -> TierStatus {
+        TierStatus {
+            name: tier.name.clone(),
+            tier: id,
+            lease: tier.lease,
+            parent: tier.parent,
+            epoch: tier.epoch,
+            standing: standing(self.node.tenure.standing(id)).to_owned(),
+            realm: self.realm_status(tier),
+        }
+    }
+
+    fn realm_status(&self, tier: &Tier) -> Option<RealmStatus> {
+        let realm = self.config.realm(&tier.name)?;
+        let seen = self.observed.realms.get(&tier.name);
+        let open = seen.is_some_and(|seen| seen.whole && matches!(seen.gate, Some(Seal::OpenUntil(_))));
+        let mac = self.config.mac(&tier.name).map(|byte| format!("{byte:02x}"));
+        Some(RealmStatus {
+            open,
+            generation: self.generations.get(&tier.name).map_or(0, |generation| generation.get()),
+            mac: mac.join(":"),
+            addresses: realm.addresses.iter().map(|(address, _prefix)| *address).collect(),
+        })
+    }
+
+    fn warnings(&self) -> Vec<Warning> {
+        let disk = Warning {
+            code: "stolen-disk-unprotected".to_owned(),
+            message: "stolen disk: unprotected (custody's store is not sealed)".to_owned(),
+        };
+        let failures = self.jobs.failures().into_iter();
+        let failures = failures.map(|message| Warning { code: "effect-failed".to_owned(), message });
+        std::iter::once(disk).chain(self.warned.iter().cloned()).chain(failures).collect()
+    }
+}
+
+const fn standing(standing: Standing) -> &'static str {
+    match standing {
+        Standing::InForce => "in-force",
+        Standing::Busy => "busy",
+        Standing::Suspended => "suspended",
+        Standing::NotInTerm => "not-in-term",
+        Standing::Ending => "ending",
+    }
+}

@@ -1,0 +1,388 @@
+//! Closes the gap between what should be and what is: at once what is quick, by helpers and custody what
+//! may block.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use datapath::{Filter, Fitting, Program, Settings};
+use id::{Digest, Epoch, Name, TierId, Time};
+use os::link::Links;
+use tenure::{Input, Outcome, Procedure, ProcedureId, Step as ProcedureStep, effects};
+
+use super::documents::{self, Standpoint};
+use super::{Supervisor, jobs};
+use crate::clock::deadline;
+use crate::config::host_link;
+use crate::custody::{self, Reply, Request};
+use crate::failure::chain;
+use crate::helper::{self, Place, Task};
+use crate::node::Submitted;
+use crate::reconcile::{Effect, Seal, Seen, as_made, reconcile};
+use crate::rights::Role;
+use crate::step::Step;
+
+/// How long each kind of work may take.
+const REALM_AT_MOST: Duration = Duration::from_secs(20);
+const POLICY_AT_MOST: Duration = Duration::from_secs(60);
+const CUSTODY_AT_MOST: Duration = Duration::from_secs(10);
+
+impl Supervisor {
+    /// Does what is to be done, until only work under way is left.
+    pub(super) fn advance(&mut self) -> Result<(), journal::Error> {
+        loop {
+            let wanted = self.wanted();
+            self.jobs.forget_all_but(&wanted);
+            self.settled = wanted.is_empty() && self.jobs.is_idle();
+            let mut changed = false;
+            for effect in wanted {
+                changed |= self.perform(effect)?;
+                if changed {
+                    break;
+                }
+            }
+            if !changed {
+                return Ok(());
+            }
+        }
+    }
+
+    fn wanted(&self) -> Vec<Effect> {
+        let configured: BTreeSet<Name> = self.config.realms.iter().map(|realm| realm.tier.clone()).collect();
+        reconcile(&effects(&self.node.tenure), &self.observed, &configured, documents::number)
+    }
+
+    /// Does one effect or begins it. Gives whether the world is known to have changed.
+    fn perform(&mut self, effect: Effect) -> Result<bool, journal::Error> {
+        if !self.jobs.may_try(&effect) {
+            return Ok(false);
+        }
+        match &effect {
+            Effect::Cut(realm) => {
+                let cut = self.cut(realm);
+                return Ok(self.done_at_once(effect, cut));
+            }
+            Effect::Open(realm, until) => {
+                let opened = self.open(realm, *until);
+                return Ok(self.done_at_once(effect, opened));
+            }
+            Effect::UnlinkSecrets(tier, last) => {
+                let (tier, last) = (*tier, *last);
+                return Ok(self.unlink(effect, tier, last));
+            }
+            Effect::Tell(procedure, step, made) => return self.tell(*procedure, *step, made),
+            Effect::Kill(..)
+            | Effect::RealmDown(_)
+            | Effect::RealmUp(_)
+            | Effect::Policy(..)
+            | Effect::MakeIdentity(..)
+            | Effect::Sign(..) => {}
+        }
+        if !self.in_the_way(&effect) && self.jobs.may_start(&effect) {
+            self.begin(effect);
+        }
+        Ok(false)
+    }
+
+    fn done_at_once(&mut self, effect: Effect, done: Result<(), String>) -> bool {
+        match done {
+            Ok(()) => self.jobs.succeed(&effect),
+            Err(why) => {
+                self.jobs.fail(effect, why);
+                return false;
+            }
+        }
+        true
+    }
+
+    /// Sets the cut bit. Where that fails, the link goes: nothing passes either.
+    fn cut(&mut self, name: &Name) -> Result<(), String> {
+        let cut = match self.filters.get_mut(name) {
+            Some(filter) => filter.cut().map_err(|error| chain(&error)),
+            None => Err("the filter is not there".to_owned()),
+        };
+        let seen = self.observed.realms.entry(name.clone()).or_default();
+        if let Err(why) = cut {
+            seen.whole = false;
+            match Links::open().and_then(|mut links| links.delete(&host_link(name))) {
+                Err(failed) if !failed.not_found() => return Err(format!("{why}; {}", chain(&failed))),
+                Ok(()) | Err(_) => {}
+            }
+        }
+        seen.gate = Some(Seal::Cut);
+        self.steps.reach(Step::CutFlipped);
+        Ok(())
+    }
+
+    fn open(&mut self, name: &Name, until: Time) -> Result<(), String> {
+        let now = self.node.now();
+        let filter = self.filters.get_mut(name).ok_or("the filter is not there")?;
+        let closes = deadline(now, os::clock::boot(), until);
+        filter.set_deadline(closes).and_then(|()| filter.admit()).map_err(|error| chain(&error))?;
+        if let Some(seen) = self.observed.realms.get_mut(name) {
+            seen.gate = Some(Seal::OpenUntil(until));
+        }
+        Ok(())
+    }
+
+    /// Unlinks secrets, custody or no custody: a process of it that may be writing one is killed first.
+    fn unlink(&mut self, effect: Effect, tier: TierId, last: Option<Epoch>) -> bool {
+        let writes = |running: &Effect| matches!(running, Effect::MakeIdentity(of, _) if *of == tier);
+        if self.jobs.running().any(writes) {
+            self.jobs.kill(writes);
+            return false;
+        }
+        let folder = self.config.state("custody");
+        let steps = &self.steps;
+        let unlinked = custody::gone_up_to(&folder, tier, last, || steps.reach(Step::SecretUnlinked));
+        let done = unlinked.and_then(|()| {
+            self.observed.secrets = custody::secrets(&folder)?;
+            Ok(())
+        });
+        self.steps.reach(Step::SecretGone);
+        self.done_at_once(effect, done.map_err(|error| chain(&error)))
+    }
+
+    fn tell(
+        &mut self,
+        procedure: ProcedureId,
+        step: ProcedureStep,
+        made: &[(TierId, Epoch, Digest)],
+    ) -> Result<bool, journal::Error> {
+        let at = self.node.now();
+        let outcome = Outcome { procedure, step, made: as_made(made), at };
+        let effect = Effect::Tell(procedure, step, made.to_vec());
+        match self.node.submit(Input::Outcome(outcome), &self.steps) {
+            Ok(Submitted::Accepted { .. }) => {
+                self.jobs.succeed(&effect);
+                self.steps.reach(Step::OutcomeRecorded);
+                Ok(true)
+            }
+            Ok(Submitted::Refused(refusal)) => {
+                self.jobs.fail(effect, refusal.to_string());
+                Ok(false)
+            }
+            Err(error @ (journal::Error::Full(_) | journal::Error::SegmentFull)) => {
+                self.jobs.fail(effect, chain(&error));
+                Ok(false)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Whether something under way must end first. What a severing waits for is killed.
+    fn in_the_way(&self, effect: &Effect) -> bool {
+        let concerned = realms_of(effect);
+        let same = |running: &Effect| realms_of(running).iter().any(|realm| concerned.contains(realm));
+        if matches!(effect, Effect::Kill(..) | Effect::RealmDown(_)) {
+            let makes = |running: &Effect| matches!(running, Effect::RealmUp(_) | Effect::Policy(..));
+            self.jobs.kill(|running| makes(running) && same(running));
+        }
+        let custody = |effect: &Effect| matches!(effect, Effect::MakeIdentity(..) | Effect::Sign(..));
+        self.jobs.running().any(|running| same(running) || (custody(effect) && custody(running)))
+    }
+
+    fn begin(&mut self, effect: Effect) {
+        if let Some(task) = self.task(&effect) {
+            let passes = |step| task.passes(step);
+            let command = jobs::command(Role::Helper, self.steps.for_child(Role::Helper, passes));
+            let at_most = if matches!(task, Task::Policy { .. }) { POLICY_AT_MOST } else { REALM_AT_MOST };
+            self.jobs.start(effect, command, &task, at_most);
+        } else if let Some(request) = self.request(&effect) {
+            let command = jobs::custody(&self.config.state("custody"), &self.steps);
+            self.jobs.start(effect, command, &request, CUSTODY_AT_MOST);
+        } else {
+            self.jobs.fail(effect, "what it is about is gone".to_owned());
+        }
+    }
+
+    fn task(&self, effect: &Effect) -> Option<Task> {
+        match effect {
+            Effect::Kill(_, realms) => {
+                let namespaces = realms.iter().map(|name| self.config.namespace(name)).collect();
+                Some(Task::Kill { namespaces })
+            }
+            Effect::RealmDown(name) => Some(Task::RealmDown { place: self.place(name) }),
+            Effect::RealmUp(name) => Some(Task::RealmUp {
+                place: self.place(name),
+                bridge: self.config.bridge.clone(),
+                gateways: self.config.realm(name)?.gateways.clone(),
+            }),
+            Effect::Policy(name, _) => {
+                let tier = self.node.tenure.tier_named(name.as_str())?;
+                Some(Task::Policy {
+                    place: self.place(name),
+                    objects: self.config.state("objects"),
+                    sets: self.node.tenure.sets_of(tier),
+                    management: self.config.management.clone(),
+                })
+            }
+            Effect::Cut(_)
+            | Effect::UnlinkSecrets(..)
+            | Effect::Tell(..)
+            | Effect::Open(..)
+            | Effect::MakeIdentity(..)
+            | Effect::Sign(..) => None,
+        }
+    }
+
+    fn request(&mut self, effect: &Effect) -> Option<Request> {
+        if let Effect::MakeIdentity(tier, epoch) = effect {
+            return Some(Request::Tier { tier: *tier, epoch: *epoch });
+        }
+        let Effect::Sign(procedure, number) = effect else { return None };
+        let procedure = self.procedure(*procedure)?;
+        let standpoint = Standpoint {
+            at: self.node.now(),
+            tenure: &self.node.tenure,
+            node_key: self.node_key,
+            head: self.node.journal.head(),
+            identities: &self.identities,
+            previous: self.documents.newest().ok()?,
+        };
+        standpoint.request(&procedure, *number)
+    }
+
+    fn procedure(&self, id: ProcedureId) -> Option<Procedure> {
+        self.node.tenure.procedures().find(|procedure| procedure.id == id).cloned()
+    }
+
+    /// Takes in what became of the processes that have ended.
+    pub(super) fn take_in(&mut self, ended: Vec<jobs::Ended>) {
+        for (effect, reply) in ended {
+            let taken = reply.and_then(|reply| self.take(&effect, &reply));
+            match taken {
+                Ok(()) => self.jobs.succeed(&effect),
+                Err(why) => self.after_failure(effect, why),
+            }
+        }
+    }
+
+    fn take(&mut self, effect: &Effect, reply: &[u8]) -> Result<(), String> {
+        if matches!(effect, Effect::MakeIdentity(..) | Effect::Sign(..)) {
+            return self.take_from_custody(effect, reply);
+        }
+        let outcome = serde_json::from_slice(reply).map_err(|error| error.to_string())?;
+        let generation = match outcome {
+            helper::Outcome::Done { generation } => generation,
+            helper::Outcome::Failed { why } => return Err(why),
+        };
+        self.steps.reach(Step::EffectDone);
+        match effect {
+            Effect::Kill(procedure, _) => drop(self.observed.killed.insert(*procedure)),
+            Effect::RealmDown(name) => {
+                self.filters.remove(name);
+                self.generations.remove(name);
+                self.observed.realms.remove(name);
+            }
+            Effect::RealmUp(name) => {
+                self.look_at(name)?;
+                // The helper has cut it.
+                if let Some(seen) = self.observed.realms.get_mut(name) {
+                    *seen = Seen { gate: Some(Seal::Cut), policy: None, ..*seen };
+                }
+            }
+            Effect::Policy(name, policy) => {
+                if let Some(seen) = self.observed.realms.get_mut(name) {
+                    seen.policy = Some(*policy);
+                }
+                self.generations.extend(generation.map(|generation| (name.clone(), generation)));
+            }
+            Effect::Cut(_)
+            | Effect::UnlinkSecrets(..)
+            | Effect::Tell(..)
+            | Effect::Open(..)
+            | Effect::MakeIdentity(..)
+            | Effect::Sign(..) => {}
+        }
+        Ok(())
+    }
+
+    fn take_from_custody(&mut self, effect: &Effect, reply: &[u8]) -> Result<(), String> {
+        let reply: Reply = serde_json::from_slice(reply).map_err(|error| error.to_string())?;
+        match (effect, reply) {
+            (Effect::MakeIdentity(tier, epoch), Reply::Public { key }) => {
+                self.observed.identities.insert((*tier, *epoch), Digest::of(key.as_bytes()));
+                self.identities.insert(*tier, key);
+                self.observed.secrets.insert((*tier, *epoch));
+                Ok(())
+            }
+            (Effect::Sign(id, number), Reply::Signed { envelope }) => {
+                self.steps.reach(Step::ReceiptSigned);
+                let procedure = self.procedure(*id).ok_or("the procedure is over")?;
+                let (record, _digest) = self.node.journal.head();
+                let stored = self.documents.store(record, &self.node.tenure, &procedure, *number, &envelope);
+                stored.map_err(|error| format!("cannot store a signed document: {error}"))?;
+                self.observed.signed.insert(*id, number + 1);
+                self.steps.reach(Step::ReceiptStored);
+                Ok(())
+            }
+            (_, Reply::Refused { why }) => Err(why),
+            (_, Reply::Public { .. } | Reply::Signed { .. }) => {
+                Err("custody answered something else".to_owned())
+            }
+        }
+    }
+
+    /// What a broken-off process may have left is looked at anew.
+    fn after_failure(&mut self, effect: Effect, why: String) {
+        let mut why = why;
+        for name in realms_of(&effect) {
+            if let Err(error) = self.look_at(&name) {
+                why = format!("{why}; {error}");
+            }
+        }
+        if let Ok(secrets) = custody::secrets(&self.config.state("custody")) {
+            self.observed.secrets = secrets;
+        }
+        self.jobs.fail(effect, why);
+    }
+
+    /// Looks at a realm in the kernel. What was known of its gate and policy stays, if its filter does.
+    pub(super) fn look_at(&mut self, name: &Name) -> Result<(), String> {
+        let place = self.place(name);
+        let known = self.observed.realms.remove(name).unwrap_or_default();
+        self.filters.remove(name);
+        let filter = Filter::open(&place.pins, &Program::embedded(), &Settings::default()).ok().flatten();
+        let link = Links::open().and_then(|mut links| links.find(&place.link)).ok();
+        let fits = match &filter {
+            Some(filter) => filter.fitting(&place.link).map_err(|error| chain(&error))? == Fitting::Both,
+            None => false,
+        };
+        let trace = filter.is_some() || link.is_some() || place.pins.exists() || place.namespace.exists();
+        let whole = fits && link.is_some_and(|link| link.up) && place.namespace.exists();
+        if let Some(filter) = filter {
+            self.filters.insert(name.clone(), filter);
+        }
+        if trace {
+            let policy = known.policy.filter(|_| whole);
+            self.observed.realms.insert(name.clone(), Seen { whole, policy, gate: known.gate });
+        }
+        Ok(())
+    }
+
+    fn place(&self, name: &Name) -> Place {
+        let addresses = self.config.realm(name).map(|realm| realm.addresses.clone());
+        Place {
+            namespace: self.config.namespace(name),
+            link: host_link(name),
+            pins: self.config.pins(name),
+            mac: self.config.mac(name),
+            addresses: addresses.unwrap_or_default(),
+        }
+    }
+}
+
+/// The realms that an effect works on.
+fn realms_of(effect: &Effect) -> Vec<Name> {
+    match effect {
+        Effect::Cut(name)
+        | Effect::Open(name, _)
+        | Effect::RealmDown(name)
+        | Effect::RealmUp(name)
+        | Effect::Policy(name, _) => vec![name.clone()],
+        Effect::Kill(_, names) => names.clone(),
+        Effect::UnlinkSecrets(..) | Effect::Tell(..) | Effect::MakeIdentity(..) | Effect::Sign(..) => {
+            Vec::new()
+        }
+    }
+}

@@ -1,0 +1,66 @@
+//! What orders do to packets.
+
+use keys::{NodeRecord, Purpose, Receipt};
+use tenure::{Target, Verb};
+
+use crate::world::{ANY, REALMS, SHORT, SOON, TENANT, WEB, World, at};
+
+pub(crate) fn opens_and_cuts() {
+    let mut world = World::new();
+    let (tier, _lease) = world.lease(0, REALMS);
+    world.lease(1, REALMS);
+    assert!(world.tier(0, TENANT).unwrap().realm.unwrap().open);
+    let _server = world.server(0);
+    world.settled(1);
+    let client = world.engine(1, "client");
+    let connection = client.connect(at(0, 80), SOON).unwrap().unwrap();
+    client.exchange(connection, SOON).unwrap().unwrap();
+    assert_eq!(world.narrow(0, WEB).exit, 0);
+    world.settled(0);
+    client.exchange(connection, SOON).unwrap().unwrap();
+    assert_eq!(client.connect(at(0, 81), SHORT).unwrap().unwrap_err(), "no answer");
+
+    assert_eq!(world.sever(0, tier).exit, 0);
+    assert!(world.tier(0, TENANT).is_none());
+    client.exchange(connection, SHORT).unwrap().unwrap_err();
+    client.connect(at(0, 80), SHORT).unwrap().unwrap_err();
+    assert!(!world.realm(0).exists());
+
+    let said = world.ask(0, &["receipt", TENANT]);
+    assert_eq!(said.exit, 0, "{}", said.talk);
+    let lines = said.answer.as_str().map(str::to_owned);
+    let lines = lines.unwrap_or_else(|| said.answer.to_string());
+    let receipt = Receipt::verify(lines.lines().last().unwrap().as_bytes(), None).unwrap();
+    assert_eq!((receipt.purpose, receipt.tier, receipt.destroyed.len()), (Purpose::Severing, tier, 1));
+}
+
+pub(crate) fn refused() {
+    let world = World::new();
+    world.lease(0, REALMS);
+    let wider = world.narrow(0, ANY);
+    assert_eq!((wider.exit, wider.code()), (3, Some("exceeds-boundary")));
+    assert_eq!(world.narrow(0, WEB).exit, 0);
+    let before = world.settled(0);
+    let envelope = world.tenant.order_numbered(&world.standing(0, TENANT), 1, sever_of(&world));
+    let stale = world.facility.nodes()[0].submit(&envelope, &[]).unwrap();
+    assert_eq!((stale.exit, stale.code()), (6, Some("used-sequence")));
+    let escalating = world.tenant.order(&world.standing(0, TENANT), sever_of(&world));
+    let escalating = world.facility.nodes()[0].submit(&escalating, &[]).unwrap();
+    assert_eq!((escalating.exit, escalating.code()), (3, Some("not-below")));
+    // Each is on record: of signers that the node knows.
+    assert_eq!(world.settled(0).record, before.record + 2);
+
+    let stranger = lab::Party::new().unwrap();
+    let forged = stranger.order(&world.standing(0, "landlord"), sever_of(&world));
+    let forged = world.facility.nodes()[0].submit(&forged, &[]).unwrap();
+    assert_eq!((forged.exit, forged.code()), (4, Some("not-authenticated")));
+    let after = world.settled(0);
+    assert_eq!((after.forged, after.record), (1, before.record + 2));
+    let garbage = world.facility.nodes()[0].submit_bytes(b"{}", &[]).unwrap();
+    assert_eq!((garbage.exit, garbage.code()), (2, Some("malformed-envelope")));
+}
+
+/// The tenant would end the landlord.
+fn sever_of(world: &World) -> Verb {
+    Verb::Sever(Target { tier: world.standing(0, "landlord").tier })
+}

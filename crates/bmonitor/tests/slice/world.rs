@@ -1,0 +1,153 @@
+//! A facility whose nodes run the real supervisor, with a landlord and a tenant.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use id::{LeaseId, NodeId, TierId, Time};
+use lab::{Facility, Guard, Host, Object, Party, Plan, Said, Standing, Transport};
+use node_protocol::call::{Answer, Status, TierStatus};
+use tenure::{Grant, Lease, Quota, Rights, Target, Terms, Verb};
+
+pub(crate) const SOON: Duration = Duration::from_secs(5);
+pub(crate) const SHORT: Duration = Duration::from_millis(200);
+pub(crate) const TENANT: &str = "tenant-a";
+
+/// Admits everything between realms.
+pub(crate) const REALMS: &str = "version = 1\n[[allow]]\nremote = [\"10.1.0.0/16\"]\n";
+/// Admits the web server's port alone.
+pub(crate) const WEB: &str = "version = 1\n[[allow]]\ndirection = \"in\"\nprotocol = \"tcp\"\n\
+                              remote = [\"10.1.0.0/16\"]\nlocal_port = [80]\n";
+/// Admits everything: more than the deny that stands above the root.
+pub(crate) const ANY: &str = "version = 1\n[[allow]]\n";
+
+pub(crate) struct World {
+    pub(crate) facility: Facility,
+    _guard: Guard,
+    pub(crate) landlord: Party,
+    pub(crate) tenant: Party,
+}
+
+impl World {
+    /// Two nodes, whose supervisors are not started yet.
+    pub(crate) fn unstarted() -> Self {
+        let guard = Guard::start().unwrap();
+        let landlord = Party::new().unwrap();
+        let random: [u8; 3] = os::random::bytes().unwrap();
+        let prefix = format!("bm{:02x}{:02x}{:02x}", random[0], random[1], random[2]);
+        let mut plan = Plan::new(prefix, 2, &[TENANT]);
+        plan.bmonitor = Some(PathBuf::from(env!("CARGO_BIN_EXE_bmonitor")));
+        for node in &mut plan.nodes {
+            node.enrolment = landlord.enrolment("landlord");
+        }
+        let facility = Facility::build(plan, &guard).unwrap();
+        Self { facility, _guard: guard, landlord, tenant: Party::new().unwrap() }
+    }
+
+    /// The same, with both supervisors started and settled.
+    pub(crate) fn new() -> Self {
+        let mut world = Self::unstarted();
+        for node in 0..2 {
+            world.start(node, &[]);
+            world.settled(node);
+        }
+        world
+    }
+
+    pub(crate) fn start(&mut self, node: usize, further: &[&str]) -> u32 {
+        self.facility.nodes_mut()[node].start_supervisor(further, false).unwrap()
+    }
+
+    pub(crate) fn ask(&self, node: usize, arguments: &[&str]) -> Said {
+        let arguments: Vec<_> = arguments.iter().map(Into::into).collect();
+        self.facility.nodes()[node].bmonitor(&arguments).unwrap()
+    }
+
+    /// The node's status, once the world is as its journal demands.
+    pub(crate) fn settled(&self, node: usize) -> Status {
+        let said = self.ask(node, &["status", "--settled", "--wait", "--timeout", "10"]);
+        match said.parse() {
+            Ok(Answer::Status(status)) => *status,
+            other => {
+                let now = self.ask(node, &["status"]).answer;
+                panic!("{other:?}\n{}\n{now}\n{}", said.talk, self.facility.nodes()[node].log())
+            }
+        }
+    }
+
+    pub(crate) fn tier(&self, node: usize, name: &str) -> Option<TierStatus> {
+        self.settled(node).tiers.into_iter().find(|tier| tier.name.as_str() == name)
+    }
+
+    pub(crate) fn standing(&self, node: usize, name: &str) -> Standing {
+        let status = self.settled(node);
+        let tier = status.tiers.iter().find(|tier| tier.name.as_str() == name).unwrap();
+        Standing { node: node_of(&status), lease: tier.lease, tier: tier.tier, epoch: tier.epoch }
+    }
+
+    /// Leases a realm of the node to the tenant, with a boundary.
+    pub(crate) fn lease(&self, node: usize, boundary: &str) -> (TierId, LeaseId) {
+        let object = Object::new(boundary).unwrap();
+        let verb = Verb::Lease(self.lease_of(&object));
+        let envelope = self.landlord.order(&self.standing(node, "landlord"), verb);
+        let said = self.facility.nodes()[node].submit(&envelope, &[&object]).unwrap();
+        match said.parse() {
+            Ok(Answer::Accepted { tier, lease, .. }) => (tier.unwrap(), lease.unwrap()),
+            other => panic!("{other:?} {}", said.talk),
+        }
+    }
+
+    pub(crate) fn lease_of(&self, boundary: &Object) -> Lease {
+        Lease {
+            name: TENANT.parse().unwrap(),
+            contract: "L-9".to_owned().try_into().unwrap(),
+            terms: Terms { not_before: Time::ZERO, until: Time::MAX },
+            rights: Grant::ALL,
+            quota: Quota { tiers: 4, keys: 64, objects: 64, records_per_hour: 1000 },
+            keys: vec![tenure::ControllerKey { key: *self.tenant.key().public(), rights: Rights::ALL }],
+            boundary: boundary.name(),
+        }
+    }
+
+    /// The tenant sets its own boundary.
+    pub(crate) fn narrow(&self, node: usize, boundary: &str) -> Said {
+        let object = Object::new(boundary).unwrap();
+        let verb = Verb::Boundary(tenure::Boundary { tier: None, object: object.name() });
+        let envelope = self.tenant.order(&self.standing(node, TENANT), verb);
+        self.facility.nodes()[node].submit(&envelope, &[&object]).unwrap()
+    }
+
+    pub(crate) fn sever(&self, node: usize, tier: TierId) -> Said {
+        let verb = Verb::Sever(Target { tier });
+        let envelope = self.landlord.order(&self.standing(node, "landlord"), verb);
+        self.facility.nodes()[node].submit(&envelope, &[]).unwrap()
+    }
+
+    /// An engine in the node's realm.
+    pub(crate) fn engine(&mut self, node: usize, name: &str) -> Host {
+        let path = self.realm(node);
+        self.facility.nodes_mut()[node].start_engine(name, &path).unwrap()
+    }
+
+    /// A web server in the node's realm.
+    pub(crate) fn server(&mut self, node: usize) -> Host {
+        let server = self.engine(node, "server");
+        server.listen(Transport::Tcp, 80).unwrap();
+        server
+    }
+
+    /// The name of the realm's network namespace.
+    pub(crate) fn realm(&self, node: usize) -> PathBuf {
+        self.facility.path_of(&format!("n{}-{TENANT}", node + 1))
+    }
+}
+
+fn node_of(status: &Status) -> NodeId {
+    status.node.unwrap()
+}
+
+/// A port of the node's realm.
+pub(crate) fn at(node: usize, port: u16) -> SocketAddr {
+    let last = u8::try_from(node).unwrap() + 11;
+    SocketAddr::new(std::net::Ipv4Addr::new(10, 1, 0, last).into(), port)
+}
