@@ -49,13 +49,16 @@ pub fn apply(tenure: &mut Tenure, change: &Change) {
                 given.retain(|given| given != nonce || !holds(Rule::NonceOnce));
             }
             let now = tenure.clock.0;
+            let asked_for_nonces = tenure.aside.nonces.contains_key(tier);
             if let Some(tier) = tenure.tiers.get_mut(tier) {
                 tier.term = tier.term.max(term.unwrap_or_default());
                 if now.as_millis() >= tier.used.window.as_millis().saturating_add(QUOTA_WINDOW_MS) {
                     tier.used.window = now;
                     tier.used.records = 0;
                 }
-                tier.used.records = tier.used.records.saturating_add(1);
+                if holds(Rule::AppliesRecordAlone) || asked_for_nonces {
+                    tier.used.records = tier.used.records.saturating_add(1);
+                }
             }
         }
         Change::Leased { parent, tier, lease, name, contract, terms, rights, quota, keys, given } => {
@@ -87,7 +90,7 @@ pub fn apply(tenure: &mut Tenure, change: &Change) {
         }
         Change::KeyRemoved { tier, key } => {
             on(tenure, *tier, |tier| {
-                tier.keys.remove(key);
+                tier.keys.retain(|id, _| id != key || !holds(Rule::RemovalRemoves));
             });
             if !holds(Rule::SequenceSurvives) {
                 tenure.sequences.remove(key);
@@ -184,12 +187,10 @@ fn remember(tenure: &mut Tenure, tier: TierId, key: &ControllerKey) {
 
 /// Every part enters its new epoch, and leaves the procedure that held it.
 fn begin(tenure: &mut Tenure, procedure: &Procedure) {
-    if holds(Rule::SeveringTakesOver) {
-        for other in tenure.procedures.values_mut() {
-            other.parts.retain(|part| procedure.part(part.tier).is_none());
-        }
-        tenure.procedures.retain(|_, other| !other.parts.is_empty());
+    for other in tenure.procedures.values_mut() {
+        other.parts.retain(|part| procedure.part(part.tier).is_none());
     }
+    tenure.procedures.retain(|_, other| !other.parts.is_empty());
     for part in &procedure.parts {
         on(tenure, part.tier, |tier| enter(tier, part, procedure.purpose));
     }

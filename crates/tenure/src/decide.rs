@@ -90,9 +90,7 @@ impl<'a> Signer<'a> {
         if order.lease != tier.lease && holds(Rule::Lease) {
             return Err(Refusal::WrongLease {});
         }
-        let known = tier.keys.contains_key(&verified.signer)
-            || (!holds(Rule::KeyEnrolled) && tenure.sequences.contains_key(&verified.signer));
-        if !known {
+        if !tier.keys.contains_key(&verified.signer) {
             return Err(Refusal::UnknownKey {});
         }
         if order.epoch != tier.epoch && holds(Rule::Epoch) {
@@ -120,7 +118,7 @@ impl<'a> Signer<'a> {
             return Err(busy(tenure, self.id));
         }
         let right = verb.right();
-        if right != Right::Sever || !holds(Rule::SeveringNeedsNoCustody) {
+        if right != Right::Sever || !holds(Rule::SeveringNeedsTheRightAlone) {
             self.in_force(tenure, now)?;
         }
         if right != Right::Sever || !holds(Rule::QuotaSparesSevering) {

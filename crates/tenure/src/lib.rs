@@ -36,6 +36,8 @@ mod tier;
 mod view;
 
 #[cfg(test)]
+mod model;
+#[cfg(test)]
 mod tests;
 
 pub use self::tenure::{Clock, Standing, Tenure};

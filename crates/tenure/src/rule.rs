@@ -51,8 +51,8 @@ pub(crate) enum Rule {
     Lease,
     /// A key has its own rights only.
     KeyRights,
-    /// A removed key gives no orders.
-    KeyEnrolled,
+    /// A removed key is no key of the tier any more.
+    RemovalRemoves,
     /// A renewal from above erases the renewed tier's data.
     ForcedErases,
     /// An erasure replaces the salt.
@@ -65,10 +65,49 @@ pub(crate) enum Rule {
     LeaderTerm,
     /// A key enrols others with its own rights at most.
     EnrollerRights,
-    /// A severing takes its tiers out of whatever procedure holds them.
-    SeveringTakesOver,
-    /// A severing waits for no key that custody makes.
-    SeveringNeedsNoCustody,
+    /// A severing goes through outside terms, while suspended, and while keys wait for custody.
+    SeveringNeedsTheRightAlone,
+    /// What is applied is the record, and nothing that stands beside it.
+    AppliesRecordAlone,
+}
+
+#[cfg(test)]
+impl Rule {
+    /// All of them.
+    pub(crate) const ALL: [Self; 32] = [
+        Self::Epoch,
+        Self::Tier,
+        Self::Cascade,
+        Self::GrantableIsNotExercisable,
+        Self::SequenceSurvives,
+        Self::LapseOnlySuspends,
+        Self::StepOrder,
+        Self::NoRegrant,
+        Self::Boundary,
+        Self::RightsSubset,
+        Self::TermsSubset,
+        Self::RightsAlongPath,
+        Self::TermsAlongPath,
+        Self::ConsentOnce,
+        Self::ConsentNeeded,
+        Self::ConsentNamesSuccessor,
+        Self::QuotaSparesSevering,
+        Self::Sequence,
+        Self::NonceOnce,
+        Self::NotAfter,
+        Self::ClockForward,
+        Self::Lease,
+        Self::KeyRights,
+        Self::RemovalRemoves,
+        Self::ForcedErases,
+        Self::ErasureReplacesSalt,
+        Self::Suspension,
+        Self::View,
+        Self::LeaderTerm,
+        Self::EnrollerRights,
+        Self::SeveringNeedsTheRightAlone,
+        Self::AppliesRecordAlone,
+    ];
 }
 
 /// Whether the rule holds: in the product, always.

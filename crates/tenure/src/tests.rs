@@ -1,4 +1,5 @@
 //! What the other tests stand on: a small world of parties and orders.
 
-mod example;
+pub(crate) mod example;
+mod random;
 mod story;

@@ -92,7 +92,8 @@ pub struct Granted {
 #[must_use]
 pub fn view(tenure: &Tenure, tier: TierId) -> Option<View> {
     let own = tenure.tier(tier)?;
-    let is_its_to_see = |set: &Digest| Some(*set) == own.given || Some(*set) == own.own;
+    let sets =
+        if holds(Rule::View) { own.given.into_iter().chain(own.own).collect() } else { tenure.sets_of(tier) };
     let mut above = tenure.path(tier);
     above.pop();
     Some(View {
@@ -105,11 +106,7 @@ pub fn view(tenure: &Tenure, tier: TierId) -> Option<View> {
         rights: tenure.effective_rights(tier),
         quota: tenure.effective_quota(tier),
         used: own.used,
-        sets: tenure
-            .sets_of(tier)
-            .into_iter()
-            .filter(|set| is_its_to_see(set) || !holds(Rule::View))
-            .collect(),
+        sets,
         epoch: own.epoch,
         identity: own.identity,
         data: own.data,

@@ -145,14 +145,19 @@ impl Example {
 
     /// Tells the next step of one procedure; whether there was one.
     pub(crate) fn step(&mut self) -> bool {
-        let Some(procedure) = self.tenure.procedures().next().cloned() else { return false };
-        let made = if procedure.next == Step::Remade { self.make(&procedure.parts) } else { Vec::new() };
-        let outcome = Outcome { procedure: procedure.id, step: procedure.next, made, at: self.now };
+        let Some(outcome) = self.outcome() else { return false };
         self.input(&Input::Outcome(outcome)).unwrap();
         true
     }
 
-    fn make(&self, parts: &[crate::Part]) -> Vec<Made> {
+    /// The outcome of the next step of the first procedure.
+    pub(crate) fn outcome(&self) -> Option<Outcome> {
+        let procedure = self.tenure.procedures().next()?;
+        let made = Self::make(&procedure.parts);
+        Some(Outcome { procedure: procedure.id, step: procedure.next, made, at: self.now })
+    }
+
+    fn make(parts: &[crate::Part]) -> Vec<Made> {
         parts
             .iter()
             .map(|part| {

@@ -1,0 +1,112 @@
+//! Checks on one state, whatever led to it.
+
+use id::{Digest, Sequence, TierId, Time};
+
+use super::walk::{above, is_below, is_suspended, may_exercise, reach, reach_of_line, runs_at};
+use super::{Checks, Invariant};
+use crate::model::state::State;
+use crate::tests::example::{key, node, object};
+use crate::tier::KeyEntry;
+use crate::{
+    Freshness, Input, Order, Right, Rights, Target, Tenure, Tier, Verb, Verified, decide, effects, view,
+};
+
+pub(in crate::model) fn standing_still(checks: &mut Checks<'_>, state: &State) {
+    for (upper, tier) in state.tenure.tiers() {
+        for (lower, below) in state.tenure.tiers().filter(|(lower, _)| is_below(&state.tenure, *lower, upper))
+        {
+            if !below.ending {
+                can_sever(checks, state, (upper, tier), (lower, below));
+            }
+        }
+        views(checks, &state.tenure, upper);
+    }
+    filters(checks, &state.tenure);
+}
+
+/// A severing that the upper tier signs now is accepted.
+fn can_sever(
+    checks: &mut Checks<'_>,
+    state: &State,
+    (upper, tier): (TierId, &Tier),
+    (lower, below): (TierId, &Tier),
+) {
+    let tenure = &state.tenure;
+    let signer = tier.keys.iter().find(|(_, entry)| entry.rights.has(Right::Sever));
+    let gone =
+        tier.ending || above(tenure, upper).iter().any(|id| tenure.tier(*id).is_some_and(|t| t.ending));
+    let (Some((signer, _)), false, true) = (signer, gone, may_exercise(tenure, upper, Right::Sever)) else {
+        return;
+    };
+    let last = tenure.last_sequence(*signer).map_or(0, Sequence::get);
+    let Some(seq) = Sequence::new(last + 1) else { return };
+    let order = Order {
+        node: node(),
+        lease: tier.lease,
+        tier: upper,
+        epoch: tier.epoch,
+        seq,
+        freshness: Freshness::NotAfter(Time::MAX),
+        term: None,
+        verb: Verb::Sever(Target { tier: lower }),
+    };
+    let sent = Verified {
+        order,
+        signer: *signer,
+        envelope: Digest::of(b"sever"),
+        fresh: state.fresh(),
+        at: state.clock,
+    };
+    let can = decide(tenure, &Input::Order(Box::new(sent))).is_ok_and(|changes| changes.len() > 1);
+    checks.expect(Invariant::CanSever, can);
+    let exhausted = |tier: &Tier| tier.used.records >= tier.quota.records_per_hour;
+    let busy = |id: TierId| tenure.procedures().any(|procedure| procedure.part(id).is_some());
+    let circumstances = [
+        (Invariant::CanSeverQuota, exhausted(tier) || exhausted(below)),
+        (Invariant::CanSeverCustody, state.machine.custody_dead),
+        (Invariant::CanSeverLapsed, !runs_at(tenure, upper, state.clock.max(tenure.clock()))),
+        (Invariant::CanSeverSuspended, is_suspended(tenure, upper)),
+        (Invariant::CanSeverBusy, busy(upper) || busy(lower)),
+    ];
+    for (invariant, _) in circumstances.into_iter().filter(|(_, given)| *given) {
+        checks.expect(invariant, can);
+    }
+}
+
+/// Everything that is another tier's content is changed; the view stays.
+fn views(checks: &mut Checks<'_>, tenure: &Tenure, own: TierId) {
+    let mut other = tenure.clone();
+    let granted: Vec<_> = tenure.children(own).map(|(id, _)| id).collect();
+    let mut changed = false;
+    for (id, tier) in other.tiers.iter_mut().filter(|(id, _)| **id != own) {
+        changed = true;
+        tier.own = Some(if tier.own == Some(object(0)) { object(1) } else { object(0) });
+        tier.keys = [(key(99).id(), KeyEntry { key: key(99), rights: Rights::NONE })].into();
+        tier.identity = Some(object(2));
+        tier.consents.clear();
+        tier.used.records += 7;
+        tier.used.keys += 7;
+        tier.term += 1;
+        tier.data.life += 1;
+        if !granted.contains(id) {
+            tier.given = tier.given.map(|_| object(3));
+            tier.contract = tier.contract.as_ref().and_then(|_| "L-0".to_owned().try_into().ok());
+        }
+    }
+    other.sequences.clear();
+    if changed {
+        checks.expect(Invariant::View, view(tenure, own) == view(&other, own));
+    }
+}
+
+/// What a realm obeys is no wider than what the realm above it obeys, whatever its own sets say.
+fn filters(checks: &mut Checks<'_>, tenure: &Tenure) {
+    for realm in effects(tenure).realms {
+        let Some(parent) = tenure.tier(realm.tier).and_then(|tier| tier.parent) else { continue };
+        let in_force = realm.sets.iter().copied().map(reach).min().unwrap_or(9);
+        let own = tenure.tier(realm.tier).and_then(|tier| tier.own).map_or(9, reach);
+        if own > reach_of_line(tenure, parent) {
+            checks.expect(Invariant::FilterEffective, in_force <= reach_of_line(tenure, parent));
+        }
+    }
+}
