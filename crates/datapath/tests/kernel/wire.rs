@@ -6,13 +6,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use boundary::oracle::{Reason, Verdict};
 use boundary::{Budget, Direction, Form, Packet, ResolvedRule, ResolvedSet};
-use datapath::{Counters, Image, Lease, Program, Reason, Settings, compile};
+use datapath::{Counters, Image, Lease, Program, Settings, compile};
 use id::Generation;
 use packet_set::address_number;
 
 use crate::dice::Dice;
-use crate::frames::Draft;
+use crate::frames::{Draft, Frame};
 use crate::harness::Harness;
 use crate::world::World;
 
@@ -102,15 +103,15 @@ fn a_connection_lives_and_dies_by_the_policy() {
     harness.filter.switch(&refusing, generation(4)).unwrap();
     outside.write_all(b"never").unwrap();
     wait_until(&harness, "the open connection is refused", |now| {
-        now.inward.dropped_for(Reason::Refused { tier: 0 })
-            > before.inward.dropped_for(Reason::Refused { tier: 0 })
+        now.inward.dropped_for(datapath::Reason::Refused { tier: 0 })
+            > before.inward.dropped_for(datapath::Reason::Refused { tier: 0 })
     });
     assert!(harness.filter.flows().unwrap().is_empty());
     inside.set_nonblocking(true).unwrap();
     assert_eq!(inside.read(&mut [0; 5]).unwrap_err().kind(), ErrorKind::WouldBlock);
     let after = harness.filter.counters().unwrap();
     // But for neighbours' questions nothing passed.
-    assert_eq!(after.out.dropped_for(Reason::TableFull), 0);
+    assert_eq!(after.out.dropped_for(datapath::Reason::TableFull), 0);
 
     // A cut filter stops even what the policy allows.
     harness.filter.switch(&allowing, generation(5)).unwrap();
@@ -121,7 +122,7 @@ fn a_connection_lives_and_dies_by_the_policy() {
     harness.filter.cut().unwrap();
     let passed = harness.filter.counters().unwrap().inward.passed;
     outside.write_all(b"never").unwrap();
-    wait_until(&harness, "the cut filter drops", |now| now.inward.dropped_for(Reason::Closed) > 0);
+    wait_until(&harness, "the cut filter drops", |now| now.inward.dropped_for(datapath::Reason::Closed) > 0);
     assert_eq!(harness.filter.counters().unwrap().inward.passed, passed);
 }
 
@@ -200,8 +201,99 @@ fn a_switch_under_traffic_gives_no_wrong_verdict() {
         "{SWITCHES} switches; {sent} packets that both admit, {sent} that both refuse: 0 wrong verdicts"
     );
     assert_eq!(after.passed - before.passed, sent);
-    assert_eq!(after.dropped_for(Reason::Refused { tier: 0 }), sent);
+    assert_eq!(after.dropped_for(datapath::Reason::Refused { tier: 0 }), sent);
     assert_eq!(after.dropped.iter().sum::<u64>(), sent);
+}
+
+/// Sends `count` frames of UDP as the realm: from port 9 to `remote_port` of the outside.
+fn send_udp(harness: &Harness, remote_port: u16, count: u64) {
+    let frame = udp(remote_port);
+    for _ in 0..count {
+        assert!(harness.cable.far.send(&frame.bytes).unwrap());
+    }
+}
+
+fn udp(remote_port: u16) -> Frame {
+    let mut dice = Dice::new(2);
+    let mut world = World::new(&mut dice);
+    (world.mac, world.v4) = (lease().mac, vec![[10, 1, 0, 11].into()]);
+    let remote = address_number(OUTSIDE);
+    let packet = Packet {
+        form: Form::Flow,
+        direction: Direction::Out,
+        protocol: 17,
+        remote,
+        remote_port,
+        local_port: 9,
+    };
+    let draft = Draft { packet, local: OWN, tcp_flags: 0, identifier: 0, padding: 0 };
+    world.whole(&mut dice, &draft)
+}
+
+/// The image, the deadline and the open gate: without any of them the filter is closed.
+#[test]
+fn what_is_not_set_closes_the_filter() {
+    let allowing = image(&[vec![outward(17, (5000, 5000))]]);
+    let mut harness = Harness::new(&Program::embedded(), &Settings::default());
+    let mut closed = 0;
+    let mut closes = |harness: &mut Harness| {
+        assert_eq!(harness.judge(&udp(5000), false), Verdict::Drop(Reason::Closed));
+        closed += 1;
+        assert_eq!(harness.filter.counters().unwrap().out.dropped_for(datapath::Reason::Closed), closed);
+    };
+    closes(&mut harness);
+    harness.filter.admit().unwrap();
+    closes(&mut harness);
+    harness.filter.set_deadline(Duration::MAX).unwrap();
+    closes(&mut harness);
+    harness.filter.switch(&allowing, generation(1)).unwrap();
+    assert_eq!(harness.judge(&udp(5000), false), Verdict::Pass);
+    harness.filter.set_deadline(Duration::ZERO).unwrap();
+    closes(&mut harness);
+    harness.filter.set_deadline(Duration::MAX).unwrap();
+    harness.filter.cut().unwrap();
+    closes(&mut harness);
+    harness.filter.admit().unwrap();
+    assert_eq!(harness.judge(&udp(5000), false), Verdict::Pass);
+}
+
+/// A full log drops records, never its duty: each frame is dropped and counted, and so is each loss.
+#[test]
+fn a_full_log_loses_records_and_counts_them() {
+    const FRAMES: u64 = 500;
+    let settings = Settings { log_bytes: 4096, ..Settings::default() };
+    let mut harness = Harness::new(&Program::embedded(), &settings);
+    harness.filter.set_deadline(Duration::MAX).unwrap();
+    harness.filter.admit().unwrap();
+    harness.filter.switch(&image(&[vec![outward(17, (5000, 5000))]]), generation(1)).unwrap();
+    send_udp(&harness, 6000, FRAMES);
+    wait_until(&harness, "all are refused", |now| now.out.refused_by[0] == FRAMES);
+    let lost = harness.filter.counters().unwrap().out.log_lost;
+    let denials = harness.filter.denials(usize::MAX);
+    assert!(lost > 0 && denials.len() as u64 + lost == FRAMES, "{} told, {lost} lost", denials.len());
+    let denial = &denials[0];
+    assert_eq!(
+        (denial.direction, denial.reason, denial.ethertype, denial.protocol, denial.remote),
+        (datapath::Direction::Out, datapath::Reason::Refused { tier: 0 }, 0x0800, 17, OUTSIDE)
+    );
+    assert_eq!((denial.remote_port, denial.local_port), (6000, 9));
+    assert_eq!(denial.length as usize, udp(6000).bytes.len());
+}
+
+#[test]
+fn flows_are_told_and_swept() {
+    let mut harness = open_harness();
+    harness.filter.switch(&image(&[vec![outward(17, (5000, 5000))]]), generation(4)).unwrap();
+    let before = os::clock::boot();
+    assert_eq!(harness.judge(&udp(5000), false), Verdict::Pass);
+    let flows = harness.filter.flows().unwrap();
+    let [flow] = flows.as_slice() else { panic!("{flows:?}") };
+    assert_eq!((flow.began_by, flow.protocol, flow.remote), (datapath::Direction::Out, 17, OUTSIDE));
+    assert_eq!((flow.remote_port, flow.local_port, flow.generation), (5000, 9, 4));
+    assert!(before <= flow.seen.0 && flow.seen.0 == flow.seen.1 && flow.seen.1 <= os::clock::boot());
+    assert_eq!(harness.filter.sweep(flow.seen.1 + Duration::from_secs(59)).unwrap(), 0);
+    assert_eq!(harness.filter.sweep(flow.seen.1 + Duration::from_secs(60)).unwrap(), 1);
+    assert!(harness.filter.flows().unwrap().is_empty());
 }
 
 /// A segment that stands for several packets counts as these.
@@ -209,24 +301,8 @@ fn a_switch_under_traffic_gives_no_wrong_verdict() {
 fn large_segments_count_as_their_packets() {
     let mut harness = open_harness();
     harness.filter.switch(&image(&[vec![outward(17, (5000, 5000))]]), generation(1)).unwrap();
-    let mut dice = Dice::new(2);
-    let mut world = World::new(&mut dice);
-    (world.mac, world.v4) = (lease().mac, vec![[10, 1, 0, 11].into()]);
-    let mut send = |remote_port| {
-        let remote = address_number(OUTSIDE);
-        let packet = Packet {
-            form: Form::Flow,
-            direction: Direction::Out,
-            protocol: 17,
-            remote,
-            remote_port,
-            local_port: 9,
-        };
-        let draft = Draft { packet, local: OWN, tcp_flags: 0, identifier: 0, padding: 0 };
-        harness.judge_large(&world.whole(&mut dice, &draft), 44)
-    };
-    assert!(send(5000));
-    assert!(!send(5001));
+    assert!(harness.judge_large(&udp(5000), 44));
+    assert!(!harness.judge_large(&udp(5001), 44));
     let counters = harness.filter.counters().unwrap().out;
     assert_eq!((counters.passed, counters.refused_by[0], counters.dropped.iter().sum()), (44, 44, 44));
 }
