@@ -1,5 +1,6 @@
 //! What the other tests stand on: a small world of parties and orders.
 
 pub(crate) mod example;
+mod orders;
 mod random;
 mod story;
