@@ -9,6 +9,7 @@ use std::process::Command;
 use crate::command::{run, run_watched};
 use crate::failure::Failure;
 use crate::fuzz::fuzz;
+use crate::leftovers::looked_for;
 use crate::stages::Stages;
 use crate::workspace::Workspace;
 use crate::{tools, trusted_base};
@@ -33,9 +34,7 @@ pub(crate) fn ci(only: Vec<String>) -> Result<bool, Failure> {
     stages.run("trusted-base", || trusted_base::check(&workspace));
     stages.run("typos", || tools::typos(&workspace));
     stages.run("fuzz", || fuzz(&workspace, &[], FUZZ_S));
-    stages.run("demo", || {
-        run(Command::new("scripts/demo").arg("--exit").current_dir(&workspace.workspace_root))
-    });
+    stages.run("demo", || run(&mut looked_for(&workspace, &["scripts/demo", "--exit"])));
     let held = stages.summary();
     if stages.wants("test") {
         crate::say(&format!("\ntests: {} passed, {} failed", tests.passed, tests.failed));
@@ -75,8 +74,10 @@ struct Tests {
 
 impl Tests {
     fn run(&mut self, workspace: &Workspace) -> Result<(), Failure> {
-        let arguments = ["test", "--locked", "--workspace", "--no-fail-fast"];
-        run_watched(cargo(workspace).args(arguments), |line| self.count(line))
+        let tests = ["test", "--locked", "--workspace"];
+        run(cargo(workspace).args(tests).arg("--no-run"))?;
+        let words = [&["cargo"], &tests[..], &["--no-fail-fast"]].concat();
+        run_watched(&mut looked_for(workspace, &words), |line| self.count(line))
     }
 
     /// Adds a line `test result: ok. 12 passed; 0 failed; …`; other lines change nothing.

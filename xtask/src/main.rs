@@ -8,6 +8,7 @@ mod failure;
 mod fresh;
 mod fuzz;
 mod graph;
+mod leftovers;
 #[cfg(test)]
 mod promises;
 mod soak;
