@@ -43,12 +43,16 @@ fn measure(pins: &Path) -> Result<(), Box<dyn Error>> {
         filter.set_deadline(Duration::MAX)?;
         filter.admit()?;
 
-        let mut swaps = Vec::new();
+        let (mut swaps, mut flips) = (Vec::new(), Vec::new());
         for number in 1..=RUNS as u64 {
             let began = Instant::now();
-            filter.switch(&image, Generation::new(number).ok_or("too many generations")?)?;
+            let prepared = filter.prepare(&image, Generation::new(number).ok_or("too many generations")?)?;
+            let filled = Instant::now();
+            filter.flip(prepared)?;
+            flips.push(filled.elapsed().as_secs_f64() * 1e3);
             swaps.push(began.elapsed().as_secs_f64() * 1e3);
         }
+        print(&format!("flip_{prefixes}_ms"), "ms", flips);
         print(&format!("swap_{prefixes}_ms"), "ms", swaps);
 
         let established = frame(prefixes, 0, 40_000);

@@ -44,6 +44,19 @@ pub struct Filter {
     denials: RingBuf<MapData>,
     leave: SchedClassifier,
     enter: SchedClassifier,
+    /// Counts what was prepared: only the last is whole, for all take the same slot.
+    prepared: u64,
+}
+
+/// An image that is filled in and waits for [`Filter::flip`].
+#[must_use = "it is not live before the flip"]
+pub struct Prepared {
+    heads: Heads,
+    generation: u64,
+    /// What was live when it was prepared: the other slot is its own.
+    after: Option<u64>,
+    /// Its place among all that were prepared.
+    number: u64,
 }
 
 impl Filter {
@@ -85,13 +98,22 @@ impl Filter {
         Ok(())
     }
 
-    /// Fills `image` in beside what is live and makes it live under `generation`: every packet is
-    /// judged wholly by the one or wholly by the other. When this returns, none is judged by the old
-    /// one any more; open flows are asked again with their next packet.
+    /// Makes `image` live under `generation`: [`Self::prepare`], then [`Self::flip`].
     ///
     /// # Errors
-    /// [`FilterError::Stale`], or the kernel refuses; then the old one stays live.
+    /// As of these two.
     pub fn switch(&mut self, image: &Image, generation: Generation) -> Result<(), FilterError> {
+        let prepared = self.prepare(image, generation)?;
+        self.flip(prepared)
+    }
+
+    /// Fills `image` in beside what is live, which nothing notices. This is the slow part: some
+    /// milliseconds a tier, and some a thousand prefixes. What was prepared before and is not live is
+    /// overwritten. Only one process may do so at a time.
+    ///
+    /// # Errors
+    /// [`FilterError::Stale`], or the kernel refuses.
+    pub fn prepare(&mut self, image: &Image, generation: Generation) -> Result<Prepared, FilterError> {
         let live = self.head()?;
         let asked = generation.get();
         if let Some(head) = &live
@@ -99,6 +121,8 @@ impl Filter {
         {
             return Err(FilterError::Stale { live: head.generation, asked });
         }
+        let after = live.as_ref().map(|head| head.generation);
+        self.prepared += 1;
         let slot = live.map_or(0, |head| (head.slot + 1) % layout::SLOTS);
         for (place, tier) in (0_u32..).zip(&image.tiers) {
             let index = slot * tiers_max() + place;
@@ -107,11 +131,25 @@ impl Filter {
             let table = new_table(tier).map_err(FilterError::map("fill", "tables"))?;
             self.tables.set(index, &table, 0).map_err(FilterError::map("fill", "tables"))?;
         }
-        let head = Head::new(image, asked, slot);
         let mut heads = Heads::create(1, 0).map_err(FilterError::map("make", "live"))?;
-        heads.set(0, head.encode(), 0).map_err(FilterError::map("fill", "live"))?;
+        heads.set(0, Head::new(image, asked, slot).encode(), 0).map_err(FilterError::map("fill", "live"))?;
+        Ok(Prepared { heads, generation: asked, after, number: self.prepared })
+    }
+
+    /// Makes live what was prepared: every packet is judged wholly by the old or wholly by the new.
+    /// When this returns, none is judged by the old one any more; open flows are asked again with
+    /// their next packet.
+    ///
+    /// # Errors
+    /// [`FilterError::Stale`] when another one was prepared or went live since, or the kernel refuses; then
+    /// what was live stays.
+    pub fn flip(&mut self, prepared: Prepared) -> Result<(), FilterError> {
+        let live = self.head()?.map(|head| head.generation);
+        if live != prepared.after || self.prepared != prepared.number {
+            return Err(FilterError::Stale { live: live.unwrap_or(0), asked: prepared.generation });
+        }
         // One pointer. The kernel returns after every packet that saw the old one is done.
-        self.live.set(0, &heads, 0).map_err(FilterError::map("switch", "live"))
+        self.live.set(0, &prepared.heads, 0).map_err(FilterError::map("switch", "live"))
     }
 
     /// Opens the gate: packets pass as the live image says, until the deadline.

@@ -171,3 +171,13 @@ fn prefixes_do_not_multiply() {
     let image = compile(&[set], &lease(), &mut budget).unwrap();
     assert!(image.sizes()[0].prefixes <= 10_100, "{:?}", image.sizes());
 }
+
+#[test]
+fn more_prefixes_than_a_trie_holds_are_refused() {
+    let addresses = (0..=PREFIXES_MAX as u128).map(|n| (n * 2 + 1, n * 2 + 1)).collect();
+    let region = Region { remote: Ranges::of(addresses), ..Region::everything() };
+    let mut budget = Budget::of_steps(u64::MAX);
+    let set = PacketSet::union_of(&[region], &mut budget).unwrap();
+    let refused = compile(&[PacketSet::everything(), set], &lease(), &mut budget).unwrap_err();
+    assert!(matches!(refused, CompileError::TooManyPrefixes { tier: 1, .. }), "{refused}");
+}

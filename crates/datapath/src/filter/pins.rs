@@ -164,6 +164,7 @@ fn assemble(folder: PathBuf, settings: Settings) -> Result<Filter, FilterError> 
         enter,
         settings,
         folder,
+        prepared: 0,
     })
 }
 

@@ -48,6 +48,24 @@ fn what_is_read_back_is_what_was_switched_to() {
     ));
 }
 
+#[test]
+fn what_was_prepared_before_another_went_live_is_stale() {
+    let place = Place::new();
+    let mut filter = Filter::load(&place.pins(), &Program::embedded(), &Settings::default()).unwrap();
+    let image = |set| compile(&[set], &lease(), &mut Budget::for_tier()).unwrap();
+    let (all, none) = (image(PacketSet::everything()), image(PacketSet::nothing()));
+    let number = |number| Generation::new(number).unwrap();
+    let early = filter.prepare(&all, number(2)).unwrap();
+    filter.switch(&none, number(1)).unwrap();
+    assert!(matches!(filter.flip(early), Err(FilterError::Stale { live: 1, asked: 2 })));
+    let overwritten = filter.prepare(&none, number(3)).unwrap();
+    let late = filter.prepare(&all, number(4)).unwrap();
+    assert!(matches!(filter.flip(overwritten), Err(FilterError::Stale { live: 1, asked: 3 })));
+    assert_eq!(filter.observe("nolink0").unwrap().live.unwrap().digest, none.digest());
+    filter.flip(late).unwrap();
+    assert_eq!(filter.observe("nolink0").unwrap().live.unwrap().digest, all.digest());
+}
+
 /// Names the pin folder to the process that this test starts of itself, to be killed.
 const LOADER: &str = "DATAPATH_TEST_LOADER_PINS";
 
