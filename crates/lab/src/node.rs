@@ -142,7 +142,7 @@ impl Node {
         let program = self.bmonitor.clone().ok_or("the plan has none").act(|| "start bmonitor".to_owned())?;
         let folder = self.configuration().display().to_string();
         let base = ["supervisor", "--config", &folder].map(str::to_owned);
-        self.call(&Call::Supervise {
+        self.tell_first(&Call::Supervise {
             program,
             log: self.folder.join("supervisor.log"),
             base: base.to_vec(),
@@ -161,7 +161,7 @@ impl Node {
     /// When none runs.
     pub fn kill_supervisor(&mut self) -> Result<Ending, Failed> {
         self.endings.clear();
-        self.call(&Call::Kill)?;
+        self.tell_first(&Call::Kill)?;
         self.supervisor_ended(PATIENCE)
     }
 
@@ -188,7 +188,7 @@ impl Node {
         let act = || format!("start the engine {name:?} on {:?}", self.name);
         let socket = self.folder.join(format!("{name}.sock"));
         let listener = UnixListener::bind(&socket).act(act)?;
-        self.call(&Call::Engine { namespace: path.to_owned(), socket: socket.clone() })?;
+        self.tell_first(&Call::Engine { namespace: path.to_owned(), socket: socket.clone() })?;
         self.expect("start an engine", |event| (*event == Event::EngineStarted).then_some(()))?;
         Host::accept(name, &listener, &socket)
     }
@@ -205,7 +205,7 @@ impl Node {
         Ok(())
     }
 
-    fn call(&mut self, call: &Call) -> Result<(), Failed> {
+    fn tell_first(&mut self, call: &Call) -> Result<(), Failed> {
         line::send(&mut self.calls, call).act(|| format!("call the node {:?}", self.name))
     }
 

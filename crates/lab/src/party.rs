@@ -1,18 +1,25 @@
 //! A party: its controller key, the orders that it signs, and what a node says to them.
 
 use std::fs;
+use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::process::{Command, Output};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
 use id::{Digest, Epoch, LeaseId, NodeId, Sequence, TierId, Time};
 use keys::{Envelope, PayloadType, SigningKey};
+use node_protocol::call::{Answer, Call, Status};
+use node_protocol::frame;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
-use tenure::{Freshness, Order, Rights, Verb};
+use tenure::{ControllerKey, Freshness, Order, Rights, Verb};
 
 use crate::failed::{Act, Failed};
 use crate::node::Node;
+
+/// How long a node that does not answer is left alone before it is asked again.
+const SHORTEST: Duration = Duration::from_millis(2);
 
 /// A party with one controller key.
 #[derive(Debug)]
@@ -76,8 +83,8 @@ impl Party {
 
     /// The key with these rights, as orders and enrolments list it.
     #[must_use]
-    pub fn controller(&self, rights: Rights) -> Value {
-        serde_json::json!({ "key": self.key.public().to_string(), "rights": rights })
+    pub fn controller(&self, rights: Rights) -> ControllerKey {
+        ControllerKey { key: *self.key.public(), rights }
     }
 
     /// `enrolment.json` of a node called `root` there, whose root this party is.
@@ -126,6 +133,21 @@ impl Object {
     #[must_use]
     pub fn name(&self) -> Digest {
         Digest::of(&self.0)
+    }
+
+    /// Salt and text.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl Standing {
+    /// Where the tier stands that is called `name` in a status.
+    #[must_use]
+    pub fn of(status: &Status, name: &str) -> Option<Self> {
+        let tier = status.tiers.iter().find(|tier| tier.name.as_str() == name)?;
+        Some(Self { node: status.node?, lease: tier.lease, tier: tier.tier, epoch: tier.epoch })
     }
 }
 
@@ -186,12 +208,55 @@ impl Node {
         self.bmonitor(&arguments)
     }
 
-    /// `bmonitor status`.
+    /// How the node is, once it answers and no effect is pending.
     ///
     /// # Errors
-    /// When the command cannot be run.
-    pub fn status(&self) -> Result<Said, Failed> {
-        self.bmonitor(&["status".into()])
+    /// When that takes longer than `patience`.
+    pub fn settled(&self, patience: Duration) -> Result<Status, Failed> {
+        self.status(true, patience)
+    }
+
+    /// How the node is, once it answers.
+    ///
+    /// # Errors
+    /// When that takes longer than `patience`.
+    pub fn answering(&self, patience: Duration) -> Result<Status, Failed> {
+        self.status(false, patience)
+    }
+
+    /// A supervisor that starts has no socket yet, one that was killed a dead one: both are tried until
+    /// the deadline, the condition being that it answers.
+    fn status(&self, settled: bool, patience: Duration) -> Result<Status, Failed> {
+        let deadline = Instant::now() + patience;
+        loop {
+            let left = deadline.saturating_duration_since(Instant::now());
+            match self.call(&Call::Status { settled }, &[], left.max(SHORTEST)) {
+                Ok((Answer::Status(status), _)) => return Ok(*status),
+                Ok((other, _)) => {
+                    return Err(Failed::new("read the status", format!("the node said {other:?}")));
+                }
+                Err(failed) if left.is_zero() => return Err(failed),
+                Err(_) => os::poll::wait(&[], Some(SHORTEST)).map(drop).act(|| "wait".to_owned())?,
+            }
+        }
+    }
+
+    /// Makes one call to the supervisor, as the courier or a command does.
+    ///
+    /// # Errors
+    /// When there is no answer within `patience`. A refusal is an answer.
+    pub fn call(
+        &self,
+        call: &Call,
+        attachment: &[u8],
+        patience: Duration,
+    ) -> Result<(Answer, Vec<u8>), Failed> {
+        let act = || format!("call the supervisor of {:?}", self.name());
+        let mut stream = UnixStream::connect(self.socket()).act(act)?;
+        stream.set_read_timeout(Some(patience)).act(act)?;
+        frame::write(&mut stream, call, attachment).act(act)?;
+        let frame = frame::read(&mut stream).act(act)?.ok_or("it hung up").act(act)?;
+        Ok((frame.message().act(act)?, frame.attachment))
     }
 
     /// Runs `bmonitor` with these arguments, at this node's socket, for JSON.

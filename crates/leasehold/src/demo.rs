@@ -4,8 +4,17 @@
 
 mod boundaries;
 mod boundary_refused;
+mod deeper;
+mod leased_again;
+mod leased_closed;
+mod nodes_up;
+mod opened;
+mod orders_refused;
+mod severed;
 mod show;
+mod supervisor_killed;
 mod tour;
+mod wider_refused;
 mod world;
 
 use std::io::{self, Read};

@@ -1,5 +1,8 @@
 //! The boundaries of the demo's parties, as they would stand in their files.
 
+/// What a tenant gets with the lease in the tour: nothing yet.
+pub(crate) const NOTHING: &str = "version = 1\n";
+
 /// What the landlord's cluster boundary leaves to a tenant: web servers for everybody, databases
 /// within the tenant's own network.
 pub(crate) const LANDLORD: &str = r#"version = 1

@@ -6,9 +6,12 @@ use std::time::Instant;
 
 use lab::{Failed, Guard};
 
-use super::boundary_refused;
 use super::show::{Evidence, Show};
 use super::world::World;
+use super::{
+    boundary_refused, deeper, leased_again, leased_closed, nodes_up, opened, orders_refused, severed,
+    supervisor_killed, wider_refused,
+};
 
 /// The byte that says at the end that every step held.
 pub(crate) const HELD: &[u8; 1] = b"h";
@@ -21,11 +24,30 @@ struct Step {
     run: fn(&mut World<'_>, &mut Evidence) -> Result<(), Failed>,
 }
 
-const STEPS: &[Step] = &[Step {
-    name: "boundary-refused",
-    title: "A boundary wider than the landlord's is refused, with a packet that shows why",
-    run: boundary_refused::run,
-}];
+const fn step(
+    name: &'static str,
+    title: &'static str,
+    run: fn(&mut World<'_>, &mut Evidence) -> Result<(), Failed>,
+) -> Step {
+    Step { name, title, run }
+}
+
+const STEPS: &[Step] = &[
+    step(
+        "boundary-refused",
+        "A boundary wider than the landlord's is refused, with a packet that shows why",
+        boundary_refused::run,
+    ),
+    step("nodes-up", "Two nodes come up and enrol the landlord", nodes_up::run),
+    step("leased-closed", "The landlord leases both to tenant-a: nothing passes", leased_closed::run),
+    step("opened", "The landlord admits more, the tenant opens one port: a real connection", opened::run),
+    step("wider-refused", "It asks the node for more: refused, with a packet", wider_refused::run),
+    step("orders-refused", "Forged, altered, stale, replayed and escalating orders", orders_refused::run),
+    step("supervisor-killed", "kill -9 of a node's supervisor", supervisor_killed::run),
+    step("deeper", "The tenant leases on to a tier of its own", deeper::run),
+    step("severed", "The landlord severs the lease on n1 while a connection is open", severed::run),
+    step("leased-again", "n1 goes to tenant-b", leased_again::run),
+];
 
 /// Goes through the steps until one does not hold; says so on `over`; with `stays`, keeps the facility.
 pub(crate) fn run(guard: &Guard, show: &Show, mut over: UnixStream, stays: bool) {
@@ -36,6 +58,7 @@ pub(crate) fn run(guard: &Guard, show: &Show, mut over: UnixStream, stays: bool)
         if let Err(failed) = (step.run)(&mut world, &mut evidence) {
             evidence.check(failed.told(), false);
             evidence.fact("error", failed.told());
+            world.last_words().into_iter().for_each(|line| evidence.tell(line));
         }
         show.end(step.name, began.elapsed(), &evidence);
         evidence.holds()

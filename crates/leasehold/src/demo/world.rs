@@ -1,22 +1,215 @@
-//! What the steps of the tour share: the facility and its parties.
+//! What the steps of the tour share: the facility, its parties, and what they do again and again.
 
-use lab::{Facility, Guard};
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
 
-/// The facility, as far as it is built.
-#[expect(dead_code, reason = "the steps to come build the facility")]
+use id::TierId;
+use keys::Envelope;
+use lab::{Facility, Failed, Guard, Host, Node, NodePlan, Object, Party, Plan, Said, Standing};
+use node_protocol::call::Status;
+use serde_json::Value;
+use tenure::{Boundary, Grant, Lease, Quota, Right, Rights, Terms, Verb};
+
+/// The first tenant, its sub-tenant, and the tenant after it: names of tiers and of their realms.
+pub(crate) const TENANT_A: &str = "tenant-a";
+pub(crate) const TEAM: &str = "team";
+pub(crate) const TENANT_B: &str = "tenant-b";
+/// The root tier's name.
+pub(crate) const LANDLORD: &str = "landlord";
+/// How long a node may take to be as its journal demands.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+/// How long a packet that must not pass is waited for.
+pub(crate) const SILENCE: Duration = Duration::from_millis(300);
+
+/// The facility as far as it is built, and the parties.
 pub(crate) struct World<'a> {
     pub(crate) guard: &'a Guard,
-    pub(crate) facility: Option<Facility>,
+    facility: Option<Facility>,
+    parties: Option<Parties>,
+    /// Engines in realms, by node and tier.
+    pub(crate) engines: Vec<((usize, &'static str), Host)>,
+    /// An order that was accepted once.
+    pub(crate) old_order: Option<(Envelope, Object)>,
+}
+
+/// Who gives orders. Each has one key, which nobody else has.
+pub(crate) struct Parties {
+    pub(crate) landlord: Party,
+    pub(crate) tenant_a: Party,
+    pub(crate) tenant_b: Party,
+    pub(crate) team: Party,
+    pub(crate) stranger: Party,
 }
 
 impl<'a> World<'a> {
     pub(crate) const fn new(guard: &'a Guard) -> Self {
-        Self { guard, facility: None }
+        Self { guard, facility: None, parties: None, engines: Vec::new(), old_order: None }
+    }
+
+    /// Makes the parties and builds the facility, the landlord being the root of every node.
+    pub(crate) fn build(&mut self) -> Result<(), Failed> {
+        let new = Party::new;
+        let parties =
+            Parties { landlord: new()?, tenant_a: new()?, tenant_b: new()?, team: new()?, stranger: new()? };
+        let mut plan = Plan::new("lh", 2, &[TENANT_A, TENANT_B, TEAM]);
+        plan.visible = true;
+        plan.bmonitor = Some(bmonitor()?);
+        let enrol = |node: &mut NodePlan| node.enrolment = parties.landlord.enrolment(LANDLORD);
+        plan.nodes.iter_mut().for_each(enrol);
+        self.facility = Some(Facility::build(plan, self.guard)?);
+        self.parties = Some(parties);
+        Ok(())
+    }
+
+    pub(crate) fn facility(&self) -> Result<&Facility, Failed> {
+        self.facility.as_ref().ok_or_else(|| Failed::new("go on", "there is no facility"))
+    }
+
+    pub(crate) fn parties(&self) -> Result<&Parties, Failed> {
+        self.parties.as_ref().ok_or_else(|| Failed::new("go on", "there are no parties"))
+    }
+
+    pub(crate) fn node(&self, place: usize) -> Result<&Node, Failed> {
+        let nodes = self.facility()?.nodes();
+        nodes.get(place).ok_or_else(|| Failed::new("go on", "there is no such node"))
+    }
+
+    pub(crate) fn node_mut(&mut self, place: usize) -> Result<&mut Node, Failed> {
+        let nodes = self.facility.as_mut().map(Facility::nodes_mut).unwrap_or_default();
+        nodes.get_mut(place).ok_or_else(|| Failed::new("go on", "there is no such node"))
+    }
+
+    /// How a node is, once nothing is pending.
+    pub(crate) fn settled(&self, place: usize) -> Result<Status, Failed> {
+        self.node(place)?.settled(PATIENCE)
+    }
+
+    /// Where the tier of that name stands on a node.
+    pub(crate) fn standing(&self, place: usize, tier: &str) -> Result<Standing, Failed> {
+        Standing::of(&self.settled(place)?, tier)
+            .ok_or_else(|| Failed::new("go on", format!("there is no tier {tier:?}")))
+    }
+
+    /// A port in a tier's realm on a node.
+    pub(crate) fn at(&self, place: usize, tier: &str, port: u16) -> Result<SocketAddr, Failed> {
+        let plan = self.facility()?.plan();
+        let realms = plan.nodes.get(place).map(|node| node.realms.as_slice()).unwrap_or_default();
+        let realm = realms.iter().find(|realm| realm.tier == tier);
+        let realm = realm.ok_or_else(|| Failed::new("go on", "there is no such realm"))?;
+        Ok(SocketAddr::new(IpAddr::V4(realm.address), port))
+    }
+
+    /// Whether the outside reaches that port: in words, or the number of the connection.
+    pub(crate) fn reach(&self, to: SocketAddr, within: Duration) -> Result<Result<usize, String>, Failed> {
+        self.facility()?.internet.connect(to, within)
+    }
+
+    /// Starts an engine in a tier's realm.
+    pub(crate) fn start_engine(&mut self, place: usize, tier: &'static str) -> Result<&Host, Failed> {
+        let name = format!("{}-{tier}", self.node(place)?.name());
+        let path = self.facility()?.path_of(&name);
+        let engine = self.node_mut(place)?.start_engine(tier, &path)?;
+        self.engines.retain(|(of, _)| *of != (place, tier));
+        self.engines.push(((place, tier), engine));
+        self.engine(place, tier)
+    }
+
+    pub(crate) fn engine(&self, place: usize, tier: &'static str) -> Result<&Host, Failed> {
+        let found = self.engines.iter().find(|(of, _)| *of == (place, tier));
+        found.map(|(_, engine)| engine).ok_or_else(|| Failed::new("go on", "there is no such engine"))
+    }
+
+    /// A grantor leases a node to a party: a new tier below its own.
+    pub(crate) fn lease(
+        &self,
+        place: usize,
+        from: (&Party, &str),
+        to: (&Party, &str),
+        boundary: &str,
+    ) -> Result<Said, Failed> {
+        let object = Object::new(boundary)?;
+        let rights = Rights::ALL.without(Right::Power);
+        let lease = Lease {
+            name: to.1.parse().map_err(|error| Failed::new("name a tier", error))?,
+            contract: format!("L-{}", to.1)
+                .try_into()
+                .map_err(|error: String| Failed::new("lease", error))?,
+            terms: Terms::ALWAYS,
+            rights: Grant { exercise: rights, grant: rights },
+            quota: Quota {
+                tiers: if to.1 == TEAM { 0 } else { 2 },
+                keys: 4,
+                objects: 4,
+                records_per_hour: 100,
+            },
+            keys: vec![to.0.controller(rights)],
+            boundary: object.name(),
+        };
+        let order = from.0.order(&self.standing(place, from.1)?, Verb::Lease(lease));
+        self.node(place)?.submit(&order, &[&object])
+    }
+
+    /// The landlord gives a tier below it another boundary.
+    pub(crate) fn give_boundary(&self, place: usize, tier: &str, boundary: &str) -> Result<Said, Failed> {
+        let object = Object::new(boundary)?;
+        let child = self.standing(place, tier)?.tier;
+        let verb = Verb::Boundary(Boundary { tier: Some(child), object: object.name() });
+        let order = self.parties()?.landlord.order(&self.standing(place, LANDLORD)?, verb);
+        self.node(place)?.submit(&order, &[&object])
+    }
+
+    /// A tier orders its own boundary.
+    pub(crate) fn order_boundary(
+        &self,
+        place: usize,
+        by: (&Party, &str),
+        boundary: &str,
+    ) -> Result<(Said, Envelope, Object), Failed> {
+        let object = Object::new(boundary)?;
+        let verb = Verb::Boundary(Boundary { tier: None, object: object.name() });
+        let order = by.0.order(&self.standing(place, by.1)?, verb);
+        Ok((self.node(place)?.submit(&order, &[&object])?, order, object))
+    }
+
+    /// What the nodes' supervisors said last, for a step that broke off.
+    pub(crate) fn last_words(&self) -> Vec<String> {
+        const LINES: usize = 5;
+        let nodes = self.facility.as_ref().map(Facility::nodes).unwrap_or_default();
+        let words = |node: &Node| -> Vec<String> {
+            let log = node.log();
+            let last: Vec<_> =
+                log.lines().rev().take(LINES).map(|line| format!("{}: {line}", node.name())).collect();
+            last.into_iter().rev().collect()
+        };
+        nodes.iter().flat_map(words).collect()
     }
 
     /// Commands for a second shell.
-    #[expect(clippy::unused_self, reason = "they will name what runs")]
     pub(crate) fn ways_to_look_around(&self) -> Vec<String> {
-        vec!["\nThe tour is over. Ctrl-C ends the demo.".to_owned()]
+        let mut ways = vec!["\nEverything keeps running until Ctrl-C. In another shell:".to_owned()];
+        for node in self.facility.as_ref().map(Facility::nodes).unwrap_or_default() {
+            ways.push(format!("  bmonitor status --socket {}", node.socket().display()));
+        }
+        ways.push(format!("  ip netns exec lh-n2-{TENANT_A} ip address"));
+        ways.push(format!("  ip netns exec lh-n1-{TENANT_B} ss -ltn"));
+        ways.push(
+            "  ip netns exec lh-internet ping 10.1.0.12    (no answer: not in the boundary)".to_owned(),
+        );
+        ways
     }
+}
+
+/// What an order made.
+pub(crate) fn made(said: &Said) -> Option<TierId> {
+    said.answer.get("tier").and_then(Value::as_str)?.parse().ok()
+}
+
+/// The node monitor, built beside this program.
+fn bmonitor() -> Result<PathBuf, Failed> {
+    let act = "find bmonitor";
+    let own = std::env::current_exe().map_err(|error| Failed::new(act, error))?;
+    let path = own.with_file_name("bmonitor");
+    let missing = || Failed::new(act, format!("{} is not there: build it, too", path.display()));
+    if path.exists() { Ok(path) } else { Err(missing()) }
 }

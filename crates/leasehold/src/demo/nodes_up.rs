@@ -1,0 +1,51 @@
+//! Two nodes come up for the first time: each enrols the landlord as its root and makes its own key.
+
+use std::fs;
+
+use lab::{Failed, Node};
+use serde_json::{Value, json};
+
+use super::show::Evidence;
+use super::world::{LANDLORD, World};
+
+pub(crate) fn run(world: &mut World<'_>, evidence: &mut Evidence) -> Result<(), Failed> {
+    world.build()?;
+    let mut facts = Vec::new();
+    for place in 0..2 {
+        world.node_mut(place)?.start_supervisor(&[], true)?;
+        let status = world.settled(place)?;
+        let node = world.node(place)?;
+        let name = node.name();
+        let id = status.node.map(|id| id.to_string()).unwrap_or_default();
+        evidence.check(format!("{name} made its key: {id}"), status.node.is_some());
+        let root = status.tiers.first();
+        let root_only = root.is_some_and(|root| root.name.as_str() == LANDLORD) && status.tiers.len() == 1;
+        evidence.check(format!("{name} knows one tier, the landlord's"), root_only);
+        let shed = shed_rights(node)?;
+        evidence.check(
+            format!("{name}'s supervisor cannot gain rights and is confined to its system calls"),
+            shed,
+        );
+        facts.push(json!({ "name": name, "node": id, "record": status.record, "confined": shed }));
+    }
+    evidence
+        .tell("a node's id is the fingerprint of its key; a tenant checks it by another way than this one");
+    evidence.fact("nodes", Value::from(facts));
+    Ok(())
+}
+
+/// Whether the children of the node's first process, the supervisor, run under seccomp without new
+/// privileges (proc_pid_status(5)).
+fn shed_rights(node: &Node) -> Result<bool, Failed> {
+    let first = node.first_process();
+    let read =
+        |path: String| fs::read_to_string(path).map_err(|error| Failed::new("look at a process", error));
+    let children = read(format!("/proc/{first}/task/{first}/children"))?;
+    let mut confined = 0;
+    for child in children.split_whitespace() {
+        let status = read(format!("/proc/{child}/status"))?;
+        let has = |line: &str| status.lines().any(|found| found == line);
+        confined += usize::from(has("NoNewPrivs:\t1") && has("Seccomp:\t2"));
+    }
+    Ok(confined > 0)
+}
