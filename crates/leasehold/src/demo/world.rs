@@ -17,6 +17,8 @@ pub(crate) const TEAM: &str = "team";
 pub(crate) const TENANT_B: &str = "tenant-b";
 /// The root tier's name.
 pub(crate) const LANDLORD: &str = "landlord";
+const QUOTA: Quota = Quota { tiers: 2, keys: 8, objects: 16, records_per_hour: 1000 };
+const TEAM_QUOTA: Quota = Quota { tiers: 0, keys: 2, objects: 4, records_per_hour: 100 };
 /// How long a node may take to be as its journal demands.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 /// How long a packet that must not pass is waited for.
@@ -137,12 +139,7 @@ impl<'a> World<'a> {
                 .map_err(|error: String| Failed::new("lease", error))?,
             terms: Terms::ALWAYS,
             rights: Grant { exercise: rights, grant: rights },
-            quota: Quota {
-                tiers: if to.1 == TEAM { 0 } else { 2 },
-                keys: 4,
-                objects: 4,
-                records_per_hour: 100,
-            },
+            quota: if to.1 == TEAM { TEAM_QUOTA } else { QUOTA },
             keys: vec![to.0.controller(rights)],
             boundary: object.name(),
         };
