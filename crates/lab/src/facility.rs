@@ -40,11 +40,12 @@ impl Facility {
     /// knows what was made by then.
     pub fn build(plan: Plan, guard: &Guard) -> Result<Self, Failed> {
         let folder = own_folder(&plan.prefix, guard)?;
-        let names = names_folder(plan.visible, &folder, guard)?;
+        let names = if plan.visible { PathBuf::from(namespace::FOLDER) } else { folder.join("netns") };
         if let Some(taken) = undo::named(&names, &plan.prefix)?.first() {
             let act = format!("make the facility {:?}", plan.prefix);
             return Err(Failed::new(act, format!("{} is there: another one runs", taken.display())));
         }
+        prepare_names(&names, guard)?;
         guard.record(&Thing::Names { folder: names.clone(), prefix: plan.prefix.clone() })?;
         let router = make_router(&plan, &names)?;
         let internet = make_internet(&plan, &names, &folder, &router)?;
@@ -152,19 +153,18 @@ fn own_folder(prefix: &str, guard: &Guard) -> Result<PathBuf, Failed> {
     Ok(folder)
 }
 
-/// The folder where network namespaces are named, shared with the mount namespaces of the nodes.
-fn names_folder(visible: bool, folder: &Path, guard: &Guard) -> Result<PathBuf, Failed> {
-    let names = if visible { PathBuf::from(namespace::FOLDER) } else { folder.join("netns") };
+/// Makes the folder where network namespaces are named, shared with the mount namespaces of the nodes.
+fn prepare_names(names: &Path, guard: &Guard) -> Result<(), Failed> {
     let act = || format!("prepare {}", names.display());
     if !names.exists() {
-        guard.record(&Thing::EmptyFolder(names.clone()))?;
-        fs::create_dir(&names).act(act)?;
+        guard.record(&Thing::EmptyFolder(names.to_owned()))?;
+        fs::create_dir(names).act(act)?;
     }
-    if !mount::is_shared(&names).act(act)? {
-        guard.record(&Thing::EmptyMount(names.clone()))?;
-        mount::shared_folder(&names).act(act)?;
+    if !mount::is_shared(names).act(act)? {
+        guard.record(&Thing::EmptyMount(names.to_owned()))?;
+        mount::shared_folder(names).act(act)?;
     }
-    Ok(names)
+    Ok(())
 }
 
 fn make_router(plan: &Plan, names: &Path) -> Result<Namespace, Failed> {
