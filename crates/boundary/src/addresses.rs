@@ -67,6 +67,10 @@ fn parse_prefix(address: &str, length: &str) -> Result<AddressRanges, (String, O
     })?;
     let host = u128::MAX.checked_shr(length + shift).unwrap_or(0);
     if first & host != 0 {
+        if is_v4(first) && length <= 32 && shift == 0 {
+            let hint = format!("for the IPv4 one write `{}/{length}`", address_of(first));
+            return Err((format!("`{address}/{length}` has host bits set"), Some(hint)));
+        }
         let network = address_of(first & !host);
         // A v4-mapped one has to be written as such, since its length counts from the first of 128 bits.
         let mark = if network.is_ipv4() && address.contains(':') { "::ffff:" } else { "" };

@@ -51,6 +51,9 @@ impl FilterSet {
                 Err(problem) => {
                     problems.push(problem.hint(format!("begin each rule with `[[{}]]`", entry.key)))
                 }
+                Ok(tables) if tables.is_empty() => {
+                    problems.push(entry.problem("the list is empty").hint("leave the key out for no rules"));
+                }
                 Ok(tables) if tables.len() > RULES_MAX => {
                     problems.push(entry.problem(format!("{} rules are more than {RULES_MAX}", tables.len())));
                 }

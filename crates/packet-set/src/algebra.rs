@@ -93,42 +93,92 @@ impl Applied {
 
 /// The union of all, by halves, so that each edge is merged a logarithmic number of times.
 pub(crate) fn union_all(arena: &mut Arena, sets: &[Child], budget: &mut Budget) -> Result<Child, TooComplex> {
+    let mut union = Applied::new(Operation::Union);
+    union_halves(&mut union, arena, sets, budget)
+}
+
+fn union_halves(
+    union: &mut Applied,
+    arena: &mut Arena,
+    sets: &[Child],
+    budget: &mut Budget,
+) -> Result<Child, TooComplex> {
     match sets {
         [] => Ok(Child::Refused),
         [one] => Ok(*one),
         more => {
             let (front, back) = more.split_at(more.len() / 2);
-            let front = union_all(arena, front, budget)?;
-            let back = union_all(arena, back, budget)?;
-            Applied::new(Operation::Union).run(arena, front, back, budget)
+            let front = union_halves(union, arena, front, budget)?;
+            let back = union_halves(union, arena, back, budget)?;
+            union.run(arena, front, back, budget)
         }
     }
 }
 
+/// The last protocol of each run of neighbours that use the ports alike.
+const RUNS: [(u128, PortUse); 11] = [
+    (0, PortUse::Unused),
+    (1, PortUse::TypeAndCode),
+    (5, PortUse::Unused),
+    (6, PortUse::Ports),
+    (16, PortUse::Unused),
+    (17, PortUse::Ports),
+    (57, PortUse::Unused),
+    (58, PortUse::TypeAndCode),
+    (131, PortUse::Unused),
+    (132, PortUse::Ports),
+    (255, PortUse::Unused),
+];
+
 /// The packets of a region.
 pub(crate) fn region(arena: &mut Arena, region: &Region, budget: &mut Budget) -> Result<Child, TooComplex> {
-    let mut by_use = [Child::Refused; 3];
-    for (slot, ports) in [PortUse::Ports, PortUse::TypeAndCode, PortUse::Unused].into_iter().enumerate() {
-        let local = held(&region.local_port, ports == PortUse::Unused);
-        let remote = held(&region.remote_port, ports != PortUse::Ports);
-        let mut below = ranges(arena, Field::LocalPort, &local, Child::Admitted, budget)?;
-        below = ranges(arena, Field::RemotePort, &remote, below, budget)?;
-        by_use[slot] = ranges(arena, Field::Remote, &region.remote, below, budget)?;
+    let mut by_use = [None; 3];
+    for (number, ports) in
+        in_runs(&region.protocol).filter_map(|(number, ports)| ports.map(|ports| (number, ports)))
+    {
+        debug_assert!(u8::try_from(number).is_ok_and(|number| port_use(number) == ports));
+        if by_use[ports as usize].is_none() {
+            by_use[ports as usize] = Some(addresses(arena, region, ports, budget)?);
+        }
     }
     let mark = arena.begin();
-    for protocol in 0..=u8::MAX {
-        let number = u128::from(protocol);
-        let child = match port_use(protocol) {
-            _ if !region.protocol.contains(number) => Child::Refused,
-            PortUse::Ports => by_use[0],
-            PortUse::TypeAndCode => by_use[1],
-            PortUse::Unused => by_use[2],
-        };
-        arena.push(mark, Edge { upto: number, child });
+    for (upto, ports) in in_runs(&region.protocol) {
+        let child = ports.and_then(|ports| by_use[ports as usize]).unwrap_or(Child::Refused);
+        arena.push(mark, Edge { upto, child });
     }
     let below = arena.close(mark, budget)?;
     let below = ranges(arena, Field::Direction, &region.direction, below, budget)?;
     ranges(arena, Field::Form, &region.form, below, budget)
+}
+
+/// The region's addresses and ports, for protocols that use the ports so.
+fn addresses(
+    arena: &mut Arena,
+    region: &Region,
+    ports: PortUse,
+    budget: &mut Budget,
+) -> Result<Child, TooComplex> {
+    let local = held(&region.local_port, ports == PortUse::Unused);
+    let remote = held(&region.remote_port, ports != PortUse::Ports);
+    let below = ranges(arena, Field::LocalPort, &local, Child::Admitted, budget)?;
+    let below = ranges(arena, Field::RemotePort, &remote, below, budget)?;
+    ranges(arena, Field::Remote, &region.remote, below, budget)
+}
+
+/// All protocols, in pieces that are alike: the last one of each, and their use of the ports if they are listed.
+fn in_runs(protocols: &Ranges) -> impl Iterator<Item = (u128, Option<PortUse>)> {
+    let mut next = 0;
+    std::iter::from_fn(move || {
+        let (run_upto, ports) = RUNS.into_iter().find(|(upto, _)| next <= *upto)?;
+        let (upto, listed) = match protocols.as_slice().iter().find(|(_, last)| next <= *last) {
+            None => (Field::Protocol.last(), false),
+            Some((first, last)) if *first <= next => (*last, true),
+            Some((first, _)) => (first - 1, false),
+        };
+        let upto = upto.min(run_upto);
+        next = upto + 1;
+        Some((upto, listed.then_some(ports)))
+    })
 }
 
 /// The values as they are, or, for a field that the protocol does not use, 0 if it is among them.

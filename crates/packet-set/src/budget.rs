@@ -11,7 +11,7 @@ pub struct Budget {
 
 impl Budget {
     /// What a lower tier's set may cost to build and to compare: about a second, and at worst some
-    /// hundred bytes a step. Ten thousand ordinary rules need about a tenth of it.
+    /// hundred bytes a step. Two sets of ten thousand ordinary rules need about a tenth of it.
     pub const TIER_STEPS: u64 = 8_000_000;
 
     /// That many steps.

@@ -34,8 +34,13 @@ fn checked(upper: &ResolvedSet, lower: &ResolvedSet) -> Comparison {
 }
 
 /// Both sets from their rules, then contained or not.
+#[expect(clippy::print_stderr, reason = "talk beside the data")]
 fn cold_check(upper: &ResolvedSet, lower: &ResolvedSet) {
-    assert_eq!(checked(upper, lower).excess, None);
+    let mut budget = Budget::for_tier();
+    let comparison = compare(std::slice::from_ref(upper), lower, &[], &mut budget).unwrap();
+    assert_eq!(comparison.excess, None);
+    let steps = Budget::TIER_STEPS - budget.left();
+    eprintln!("cold_check_10k: {steps} steps; {:?}, {:?}", comparison.upper, comparison.lower);
     let ours = millis(RUNS, || checked(upper, lower));
     let binary = millis(RUNS_BINARY, || {
         let manager = binary::Manager::new();
@@ -84,8 +89,11 @@ fn counterexample(upper: &ResolvedSet, wider: &ResolvedSet) {
 fn adversarial(random: &mut rules::Random) {
     let upper = random.adversarial_set(640);
     let lower = random.narrowed(&upper);
+    let mut budget = Budget::for_tier();
     let check = || compare(std::slice::from_ref(&upper), &lower, &[], &mut Budget::for_tier());
-    eprintln!("adversarial_640: {:?}", check().map(|comparison| (comparison.upper, comparison.lower)));
+    let sets =
+        compare(std::slice::from_ref(&upper), &lower, &[], &mut budget).map(|done| (done.upper, done.lower));
+    eprintln!("adversarial_640: {} steps; {sets:?}", Budget::TIER_STEPS - budget.left());
     print("adversarial_640_ms", &millis(5, check), None);
 }
 

@@ -127,8 +127,9 @@ impl Random {
         for place in 0..rules {
             let mut rule = ResolvedRule::any(format!("allow[{place}]"));
             let mut range = |bound: u64| {
-                let (a, b) = (self.below(bound), self.below(bound));
-                (a.min(b), a.max(b))
+                // Wider ones would soon cover everything, which is simple again.
+                let (first, width) = (self.below(bound), self.below(bound / 4));
+                (first, (first + width).min(bound - 1))
             };
             let address = range(1 << 32);
             let port =

@@ -49,7 +49,7 @@ fn ip(direction: Direction, local: IpAddr, remote: IpAddr, protocol: u8, payload
             ethernet(direction, 0x0800, &packet)
         }
         (IpAddr::V6(source), IpAddr::V6(destination)) => {
-            let mut header = vec![0x60, 0, 0, 0, 0, 0, protocol, 255];
+            let mut header = [0x60, 0, 0, 0, 0, 0, protocol, 255];
             header[4..6].copy_from_slice(&length.to_be_bytes());
             let packet = [&header[..], &source.octets(), &destination.octets(), payload].concat();
             ethernet(direction, 0x86dd, &packet)
