@@ -10,7 +10,7 @@ use tenure::{Change, Input, Refusal, Tenure};
 pub(crate) enum Entry {
     /// The input was accepted; these are the changes, which a replay applies and never decides again.
     Decided { input: Input, changes: Vec<Change> },
-    /// The input, of a signer whom the node knows, was refused. `uncounted` refusals of this key since the
+    /// The input, of a signer whom the node knows, was refused. `unrecorded` refusals of this key since the
     /// last one on record were not recorded.
     Refused {
         input: Input,
@@ -19,7 +19,12 @@ pub(crate) enum Entry {
         unrecorded: u64,
     },
     /// A signed payload of a known key that is no order.
-    NoOrder { signer: KeyId, why: String },
+    NoOrder {
+        signer: KeyId,
+        why: String,
+        #[serde(default, skip_serializing_if = "is_zero")]
+        unrecorded: u64,
+    },
 }
 
 /// What a snapshot says.

@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeSet, VecDeque};
 
+use boundary::PacketSet;
 use id::{Digest, KeyId, Time};
 use journal::{Folder, Journal, Object, ObjectError, Objects};
 use tenure::{Change, Input, Refusal, Tenure, Verb, apply_all, decide};
@@ -26,7 +27,7 @@ pub(crate) struct Node {
     pub(crate) clock: Clock,
     ration: Ration,
     /// Objects that no tier names yet, the oldest first.
-    pending: VecDeque<Digest>,
+    pending: VecDeque<(Digest, PacketSet)>,
 }
 
 /// What came of an input.
@@ -111,8 +112,9 @@ impl Node {
         let Entry::Decided { changes, .. } = entry else { unreachable!("made above") };
         apply_all(&mut self.tenure, &changes);
         if self.journal.wants_snapshot() {
+            // The input is in force, whatever becomes of the snapshot: without one the segment goes on.
             let snapshot = Snapshot { tenure: self.tenure.clone() };
-            self.journal.snapshot(at, &snapshot)?;
+            unless_undone(self.journal.snapshot(at, &snapshot))?;
         }
         Ok(Submitted::Accepted { record, digest, changes })
     }
@@ -124,16 +126,29 @@ impl Node {
         };
         let Some(unrecorded) = self.ration.take(signer, os::clock::boot()) else { return Ok(()) };
         let at = self.journal.time(input.at());
-        self.journal.append(at, &Entry::Refused { input, refusal: refusal.clone(), unrecorded })?;
-        Ok(())
+        let entry = Entry::Refused { input, refusal: refusal.clone(), unrecorded };
+        self.append_refusal(at, &entry, signer, unrecorded)
     }
 
     /// Records that a known key signed something that is no order.
     pub(crate) fn record_no_order(&mut self, signer: KeyId, why: String) -> Result<(), journal::Error> {
-        if self.ration.take(signer, os::clock::boot()).is_some() {
-            let now = self.now();
-            let at = self.journal.time(now);
-            self.journal.append(at, &Entry::NoOrder { signer, why })?;
+        let Some(unrecorded) = self.ration.take(signer, os::clock::boot()) else { return Ok(()) };
+        let now = self.now();
+        let at = self.journal.time(now);
+        self.append_refusal(at, &Entry::NoOrder { signer, why, unrecorded }, signer, unrecorded)
+    }
+
+    /// A refusal that cannot be recorded is counted: on a full disk the signer still hears why.
+    fn append_refusal(
+        &mut self,
+        at: Time,
+        entry: &Entry,
+        signer: KeyId,
+        unrecorded: u64,
+    ) -> Result<(), journal::Error> {
+        let appended = unless_undone(self.journal.append(at, entry))?;
+        if appended.is_none() {
+            self.ration.give_back(signer, unrecorded);
         }
         Ok(())
     }
@@ -143,21 +158,26 @@ impl Node {
         let object = Object::from_bytes(bytes)?;
         let set = sets::packet_set(object.content()).map_err(NotStored::NoBoundary)?;
         self.objects.put(&name, &object)?;
-        self.tenure.hold(name, set);
-        self.pending.retain(|pending| *pending != name);
-        self.pending.push_back(name);
+        self.tenure.hold(name, set.clone());
+        self.pending.retain(|(pending, _)| *pending != name);
+        self.pending.push_back((name, set));
         if self.pending.len() > PENDING_MAX {
             self.pending.pop_front();
+            self.sweep_objects()?;
         }
         Ok(())
     }
 
-    /// Removes the objects that no tier names any more and no order is awaited for.
+    /// Removes the objects that no tier names any more and no order is awaited for, and forgets their sets.
     pub(crate) fn sweep_objects(&mut self) -> Result<(), ObjectError> {
         let named = self.named();
-        self.pending.retain(|pending| !named.contains(pending));
+        self.pending.retain(|(pending, _)| !named.contains(pending));
+        self.tenure.release_unnamed();
+        for (name, set) in &self.pending {
+            self.tenure.hold(*name, set.clone());
+        }
         for name in self.objects.names()? {
-            if !named.contains(&name) && !self.pending.contains(&name) {
+            if !named.contains(&name) && !self.pending.iter().any(|(pending, _)| *pending == name) {
                 self.objects.remove(&name)?;
             }
         }
@@ -166,6 +186,15 @@ impl Node {
 
     fn named(&self) -> BTreeSet<Digest> {
         self.tenure.tiers().flat_map(|(_id, tier)| tier.given.into_iter().chain(tier.own)).collect()
+    }
+}
+
+/// What was not written leaves the journal as it was, and the node can go on; what nobody knows cannot.
+fn unless_undone<T>(written: Result<T, journal::Error>) -> Result<Option<T>, journal::Error> {
+    match written {
+        Ok(done) => Ok(Some(done)),
+        Err(journal::Error::Full(_) | journal::Error::SegmentFull | journal::Error::Record(_)) => Ok(None),
+        Err(error) => Err(error),
     }
 }
 

@@ -53,6 +53,15 @@ impl Ration {
     }
 }
 
+impl Ration {
+    /// A refusal that [`Self::take`] let be recorded, with `unrecorded` before it, could not be.
+    pub(crate) fn give_back(&mut self, key: KeyId, unrecorded: u64) {
+        if let Some(left) = self.keys.get_mut(&key) {
+            left.unrecorded += unrecorded + 1;
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -68,5 +77,15 @@ mod tests {
         assert_eq!(ration.take(key, EVERY), Some(84));
         assert_eq!(ration.take(key, EVERY), None);
         assert_eq!(ration.take(key, EVERY * 3), Some(1));
+    }
+    #[test]
+    fn what_could_not_be_recorded_is_counted() {
+        let mut ration = Ration::default();
+        let key = KeyId::of_public_key(&[1; 32]);
+        assert_eq!(ration.take(key, Duration::ZERO), Some(0));
+        ration.give_back(key, 0);
+        assert_eq!(ration.take(key, Duration::ZERO), Some(1));
+        ration.give_back(key, 1);
+        assert_eq!(ration.take(key, Duration::ZERO), Some(2));
     }
 }
