@@ -1,1 +1,168 @@
+use expect_test::{Expect, expect};
+use tenure::{Data, PowerState, Purpose};
 
+use super::*;
+
+const TIER: TierId = TierId::from_bytes([1; 16]);
+const ID: ProcedureId = ProcedureId(Digest::from_bytes([9; 32]));
+
+fn name() -> Name {
+    "web".parse().unwrap()
+}
+
+fn epoch(number: u64) -> Epoch {
+    Epoch::new(number).unwrap()
+}
+
+fn realm(gate: Gate) -> Realm {
+    Realm {
+        tier: TIER,
+        name: name(),
+        epoch: epoch(1),
+        identity: None,
+        data: Data::default(),
+        sets: vec![Digest::of(b"set")],
+        gate,
+        deadline: Time::from_millis(5_000),
+        courier: false,
+        engines: true,
+        power: PowerState::On,
+        restarts: 0,
+    }
+}
+
+fn world(realm: Option<Realm>, due: Vec<Procedure>) -> World {
+    World { realms: realm.into_iter().collect(), due, wake_at: None, node_power: None }
+}
+
+fn procedure(next: Step, fate: Fate, at: u64) -> Procedure {
+    let parts = vec![Part { tier: TIER, epoch: epoch(at), fate }];
+    Procedure { id: ID, purpose: Purpose::Severing, by: TIER, tier: TIER, parts, next }
+}
+
+fn seen(whole: bool, gate: Option<Seal>, policy: Option<Digest>) -> Observed {
+    let seen = Seen { whole, gate, policy };
+    Observed { realms: BTreeMap::from([(name(), seen)]), ..Observed::default() }
+}
+
+fn in_force() -> Option<Digest> {
+    Some(policy_of(&realm(Gate::Open)))
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "as expect_test wants it")]
+fn check(world: World, observed: Observed, expected: Expect) {
+    let configured = BTreeSet::from([name()]);
+    let effects = reconcile(&world, &observed, &configured, |_procedure| 1);
+    let told: Vec<String> = effects.iter().map(|effect| short(&format!("{effect:?}"))).collect();
+    expected.assert_eq(&told.join("\n"));
+}
+
+/// Without the digests and ids that are the same everywhere.
+fn short(text: &str) -> String {
+    let policy = policy_of(&realm(Gate::Open)).to_string();
+    text.replace(&policy, "policy").replace(&ID.to_string(), "id").replace(&TIER.to_string(), "tier")
+}
+
+#[test]
+fn a_realm_is_made_then_gets_its_policy_then_is_opened() {
+    let wanted = || world(Some(realm(Gate::Open)), Vec::new());
+    check(wanted(), Observed::default(), expect![[r#"RealmUp(Name("web"))"#]]);
+    check(wanted(), seen(true, Some(Seal::Cut), None), expect![[r#"Policy(Name("web"), Digest(policy))"#]]);
+    check(
+        wanted(),
+        seen(true, Some(Seal::Cut), in_force()),
+        expect![[r#"Open(Name("web"), Time(1970-01-01T00:00:05Z))"#]],
+    );
+    check(wanted(), seen(true, Some(Seal::OpenUntil(Time::from_millis(5_000))), in_force()), expect![[""]]);
+}
+
+#[test]
+fn a_realm_that_is_not_whole_is_made_anew() {
+    let open = Some(Seal::OpenUntil(Time::from_millis(5_000)));
+    check(
+        world(Some(realm(Gate::Open)), Vec::new()),
+        seen(false, open, None),
+        expect![[r#"RealmUp(Name("web"))"#]],
+    );
+}
+
+#[test]
+fn a_new_policy_does_not_close_and_a_new_deadline_does_not_wait_for_it() {
+    let old = Some(Digest::of(b"old"));
+    let until = |millis| Some(Seal::OpenUntil(Time::from_millis(millis)));
+    let wanted = || world(Some(realm(Gate::Open)), Vec::new());
+    check(wanted(), seen(true, until(5_000), old), expect![[r#"Policy(Name("web"), Digest(policy))"#]]);
+    check(
+        wanted(),
+        seen(true, until(9_000), old),
+        expect![[r#"
+        Open(Name("web"), Time(1970-01-01T00:00:05Z))
+        Policy(Name("web"), Digest(policy))"#]],
+    );
+}
+
+#[test]
+fn a_realm_of_unknown_gate_is_cut_when_it_should_be() {
+    check(
+        world(Some(realm(Gate::Cut)), Vec::new()),
+        seen(true, None, in_force()),
+        expect![[r#"Cut(Name("web"))"#]],
+    );
+    check(world(Some(realm(Gate::Cut)), Vec::new()), seen(true, Some(Seal::Cut), in_force()), expect![[""]]);
+}
+
+#[test]
+fn what_nobody_has_is_cut_and_removed() {
+    let open = Some(Seal::OpenUntil(Time::from_millis(5_000)));
+    check(
+        world(None, Vec::new()),
+        seen(true, open, in_force()),
+        expect![[r#"
+        Cut(Name("web"))
+        RealmDown(Name("web"))"#]],
+    );
+}
+
+#[test]
+fn a_severing_goes_step_by_step_and_no_step_is_told_before_it_is_done() {
+    let severing = |next| world(Some(realm(Gate::Cut)), vec![procedure(next, Fate::Ended, 2)]);
+    let open = || seen(true, Some(Seal::OpenUntil(Time::from_millis(5_000))), in_force());
+    let cut = || seen(true, Some(Seal::Cut), in_force());
+    let secrets = |observed| Observed { secrets: BTreeSet::from([(TIER, epoch(1))]), ..observed };
+    check(severing(Step::Cut), open(), expect![[r#"Cut(Name("web"))"#]]);
+    check(severing(Step::Cut), cut(), expect!["Tell(ProcedureId(Digest(id)), Cut, [])"]);
+    check(severing(Step::SecretGone), secrets(cut()), expect!["UnlinkSecrets(TierId(tier), None)"]);
+    check(severing(Step::SecretGone), cut(), expect!["Tell(ProcedureId(Digest(id)), SecretGone, [])"]);
+    check(severing(Step::EnginesKilled), cut(), expect![[r#"Kill(ProcedureId(Digest(id)), [Name("web")])"#]]);
+    check(
+        severing(Step::EnginesKilled),
+        Observed { killed: BTreeSet::from([ID]), ..cut() },
+        expect!["Tell(ProcedureId(Digest(id)), EnginesKilled, [])"],
+    );
+    check(severing(Step::Closed), cut(), expect![[r#"RealmDown(Name("web"))"#]]);
+    check(severing(Step::Closed), Observed::default(), expect!["Tell(ProcedureId(Digest(id)), Closed, [])"]);
+    check(severing(Step::Receipt), Observed::default(), expect!["Sign(ProcedureId(Digest(id)), 0)"]);
+    let signed = Observed { signed: BTreeMap::from([(ID, 1)]), ..Observed::default() };
+    check(severing(Step::Receipt), signed, expect!["Tell(ProcedureId(Digest(id)), Receipt, [])"]);
+}
+
+#[test]
+fn an_erasure_spares_the_secret_of_the_new_epoch_and_keeping_unlinks_after_remaking() {
+    let secrets = BTreeSet::from([(TIER, epoch(1)), (TIER, epoch(2))]);
+    let cut = Observed { secrets: secrets.clone(), ..seen(true, Some(Seal::Cut), in_force()) };
+    let erasing = |next| world(Some(realm(Gate::Cut)), vec![procedure(next, Fate::Erased, 2)]);
+    check(erasing(Step::SecretGone), cut, expect!["UnlinkSecrets(TierId(tier), Some(Epoch(1)))"]);
+    let keeping = || world(None, vec![procedure(Step::Remade, Fate::Kept, 2)]);
+    let old = Observed { secrets, ..Observed::default() };
+    check(keeping(), old.clone(), expect!["MakeIdentity(TierId(tier), Epoch(2))"]);
+    let made = BTreeMap::from([((TIER, epoch(2)), Digest::from_bytes([9; 32]))]);
+    let both = Observed { identities: made.clone(), ..old };
+    check(keeping(), both, expect!["UnlinkSecrets(TierId(tier), Some(Epoch(1)))"]);
+    let one =
+        Observed { identities: made, secrets: BTreeSet::from([(TIER, epoch(2))]), ..Observed::default() };
+    check(
+        keeping(),
+        one,
+        expect!["Tell(ProcedureId(Digest(id)), Remade, [(TierId(tier), Epoch(2), Digest(id))])"],
+    );
+}

@@ -10,7 +10,7 @@ use node_protocol::{Decoder, encode};
 use os::clock::boot;
 use os::poll::Wanted;
 
-/// Clients at once; another is turned away.
+/// Clients at once; another waits until one of these is done or out of time.
 const CLIENTS_MAX: usize = 16;
 /// How long a client may take for a whole call, and for taking its answer.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -59,7 +59,8 @@ impl Connections {
             let writes = !client.answer.is_empty();
             (client.stream.as_fd(), Wanted { read: !writes, write: writes })
         });
-        std::iter::once((self.listener.as_fd(), Wanted::READ)).chain(clients).collect()
+        let listener = (self.clients.len() < CLIENTS_MAX).then(|| (self.listener.as_fd(), Wanted::READ));
+        listener.into_iter().chain(clients).collect()
     }
 
     /// How long until a client's time is over.
@@ -67,17 +68,25 @@ impl Connections {
         self.clients.iter().map(|client| client.deadline).min().map(|at| at.saturating_sub(boot()))
     }
 
-    /// Accepts, reads and writes what is ready. Gives the whole calls that have arrived, one a client.
+    /// Reads and writes what is ready, accepts. Gives the whole calls that have arrived, one a client.
     pub(super) fn turn(&mut self) -> Vec<Asked> {
-        self.accept();
         let mut asked = Vec::new();
-        for (index, client) in self.clients.iter_mut().enumerate() {
+        let mut kept = Vec::new();
+        for mut client in std::mem::take(&mut self.clients) {
             client.write();
-            if let Some((call, attachment)) = client.read() {
-                asked.push(Asked { client: index, call, attachment });
-            }
+            let call = client.read();
             client.gone |= client.deadline <= boot();
+            match call {
+                Some((call, attachment)) => {
+                    asked.push(Asked { client: kept.len(), call, attachment });
+                    kept.push(client);
+                }
+                None if client.gone => {}
+                None => kept.push(client),
+            }
         }
+        self.clients = kept;
+        self.accept();
         asked
     }
 
@@ -114,10 +123,12 @@ impl Connections {
     }
 
     fn accept(&mut self) {
-        while let Ok((stream, _address)) = self.listener.accept() {
+        while self.clients.len() < CLIENTS_MAX
+            && let Ok((stream, _address)) = self.listener.accept()
+        {
+            // Who is not allowed sees the connection close.
             let allowed = os::peer::uid(&stream).is_ok_and(|uid| uid == 0 || self.allowed.contains(&uid));
-            // Who is turned away sees the connection close.
-            if allowed && self.clients.len() < CLIENTS_MAX && stream.set_nonblocking(true).is_ok() {
+            if allowed && stream.set_nonblocking(true).is_ok() {
                 self.clients.push(Client {
                     stream,
                     decoder: Decoder::default(),

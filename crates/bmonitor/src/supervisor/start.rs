@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::fs::{self, DirBuilder, File, Permissions};
 use std::io::{self, Read};
-use std::os::unix::fs::{DirBuilderExt, PermissionsExt, chown};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt, chown};
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -179,19 +179,21 @@ fn make_folders(config: &Config) -> Result<(), Halt> {
         (config.run.clone(), run_mode),
     ];
     for (path, mode) in &folders {
-        let made = DirBuilder::new().mode(*mode).create(path);
-        match made {
-            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
-                return Err(because("make", &path.display().to_string())(error));
-            }
-            Ok(()) | Err(_) => {}
-        }
-        let owned = fs::set_permissions(path, Permissions::from_mode(*mode));
-        owned.map_err(because("set the mode of", &path.display().to_string()))?;
+        make_folder(path, *mode).map_err(because("make", &path.display().to_string()))?;
     }
     let custody = config.state("custody");
     chown(&custody, Some(CUSTODY_UID), Some(CUSTODY_UID))
         .map_err(because("give away", &custody.display().to_string()))
+}
+
+/// A folder of ours with that mode. One that is custody's already keeps its own.
+fn make_folder(path: &Path, mode: u32) -> io::Result<()> {
+    match DirBuilder::new().mode(mode).create(path) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
+        Ok(()) | Err(_) => {}
+    }
+    let ours = fs::metadata(path)?.uid() != CUSTODY_UID;
+    if ours { fs::set_permissions(path, Permissions::from_mode(mode)) } else { Ok(()) }
 }
 
 type Remembered = (Node, PublicKey, Vec<Warning>);

@@ -69,6 +69,7 @@ impl Supervisor {
                 let (tier, last) = (*tier, *last);
                 return Ok(self.unlink(effect, tier, last));
             }
+            Effect::Tell(procedure, ..) if self.still_makes(*procedure) => return Ok(false),
             Effect::Tell(procedure, step, made) => return self.tell(*procedure, *step, made),
             Effect::Kill(..)
             | Effect::RealmDown(_)
@@ -179,6 +180,24 @@ impl Supervisor {
         }
         let custody = |effect: &Effect| matches!(effect, Effect::MakeIdentity(..) | Effect::Sign(..));
         self.jobs.running().any(|running| same(running) || (custody(effect) && custody(running)))
+    }
+
+    /// Whether a helper is still making a realm that the procedure closes. It is killed; what it leaves is
+    /// found when it has ended.
+    fn still_makes(&self, id: ProcedureId) -> bool {
+        let Some(procedure) = self.procedure(id) else { return false };
+        let parts = procedure.parts.iter().filter(|part| part.fate.destroys());
+        let closes: Vec<Name> =
+            parts.filter_map(|part| Some(self.node.tenure.tier(part.tier)?.name.clone())).collect();
+        let makes = |running: &Effect| {
+            let makes = matches!(running, Effect::RealmUp(_) | Effect::Policy(..));
+            makes && realms_of(running).iter().any(|name| closes.contains(name))
+        };
+        let closing = procedure.next < ProcedureStep::Remade && self.jobs.running().any(makes);
+        if closing {
+            self.jobs.kill(makes);
+        }
+        closing
     }
 
     fn begin(&mut self, effect: Effect) {

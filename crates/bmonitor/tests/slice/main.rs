@@ -2,7 +2,12 @@
 //! connections. Needs root.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod clients;
+mod crashes;
+mod memory;
 mod orders;
+mod rights;
+mod terms;
 mod world;
 
 use std::process::ExitCode;
@@ -12,8 +17,27 @@ use lab::trial::Trial;
 const TRIALS: &[Trial] = &[
     ("a_boundary_opens_a_connection_and_a_severing_cuts_it", orders::opens_and_cuts),
     ("wider_stale_escalating_and_forged_orders_are_refused", orders::refused),
+    ("a_supervisor_that_dies_takes_no_connection_along", crashes::supervisor_dies_connections_live),
+    ("death_at_every_step", crashes::at_every_step),
+    ("a_torn_tail_is_cut_and_reported", memory::a_torn_tail_is_cut),
+    ("a_broken_record_closes_every_realm_and_halts", memory::a_broken_record_closes_and_halts),
+    ("a_foreign_journal_closes_every_realm_and_halts", memory::a_foreign_journal_closes_and_halts),
+    ("a_lost_journal_or_key_closes_every_realm_and_halts", memory::a_lost_journal_or_key_closes_and_halts),
+    ("a_second_supervisor_is_refused", memory::a_second_supervisor_is_refused),
+    ("bad_settings_and_enrolments_are_usage", memory::bad_settings_and_enrolments),
+    ("hostile_clients_are_answered_or_dropped", clients::hostile),
+    ("a_term_that_ends_closes_and_erases_nothing", terms::closes_while_the_supervisor_lives),
+    ("the_kernel_closes_without_a_supervisor", terms::closes_while_the_supervisor_is_dead),
+    ("live_processes_have_what_the_table_says", rights::of_live_processes),
+    ("other_calls_are_denied", rights::other_calls_are_denied),
 ];
 
 fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    if let [probe, process] = arguments.as_slice()
+        && probe == "probe"
+    {
+        return rights::probe(process);
+    }
     lab::trial::main(TRIALS)
 }

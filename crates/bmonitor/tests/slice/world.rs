@@ -11,6 +11,7 @@ use tenure::{Grant, Lease, Quota, Rights, Target, Terms, Verb};
 
 pub(crate) const SOON: Duration = Duration::from_secs(5);
 pub(crate) const SHORT: Duration = Duration::from_millis(200);
+const LOOK: Duration = Duration::from_millis(10);
 pub(crate) const TENANT: &str = "tenant-a";
 
 /// Admits everything between realms.
@@ -75,6 +76,19 @@ impl World {
         }
     }
 
+    /// The same as soon as it is there, or nothing if the supervisor ends before.
+    pub(crate) fn alive(&mut self, node: usize) -> Option<Status> {
+        loop {
+            let said = self.ask(node, &["status", "--settled"]);
+            if let Ok(Answer::Status(status)) = said.parse() {
+                return Some(*status);
+            }
+            if self.facility.nodes_mut()[node].supervisor_ended(LOOK).is_ok() {
+                return None;
+            }
+        }
+    }
+
     pub(crate) fn tier(&self, node: usize, name: &str) -> Option<TierStatus> {
         self.settled(node).tiers.into_iter().find(|tier| tier.name.as_str() == name)
     }
@@ -87,14 +101,23 @@ impl World {
 
     /// Leases a realm of the node to the tenant, with a boundary.
     pub(crate) fn lease(&self, node: usize, boundary: &str) -> (TierId, LeaseId) {
-        let object = Object::new(boundary).unwrap();
-        let verb = Verb::Lease(self.lease_of(&object));
-        let envelope = self.landlord.order(&self.standing(node, "landlord"), verb);
-        let said = self.facility.nodes()[node].submit(&envelope, &[&object]).unwrap();
+        let said = self.say_lease(node, boundary);
         match said.parse() {
             Ok(Answer::Accepted { tier, lease, .. }) => (tier.unwrap(), lease.unwrap()),
             other => panic!("{other:?} {}", said.talk),
         }
+    }
+
+    /// The same; gives whether it was acknowledged.
+    pub(crate) fn try_lease(&self, node: usize, boundary: &str) -> bool {
+        self.say_lease(node, boundary).exit == 0
+    }
+
+    fn say_lease(&self, node: usize, boundary: &str) -> Said {
+        let object = Object::new(boundary).unwrap();
+        let verb = Verb::Lease(self.lease_of(&object));
+        let envelope = self.landlord.order(&self.standing(node, "landlord"), verb);
+        self.facility.nodes()[node].submit(&envelope, &[&object]).unwrap()
     }
 
     pub(crate) fn lease_of(&self, boundary: &Object) -> Lease {
@@ -139,6 +162,15 @@ impl World {
     /// The name of the realm's network namespace.
     pub(crate) fn realm(&self, node: usize) -> PathBuf {
         self.facility.path_of(&format!("n{}-{TENANT}", node + 1))
+    }
+}
+
+impl World {
+    /// The names of the secrets in custody's folder.
+    pub(crate) fn secrets(&self, node: usize) -> Vec<String> {
+        let folder = self.facility.nodes()[node].folder().join("state/custody");
+        let names = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name());
+        names.filter_map(|name| name.into_string().ok()).filter(|name| name.contains("secret")).collect()
     }
 }
 

@@ -1,0 +1,122 @@
+//! The rights table against the kernel: what each live process has, and what is denied.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::Read;
+use std::os::unix::process::ExitStatusExt;
+use std::process::{Command, ExitCode, Stdio};
+
+use serde_json::Value;
+
+use crate::world::World;
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_bmonitor");
+
+fn table() -> Vec<Value> {
+    let listed = Command::new(PROGRAM).args(["rights", "-o", "json"]).output().unwrap();
+    serde_json::from_slice(&listed.stdout).unwrap()
+}
+
+fn row(process: &str) -> Value {
+    table().into_iter().find(|row| row["process"] == process).unwrap()
+}
+
+fn status(id: u32) -> BTreeMap<String, String> {
+    let text = fs::read_to_string(format!("/proc/{id}/status")).unwrap();
+    let field =
+        |line: &str| line.split_once(':').map(|(key, value)| (key.to_owned(), value.trim().to_owned()));
+    text.lines().filter_map(field).collect()
+}
+
+fn compare(id: u32, process: &str) {
+    let (row, status) = (row(process), status(id));
+    let uid = row["uid"].to_string();
+    assert_eq!(status["Uid"].split_whitespace().collect::<Vec<_>>(), [uid.as_str(); 4], "{process}");
+    assert_eq!(status["Gid"].split_whitespace().collect::<Vec<_>>(), [uid.as_str(); 4], "{process}");
+    assert_eq!(status["Groups"], "", "{process}");
+    let mask = row["capability_mask"].as_str().unwrap();
+    for set in ["CapEff", "CapPrm", "CapBnd"] {
+        assert_eq!(status[set], mask, "{set} of {process}");
+    }
+    for set in ["CapInh", "CapAmb"] {
+        assert_eq!(status[set], "0".repeat(16), "{set} of {process}");
+    }
+    assert_eq!((status["NoNewPrivs"].as_str(), status["Seccomp"].as_str()), ("1", "2"), "{process}");
+}
+
+/// uid, groups, capabilities, no_new_privs and seccomp of the live supervisor, a helper and custody.
+pub(crate) fn of_live_processes() {
+    let mut world = World::unstarted();
+    let inside = world.start(0, &[]);
+    world.settled(0);
+    compare(on_the_machine(world.facility.nodes()[0].first_process(), inside), "supervisor");
+    let folder = tempfile::tempdir().unwrap();
+    for (process, further) in [("helper", None), ("custody", Some(folder.path()))] {
+        let mut command = Command::new(PROGRAM);
+        command.arg(process).args(["--parent", &std::process::id().to_string()]);
+        command.args(further.iter().flat_map(|folder| ["--folder".as_ref(), folder.as_os_str()]));
+        let mut child =
+            command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        // Everything is enforced before the first byte is asked for.
+        waits_for_input(child.id());
+        compare(child.id(), process);
+        let own = fs::read_link("/proc/self/ns/net").unwrap();
+        let network = fs::read_link(format!("/proc/{}/ns/net", child.id())).unwrap();
+        assert_eq!(network == own, row(process)["network"] == "node", "{process}");
+        drop(child.stdin.take());
+        child.wait().unwrap();
+    }
+}
+
+/// The machine's id of a process that is called `inside` in the pid namespace of `first`.
+fn on_the_machine(first: u32, inside: u32) -> u32 {
+    let children = fs::read_to_string(format!("/proc/{first}/task/{first}/children")).unwrap();
+    let called = |id: &u32| status(*id)["NSpid"].split_whitespace().last() == Some(&inside.to_string());
+    children.split_whitespace().map(|id| id.parse().unwrap()).find(called).unwrap()
+}
+
+/// Waits until the process is blocked in a read of its stdin: the kernel shows the call that it is in.
+fn waits_for_input(id: u32) {
+    let path = format!("/proc/{id}/syscall");
+    while !fs::read_to_string(&path).unwrap_or_default().starts_with("0 0x0 ") {
+        std::thread::yield_now();
+    }
+}
+
+/// Each list kills what calls something that is not on it.
+pub(crate) fn other_calls_are_denied() {
+    for row in table() {
+        let process = row["process"].as_str().unwrap();
+        let mut child = Command::new("/proc/self/exe")
+            .args(["probe", process])
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let mut said = String::new();
+        child.stdout.take().unwrap().read_to_string(&mut said).unwrap();
+        assert_eq!(said, "narrowed\n", "{process}");
+        assert_eq!(child.wait().unwrap().signal(), Some(31), "{process} is not killed by SIGSYS");
+    }
+}
+
+/// Narrows this process to a role's list and calls what no role may: a socket of the internet.
+#[expect(clippy::print_stdout, reason = "the test reads it")]
+pub(crate) fn probe(process: &str) -> ExitCode {
+    let row = row(process);
+    let calls = row["system_calls"].as_array().unwrap();
+    let allowed: Vec<_> = calls.iter().map(allowed).collect();
+    os::privilege::gain_nothing_by_exec().unwrap();
+    os::seccomp::enforce(&allowed).unwrap();
+    println!("narrowed");
+    let reached = std::net::UdpSocket::bind(("127.0.0.1", 0));
+    println!("{reached:?}");
+    ExitCode::FAILURE
+}
+
+fn allowed(call: &Value) -> os::seccomp::Allowed {
+    let name = call["name"].as_str().unwrap().to_owned().leak();
+    let first = call["first_argument"].as_array().unwrap().iter();
+    let first: Vec<u32> = first.map(|value| u32::try_from(value.as_u64().unwrap()).unwrap()).collect();
+    os::seccomp::Allowed { call: name, first: first.leak() }
+}
