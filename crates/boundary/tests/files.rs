@@ -1,0 +1,137 @@
+//! What boundary and directory files mean, by FORMATS' own words.
+#![expect(clippy::unwrap_used, reason = "a test panics where it fails")]
+
+use std::net::IpAddr;
+
+use boundary::{Budget, Direction, Directory, FilterSet, Form, Packet, PacketSet, parse_packets};
+use packet_set::{TCP, address_number};
+
+const DIRECTORY: &str = r#"version = 1
+serial = 7
+facility = ["10.0.0.0/8", "198.51.100.0/24", "fd00:10::/32", "2001:db8:5::/48"]
+[node.web-1]
+addresses = ["10.1.0.11", "fd00:10::11"]
+management = ["10.0.0.11"]
+key = "lh1:Zmh6rfhivXdsj8GLjp-OIAiXFIVu4jOzkCpZHQ1fKSU"
+cluster = "bakery"
+groups = ["db", "web"]
+[node.web-2]
+addresses = ["203.0.113.12"]
+cluster = "bakery"
+"#;
+
+fn set(rules: &str, directory: bool) -> PacketSet {
+    let directory = directory.then(|| Directory::parse(DIRECTORY.as_bytes()).unwrap());
+    let file = format!("version = 1\n{rules}");
+    let resolved = FilterSet::parse(file.as_bytes()).unwrap().resolve(directory.as_ref()).unwrap();
+    resolved.packet_set(&mut Budget::for_tier()).unwrap()
+}
+
+fn remote(value: &str, directory: bool) -> PacketSet {
+    set(&format!("[[allow]]\nremote = {value}"), directory)
+}
+
+fn has(set: &PacketSet, address: &str) -> bool {
+    let remote = address_number(address.parse::<IpAddr>().unwrap());
+    let (form, direction) = (Form::Flow, Direction::In);
+    set.evaluate(&Packet { form, direction, protocol: TCP, remote, remote_port: 9, local_port: 80 })
+}
+
+#[test]
+fn internet_is_what_formats_lists() {
+    let internet = remote("\"internet\"", false);
+    // First and last address of each excluded range, and their neighbours outside.
+    for (first, last, before, after) in [
+        ("0.0.0.0", "0.255.255.255", None, Some("1.0.0.0")),
+        ("10.0.0.0", "10.255.255.255", Some("9.255.255.255"), Some("11.0.0.0")),
+        ("100.64.0.0", "100.127.255.255", Some("100.63.255.255"), Some("100.128.0.0")),
+        ("127.0.0.0", "127.255.255.255", Some("126.255.255.255"), Some("128.0.0.0")),
+        ("169.254.0.0", "169.254.255.255", Some("169.253.255.255"), Some("169.255.0.0")),
+        ("172.16.0.0", "172.31.255.255", Some("172.15.255.255"), Some("172.32.0.0")),
+        ("192.0.0.0", "192.0.0.255", Some("191.255.255.255"), Some("192.0.1.0")),
+        ("192.88.99.0", "192.88.99.255", Some("192.88.98.255"), Some("192.88.100.0")),
+        ("192.168.0.0", "192.168.255.255", Some("192.167.255.255"), Some("192.169.0.0")),
+        ("198.18.0.0", "198.19.255.255", Some("198.17.255.255"), Some("198.20.0.0")),
+        ("224.0.0.0", "255.255.255.255", Some("223.255.255.255"), None),
+        ("::", "1fff:ffff:ffff:ffff:ffff:ffff:ffff:ffff", None, Some("2000::")),
+        ("2001::", "2001:1ff:ffff:ffff:ffff:ffff:ffff:ffff", Some("2000:ffff::"), Some("2001:200::")),
+        ("2002::", "2002:ffff:ffff:ffff:ffff:ffff:ffff:ffff", Some("2001:ffff::"), Some("2003::")),
+        ("4000::", "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff", Some("3fff:ffff::"), None),
+    ] {
+        assert!(!has(&internet, first) && !has(&internet, last), "{first} to {last}");
+        for outside in [before, after].into_iter().flatten() {
+            assert!(has(&internet, outside), "{outside}");
+        }
+    }
+    for documentation in ["192.0.2.1", "198.51.100.1", "203.0.113.1", "2001:db8::1", "3fff::1"] {
+        assert!(has(&internet, documentation), "{documentation}");
+    }
+    let beside_facility = remote("\"internet\"", true);
+    for inside in ["198.51.100.1", "2001:db8:5::1", "10.1.0.11"] {
+        assert!(!has(&beside_facility, inside), "{inside}");
+    }
+    // A node's address outside the facility is part of the internet as well.
+    assert!(has(&beside_facility, "203.0.113.12") && has(&remote("\"node:web-2\"", true), "203.0.113.12"));
+}
+
+#[test]
+fn names_mean_the_realms_addresses() {
+    let equal =
+        |names: &str, addresses: &str| assert_eq!(remote(names, true), remote(addresses, false), "{names}");
+    equal("\"node:web-1\"", "[\"10.1.0.11\", \"fd00:10::11\"]");
+    equal("\"cluster:bakery\"", "[\"203.0.113.12\", \"fd00:10::11\", \"10.1.0.11\"]");
+    equal("[\"group:db\", \"group:web\"]", "[\"10.1.0.11\", \"fd00:10::11\"]");
+    equal("\"key:lh1:Zmh6rfhivXdsj8GLjp-OIAiXFIVu4jOzkCpZHQ1fKSU\"", "[\"10.1.0.11\", \"fd00:10::11\"]");
+}
+
+#[test]
+fn equal_sets_have_equal_digests_however_written() {
+    let equal = |a: &str, b: &str| assert_eq!(set(a, false).digest(), set(b, false).digest(), "{a}\n{b}");
+    equal("", "[[allow]]\n[[deny]]");
+    equal("[[allow]]", "[[allow]]\nremote = [\"0.0.0.0/0\", \"::/0\"]");
+    equal(
+        "[[allow]]",
+        "[[allow]]\ndirection = \"both\"\nprotocol = \"any\"\nremote = \"any\"\none_way = false",
+    );
+    equal("[[allow]]\nremote = \"::ffff:0.0.0.0/96\"", "[[allow]]\n[[deny]]\nremote = \"::/0\"");
+    equal("[[allow]]\nremote = \"::ffff:10.1.0.0/112\"", "[[allow]]\nremote = \"10.1.0.0-10.1.255.255\"");
+    equal(
+        "[[allow]]\nremote = \"::-ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff\"",
+        "[[allow]]\nremote = \"::/0\"",
+    );
+    equal(
+        "[[allow]]\nprotocol = 6\nlocal_port = 80",
+        "[[allow]]\nprotocol = \"tcp\"\nlocal_port = [\"80-80\", 80]",
+    );
+    equal(
+        "[[allow]]\nprotocol = 58\nicmp_type = 8",
+        "[[allow]]\nprotocol = \"icmpv6\"\nicmp_type = [8, \"8/3\"]",
+    );
+    equal("[[allow]]\none_way = true\n[[deny]]\none_way = true", "");
+    equal(
+        "[[deny]]\nremote = \"10.0.0.0/8\"\n[[allow]]",
+        "[[allow]]\n[[deny]]\nremote = [\"10.128.0.0/9\", \"10.0.0.0/9\"]",
+    );
+}
+
+#[test]
+fn a_packet_line_has_what_its_protocol_has_and_no_more() {
+    let tcp = r#"{"direction":"in","protocol":6,"remote":"::ffff:10.0.0.1","remote_port":1,"local_port":2,"one_way":true}"#;
+    let packet = parse_packets(tcp.as_bytes()).unwrap()[0];
+    assert_eq!((packet.form, packet.remote_address().to_string().as_str()), (Form::OneWay, "10.0.0.1"));
+    let error = |line: &str| parse_packets(format!("\n{line}\n").as_bytes()).unwrap_err().to_string();
+    assert_eq!(
+        error(r#"{"direction":"in","protocol":17,"remote":"10.0.0.1","local_port":2}"#),
+        "line 2: protocol 17 needs `remote_port`"
+    );
+    assert_eq!(
+        error(
+            r#"{"direction":"in","protocol":17,"remote":"10.0.0.1","remote_port":1,"local_port":2,"icmp_type":3}"#
+        ),
+        "line 2: protocol 17 has no `icmp_type`"
+    );
+    assert_eq!(
+        error(r#"{"direction":"in","direction":"in","protocol":47,"remote":"10.0.0.1"}"#),
+        "line 2: duplicate field `direction`"
+    );
+}
