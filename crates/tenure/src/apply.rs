@@ -45,21 +45,7 @@ pub fn apply(tenure: &mut Tenure, change: &Change) {
         Change::Accepted { tier, key, seq, nonce, term, .. } => {
             let known = tenure.sequences.entry(*key).or_default();
             *known = (*known).max(*seq);
-            if let (Some(nonce), Some(given)) = (nonce, tenure.aside.nonces.get_mut(tier)) {
-                given.retain(|given| given != nonce || !holds(Rule::NonceOnce));
-            }
-            let now = tenure.clock.0;
-            let asked_for_nonces = tenure.aside.nonces.contains_key(tier);
-            if let Some(tier) = tenure.tiers.get_mut(tier) {
-                tier.term = tier.term.max(term.unwrap_or_default());
-                if now.as_millis() >= tier.used.window.as_millis().saturating_add(QUOTA_WINDOW_MS) {
-                    tier.used.window = now;
-                    tier.used.records = 0;
-                }
-                if holds(Rule::AppliesRecordAlone) || asked_for_nonces {
-                    tier.used.records = tier.used.records.saturating_add(1);
-                }
-            }
+            use_up(tenure, *tier, *nonce, *term);
         }
         Change::Leased { parent, tier, lease, name, contract, terms, rights, quota, keys, given } => {
             let new = Tier {
@@ -116,6 +102,9 @@ pub fn apply(tenure: &mut Tenure, change: &Change) {
                 tier.term = 0;
                 tier.consents.clear();
             });
+            if !holds(Rule::SequenceSurvivesLease) {
+                tenure.sequences.retain(|known, _| keys.iter().all(|key| key.key.id() != *known));
+            }
             set_keys(tenure, *tier, keys);
         }
         Change::Begun { procedure } => begin(tenure, procedure),
@@ -142,6 +131,25 @@ fn on(tenure: &mut Tenure, tier: TierId, act: impl FnOnce(&mut Tier)) {
     if let Some(tier) = tenure.tiers.get_mut(&tier) {
         act(tier);
     }
+}
+
+/// A nonce serves once, a leader term leaves the earlier ones behind, and a record counts.
+fn use_up(tenure: &mut Tenure, tier: TierId, nonce: Option<id::Nonce>, term: Option<u64>) {
+    let now = tenure.clock.0;
+    let asked_for_nonces = tenure.aside.nonces.contains_key(&tier);
+    if let (Some(nonce), Some(given)) = (nonce, tenure.aside.nonces.get_mut(&tier)) {
+        given.retain(|given| *given != nonce || !holds(Rule::NonceOnce));
+    }
+    on(tenure, tier, |tier| {
+        tier.term = tier.term.max(term.unwrap_or_default());
+        if now.as_millis() >= tier.used.window.as_millis().saturating_add(QUOTA_WINDOW_MS) {
+            tier.used.window = now;
+            tier.used.records = 0;
+        }
+        if holds(Rule::AppliesRecordAlone) || asked_for_nonces {
+            tier.used.records = tier.used.records.saturating_add(1);
+        }
+    });
 }
 
 /// A tier that may nothing yet.

@@ -15,6 +15,8 @@ pub(crate) enum Rule {
     GrantableIsNotExercisable,
     /// A key's last sequence survives its removal.
     SequenceSurvives,
+    /// A key's last sequence survives the lease under which it was used.
+    SequenceSurvivesLease,
     /// A term that ends suspends and does nothing else.
     LapseOnlySuspends,
     /// Steps are done in their order.
@@ -74,12 +76,13 @@ pub(crate) enum Rule {
 #[cfg(test)]
 impl Rule {
     /// All of them.
-    pub(crate) const ALL: [Self; 32] = [
+    pub(crate) const ALL: [Self; 33] = [
         Self::Epoch,
         Self::Tier,
         Self::Cascade,
         Self::GrantableIsNotExercisable,
         Self::SequenceSurvives,
+        Self::SequenceSurvivesLease,
         Self::LapseOnlySuspends,
         Self::StepOrder,
         Self::NoRegrant,

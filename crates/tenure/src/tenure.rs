@@ -186,11 +186,16 @@ impl Tenure {
     /// The filter sets that bind a tier, from the top: along its path, what is given to each tier, then its own.
     #[must_use]
     pub fn sets_of(&self, tier: TierId) -> Vec<Digest> {
+        self.sets_with_depth(tier).into_iter().map(|(_, set)| set).collect()
+    }
+
+    /// [`Tenure::sets_of`], each with its tier's depth; the root's is 0.
+    pub(crate) fn sets_with_depth(&self, tier: TierId) -> Vec<(usize, Digest)> {
         let path = self.path(tier);
-        path.iter()
-            .filter_map(|id| self.tiers.get(id))
-            .flat_map(|tier| tier.given.into_iter().chain(tier.own))
-            .collect()
+        let tiers = path.iter().filter_map(|id| self.tiers.get(id)).enumerate();
+        let sets = tiers
+            .flat_map(|(depth, tier)| tier.given.into_iter().chain(tier.own).map(move |set| (depth, set)));
+        sets.collect()
     }
 
     /// What a tier may use itself: its quota less what it gave to its children. (What it used is not taken off.)

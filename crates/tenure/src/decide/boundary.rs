@@ -1,7 +1,8 @@
 //! Filter sets: one's own, or the one given to a child. Each lies within everything above it.
 
+use boundary::PacketJson;
 use id::Digest;
-use packet_set::{Budget, Direction, Form, PacketSet, PortUse, Witness, port_use};
+use packet_set::{Budget, Packet, PacketSet};
 use serde_json::{Value, json};
 
 use super::Signer;
@@ -14,13 +15,13 @@ use crate::tenure::Tenure;
 pub(super) fn set(tenure: &Tenure, signer: &Signer<'_>, args: &Boundary) -> Result<Vec<Change>, Refusal> {
     if let Some(child) = args.tier.filter(|tier| *tier != signer.id) {
         signer.child(tenure, child)?;
-        within(tenure, &tenure.sets_of(signer.id), args.object)?;
+        within(tenure, &tenure.sets_with_depth(signer.id), args.object)?;
         return Ok(vec![Change::GivenBoundarySet { tier: child, object: args.object }]);
     }
     if signer.tier.own.is_none() && tenure.own_share(signer.id).objects == 0 {
         return Err(Refusal::ExceedsQuota { what: QuotaKind::Objects, left: 0 });
     }
-    let mut above = tenure.sets_of(signer.id);
+    let mut above = tenure.sets_with_depth(signer.id);
     if signer.tier.own.is_some() {
         // Its own present set is about to be replaced; it does not bind the next one.
         above.pop();
@@ -30,48 +31,28 @@ pub(super) fn set(tenure: &Tenure, signer: &Signer<'_>, args: &Boundary) -> Resu
 }
 
 /// Whether the set of `object` lies within all sets of `above`, from the top.
-pub(super) fn within(tenure: &Tenure, above: &[Digest], object: Digest) -> Result<(), Refusal> {
+pub(super) fn within(tenure: &Tenure, above: &[(usize, Digest)], object: Digest) -> Result<(), Refusal> {
     let lower = tenure.aside.sets.get(&object).ok_or(Refusal::UnknownObject { object })?;
     if !holds(Rule::Boundary) {
         return Ok(());
     }
     let nothing = PacketSet::nothing();
-    let builtin = tenure.aside.builtin.iter();
-    let uppers = builtin.chain(above.iter().map(|digest| tenure.aside.sets.get(digest).unwrap_or(&nothing)));
+    let held = |digest| tenure.aside.sets.get(digest).unwrap_or(&nothing);
+    let builtin = tenure.aside.builtin.iter().map(|set| (None, set));
+    let uppers = builtin.chain(above.iter().map(|(depth, digest)| (Some(*depth), held(digest))));
     let mut budget = Budget::for_tier();
-    for (position, upper) in uppers.enumerate() {
+    for (depth, upper) in uppers {
         let excess = lower.subtract(upper, &mut budget).map_err(|_too_complex| Refusal::TooComplex {})?;
         if let Some(witness) = excess.witness(&[]) {
-            return Err(Refusal::ExceedsBoundary { witness: witness_json(&witness, position) });
+            return Err(Refusal::ExceedsBoundary { witness: witness_json(&witness.packet, depth) });
         }
     }
     Ok(())
 }
 
 /// The counterexample, as far as the node knows it: it holds sets, not the rules that they were made of. The
-/// one who wrote the set gets rule names from `leasehold boundary check`.
-fn witness_json(witness: &Witness, upper_tier: usize) -> Value {
-    let packet = &witness.packet;
-    let direction = match packet.direction {
-        Direction::In => "in",
-        Direction::Out => "out",
-    };
-    let mut shown = json!({
-        "direction": direction,
-        "protocol": packet.protocol,
-        "remote": packet.remote_address().to_string(),
-        "one_way": packet.form == Form::OneWay,
-    });
-    match port_use(packet.protocol) {
-        PortUse::Ports => {
-            shown["remote_port"] = json!(packet.remote_port);
-            shown["local_port"] = json!(packet.local_port);
-        }
-        PortUse::TypeAndCode => {
-            shown["icmp_type"] = json!(packet.local_port >> 8);
-            shown["icmp_code"] = json!(packet.local_port & 0xff);
-        }
-        PortUse::Unused => {}
-    }
-    json!({ "packet": shown, "upper_tier": upper_tier })
+/// one who wrote the set gets rule names and the box from `leasehold boundary check`. `upper_tier` counts from
+/// the root, 0; null stands for the built-in deny above it.
+fn witness_json(packet: &Packet, upper_tier: Option<usize>) -> Value {
+    json!({ "packet": PacketJson::from(packet), "upper_tier": upper_tier })
 }

@@ -39,7 +39,7 @@ pub(super) fn grant(
     if unknown > args.quota.keys as usize {
         return Err(Refusal::ExceedsQuota { what: QuotaKind::Keys, left: args.quota.keys });
     }
-    boundary::within(tenure, &tenure.sets_of(signer.id), args.boundary)?;
+    boundary::within(tenure, &tenure.sets_with_depth(signer.id), args.boundary)?;
 
     let parts = vec![Part { tier: fresh.tier, epoch: enrolment::first_epoch()?, fate: Fate::New }];
     let procedure = Procedure {

@@ -6,7 +6,7 @@ use super::state::{Fresher, State};
 use crate::order::{Boundary, Consent, NewTerms, Power, PowerAction, Reassign, RemoveKey, Renew, Target};
 use crate::tests::example::{controller, key, lease, object, tier_id};
 use crate::{Grant, Right, Rights, Tenure, Terms, Verb, Verified};
-use id::Time;
+use id::{Sequence, Time};
 
 /// An order that a party may sign in any state, with the ids and epochs of that state.
 #[derive(Debug, Clone, Copy)]
@@ -18,13 +18,24 @@ pub(super) struct Item {
     term: Option<u64>,
     /// The tier whose lease it names, if not its own.
     lease_of: Option<u8>,
+    /// The sequence that it names, if not the key's next.
+    sequence: Option<u64>,
     verb: fn(&Tenure) -> Verb,
 }
 
 impl Item {
     /// The tier's key of the same number signs.
     pub(super) const fn new(label: &'static str, tier: u8, verb: fn(&Tenure) -> Verb) -> Self {
-        Self { label, tier, signer: tier, fresher: Fresher::Long, term: None, lease_of: None, verb }
+        Self {
+            label,
+            tier,
+            signer: tier,
+            fresher: Fresher::Long,
+            term: None,
+            lease_of: None,
+            sequence: None,
+            verb,
+        }
     }
 
     pub(super) const fn by(mut self, signer: u8) -> Self {
@@ -47,11 +58,19 @@ impl Item {
         self
     }
 
+    pub(super) const fn numbered(mut self, sequence: u64) -> Self {
+        self.sequence = Some(sequence);
+        self
+    }
+
     pub(super) fn sign(&self, state: &mut State) -> Option<Verified> {
         let verb = (self.verb)(&state.tenure);
         let mut sent = state.sign(self.tier, self.signer, self.fresher, self.term, verb)?;
         if let Some(other) = self.lease_of {
             sent.order.lease = state.tenure.tier(tier_id(other))?.lease;
+        }
+        if let Some(number) = self.sequence {
+            sent.order.seq = Sequence::new(number)?;
         }
         Some(sent)
     }

@@ -84,7 +84,9 @@ const fn shown_in(rule: Rule) -> &'static str {
         | Rule::ClockForward
         | Rule::SeveringNeedsTheRightAlone => "terms",
         Rule::SequenceSurvives | Rule::RemovalRemoves | Rule::Sequence => "re-adding",
-        Rule::NonceOnce | Rule::LeaderTerm | Rule::AppliesRecordAlone => "replay",
+        Rule::SequenceSurvivesLease | Rule::NonceOnce | Rule::LeaderTerm | Rule::AppliesRecordAlone => {
+            "replay"
+        }
         Rule::QuotaSparesSevering => "resilience",
         Rule::StepOrder | Rule::NoRegrant => "severing",
     }

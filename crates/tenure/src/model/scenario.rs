@@ -58,7 +58,7 @@ fn severing() -> Scenario {
         Item::new("the owner leases to a new party", 1, |_| grant(5)),
         Item::new("the operator leases to a new party", 2, |_| grant_of(6, Rights::ALL)),
     ];
-    Scenario { eager: false, crashes: true, ..Scenario::new("severing", 8, menu) }
+    Scenario { eager: false, crashes: true, ..Scenario::new("severing", 9, menu) }
 }
 
 /// Renewals in progress, suspensions and used-up quotas, and a severing on top of them.
@@ -71,7 +71,7 @@ fn resilience() -> Scenario {
         Item::new("the owner suspends the operator", 1, |_| suspend(2)),
         Item::new("user 3 sets its own boundary", 3, |_| boundary(None, 2)),
     ];
-    Scenario { begin: small_quotas, eager: false, crashes: true, ..Scenario::new("resilience", 6, menu) }
+    Scenario { begin: small_quotas, eager: false, crashes: true, ..Scenario::new("resilience", 7, menu) }
 }
 
 /// The operator may have three orders an hour recorded, the users one.
@@ -93,7 +93,7 @@ fn readding() -> Scenario {
         Item::new("the operator removes key 7", 2, |_| remove(7)),
         Item::new("key 7 sets the operator's boundary", 2, |_| boundary(None, 4)).by(7),
     ];
-    Scenario { sent_max: 2, ..Scenario::new("re-adding", 6, menu) }
+    Scenario { sent_max: 2, ..Scenario::new("re-adding", 7, menu) }
 }
 
 /// Leases ended and granted again, orders held back and repeated.
@@ -104,6 +104,7 @@ fn replay() -> Scenario {
         Item::new("the operator leases to the party of user 3 again", 2, |_| grant(3)),
         Item::new("user 3's party sets its boundary under the next lease", 5, |_| boundary(None, 1)).by(3),
         Item::new("the operator hands user 4's lease to the same party", 2, |_| reassign(4, 4, &[])),
+        Item::new("user 4 uses sequence 1 again", 4, |_| boundary(None, 4)).numbered(1),
         Item::new("user 4 renews its own keys", 4, |_| renew(None, &[])),
         Item::new("user 4 sets its own boundary, by a nonce", 4, |_| boundary(None, 3)).fresh(Fresher::Nonce),
         Item::new("user 4 obeys leader 2", 4, |_| boundary(None, 3)).leader(2),
@@ -127,7 +128,7 @@ fn renewal() -> Scenario {
         Item::new("user 3 consents to its own renewal", 3, |tenure| consent(tenure, 3, None)),
         Item::new("user 4 consents to the operator's renewal", 4, |tenure| consent(tenure, 2, None)),
     ];
-    Scenario { sent_max: 1, ..Scenario::new("renewal", 4, menu) }
+    Scenario { sent_max: 1, ..Scenario::new("renewal", 5, menu) }
 }
 
 /// The operator's lease passes to another party.
@@ -144,7 +145,7 @@ fn reassignment() -> Scenario {
         Item::new("party 8 suspends user 3", 2, |_| suspend(3)).by(8),
         Item::new("party 8 resumes user 3", 2, |_| resume(3)).by(8),
     ];
-    Scenario { sent_max: 1, ..Scenario::new("reassignment", 4, menu) }
+    Scenario { sent_max: 1, ..Scenario::new("reassignment", 5, menu) }
 }
 
 /// Rights and filters: reaching above, beside and beyond.
@@ -169,7 +170,7 @@ fn limits() -> Scenario {
         .by(22),
         Item::new("user 3 names user 4's lease", 3, |_| boundary(None, 5)).under_lease_of(4),
     ];
-    Scenario { begin: graded, ..Scenario::new("limits", 4, menu) }
+    Scenario { begin: graded, ..Scenario::new("limits", 5, menu) }
 }
 
 /// The operator may grant `power` but not exercise it, and may not have `volume` at all; it has a second key

@@ -31,6 +31,9 @@ fn a_wider_boundary_is_refused_with_a_packet() {
         .order(3, Verb::Boundary(Boundary { tier: None, object: super::example::object(5) }))
         .unwrap_err();
     assert_eq!(refusal.code(), "exceeds-boundary");
+    let Refusal::ExceedsBoundary { witness } = &refusal else { panic!("{refusal}") };
+    assert_eq!(witness["upper_tier"], 1);
+    assert!(witness["packet"]["remote"].is_string());
     assert_eq!(refusal.exit_code(), 3);
 }
 
