@@ -222,7 +222,7 @@ impl fmt::Display for What {
                 PowerState::On => f.write_str("is switched on"),
             },
             Self::BoundaryChanged { sets } => {
-                write!(f, "is bound by {} filter sets, one of them new", sets.len())
+                write!(f, "other filter sets bind it, {} along its path", sets.len())
             }
             Self::RightsLost { rights } => write!(f, "loses the rights {}", list(rights)),
             Self::RightsGained { rights } => write!(f, "gains the rights {}", list(rights)),

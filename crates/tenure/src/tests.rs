@@ -2,5 +2,6 @@
 
 pub(crate) mod example;
 mod orders;
+mod plans;
 mod random;
 mod story;
