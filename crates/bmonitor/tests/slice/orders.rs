@@ -32,6 +32,12 @@ pub(crate) fn opens_and_cuts() {
     let lines = lines.unwrap_or_else(|| said.answer.to_string());
     let receipt = Receipt::verify(lines.lines().last().unwrap().as_bytes(), None).unwrap();
     assert_eq!((receipt.purpose, receipt.tier, receipt.destroyed.len()), (Purpose::Severing, tier, 1));
+
+    let export = world.ask(0, &["journal", "export"]);
+    let summary = journal::verify(export.answer.as_str().unwrap().as_bytes(), None).unwrap();
+    let newest = world.settled(0);
+    assert_eq!((summary.first, summary.last, summary.digest), (1, newest.record, newest.digest));
+    assert!(receipt.record < newest.record, "the outcome's own record stands behind the receipt's");
 }
 
 pub(crate) fn refused() {
