@@ -9,6 +9,7 @@ mod frames;
 mod id_texts;
 mod journal;
 mod keys;
+mod node_files;
 mod orders;
 
 pub use boundary::{boundary_file, directory, packet_lines};
@@ -16,4 +17,5 @@ pub use frames::{node_frames, packets};
 pub use id_texts::id_texts;
 pub use journal::{journal_export, journal_folder, object};
 pub use keys::{envelope, key_file, node_records};
+pub use node_files::{config, enrolment};
 pub use orders::order;

@@ -15,8 +15,8 @@ use crate::workspace::Workspace;
 use crate::{tools, trusted_base};
 
 /// The stages, in their order.
-pub(crate) const STAGES: [&str; 9] =
-    ["format", "deny", "test", "clippy", "docs", "trusted-base", "typos", "fuzz", "demo"];
+pub(crate) const STAGES: [&str; 10] =
+    ["format", "deny", "test", "clippy", "docs", "trusted-base", "typos", "fuzz", "demo", "leftovers"];
 
 /// For so long each target is fuzzed.
 const FUZZ_S: u64 = 10;
@@ -35,6 +35,7 @@ pub(crate) fn ci(only: Vec<String>) -> Result<bool, Failure> {
     stages.run("typos", || tools::typos(&workspace));
     stages.run("fuzz", || fuzz(&workspace, &[], FUZZ_S));
     stages.run("demo", || run(&mut looked_for(&workspace, &["scripts/demo", "--exit"])));
+    stages.run("leftovers", || leftovers(&workspace));
     let held = stages.summary();
     if stages.wants("test") {
         crate::say(&format!("\ntests: {} passed, {} failed", tests.passed, tests.failed));
@@ -57,6 +58,12 @@ fn format(workspace: &Workspace) -> Result<(), Failure> {
 fn clippy(workspace: &Workspace) -> Result<(), Failure> {
     let arguments = ["clippy", "--locked", "--workspace", "--all-targets", "--", "-D", "warnings"];
     run(cargo(workspace).args(arguments))
+}
+
+/// The demo again, ended by failures and signals; `scripts/demo` has built it.
+fn leftovers(workspace: &Workspace) -> Result<(), Failure> {
+    let program = workspace.target_directory.join("debug/leasehold");
+    run(Command::new("scripts/leftovers-test").arg(program).current_dir(&workspace.workspace_root))
 }
 
 /// A link in a comment that leads nowhere fails.

@@ -1,0 +1,34 @@
+//! The files that a node reads at its start. The monitor is a program without a library, so its parsers
+//! are linked here as they stand.
+
+use std::path::Path;
+
+#[expect(dead_code, reason = "the monitor uses more of it than its parser")]
+mod config;
+#[expect(dead_code, reason = "the monitor uses more of it than its parser")]
+mod enrolment;
+
+/// Every fault of a configuration is told with its line, or the names in it can be used.
+pub fn config(bytes: &[u8]) {
+    let Ok(text) = std::str::from_utf8(bytes) else { return };
+    match config::Config::parse(Path::new(config::FILE), text) {
+        Ok(config) => {
+            assert!(config.socket().as_os_str().len() <= 107);
+            for realm in &config.realms {
+                assert!(config::host_link(&realm.tier).len() <= 15);
+                assert_eq!(config.mac(&realm.tier)[0], 2, "a MAC of our own making, for one station");
+            }
+        }
+        Err(problems) => assert!(!problems.to_string().is_empty()),
+    }
+}
+
+pub fn enrolment(bytes: &[u8]) {
+    match enrolment::Enrolment::parse(Path::new(enrolment::FILE), bytes) {
+        Ok(root) => {
+            assert!(!root.controllers.is_empty());
+            assert_eq!(root.document, id::Digest::of(bytes));
+        }
+        Err(refused) => assert!(!refused.to_string().is_empty()),
+    }
+}
