@@ -49,7 +49,9 @@ impl Task {
                     | Step::RealmFilter
                     | Step::RealmLinkUp
             ),
-            Self::Policy { .. } => matches!(step, Step::PolicyBuilt | Step::PolicyLoaded),
+            Self::Policy { .. } => {
+                matches!(step, Step::PolicyBuilt | Step::PolicyPrepared | Step::PolicyLoaded)
+            }
             Self::Kill { .. } => false,
             Self::RealmDown { .. } => matches!(step, Step::DownKilled | Step::DownLink | Step::DownNamespace),
         }
@@ -143,7 +145,9 @@ fn policy(
         live => {
             let last = live.map_or(0, |live| live.generation);
             let next = Generation::new(last + 1).ok_or(EXHAUSTED)?;
-            filter.switch(&image, next).map_err(|error| chain(&error))?;
+            let prepared = filter.prepare(&image, next).map_err(|error| chain(&error))?;
+            steps.reach(Step::PolicyPrepared);
+            filter.flip(prepared).map_err(|error| chain(&error))?;
             next
         }
     };

@@ -61,6 +61,7 @@ steps! {
     RealmAddress Helper "realm-up:address" "its inside has its addresses, the host's end is still down";
     RealmLinkUp Helper "realm-up:link-up" "its link is up";
     PolicyBuilt Helper "policy:built" "a new policy is compiled, the old one is in force";
+    PolicyPrepared Helper "policy:prepared" "the new policy is in the maps, the old one is in force";
     PolicyLoaded Helper "policy:loaded" "the new policy is in force, the supervisor does not know it";
     DownKilled Helper "realm-down:killed" "the processes of a realm that ended are dead, its link stands";
     DownLink Helper "realm-down:link" "its link is gone, its namespace has a name";

@@ -76,12 +76,15 @@ const FILES: &[Call] = &[
     call("statx", "whether a file is there"),
     call("fcntl", "close-on-exec of copied descriptors"),
     call("fsync", "what was written is on the disk"),
-    call("renameat", "a file appears whole or not at all"),
     call("rename", "a file appears whole or not at all"),
+    call("getdents64", "what is in a folder"),
+];
+
+/// What a process does that changes the world, which custody never does.
+const CHANGING: &[Call] = &[
     call("unlink", "files that are no longer wanted"),
     call("unlinkat", "files that are no longer wanted"),
     call("mkdir", "folders"),
-    call("getdents64", "what is in a folder"),
     call("poll", "waiting"),
     call("ppoll", "waiting"),
 ];
@@ -155,8 +158,6 @@ const HELPING: &[Call] = &[
     call("mount", "the names of namespaces"),
     call("umount2", "the names of namespaces"),
     call("fstatfs", "whether a name is a namespace"),
-    call("statfs", "whether the pins' folder is a bpffs"),
-    call("readlinkat", "which namespace a process is in"),
     call("rmdir", "the folder of a realm's pins"),
     socket(&[UNIX, NETLINK], "netlink; no other family, least of all the internet's"),
     call("connect", "netlink"),
@@ -165,8 +166,8 @@ const HELPING: &[Call] = &[
 ];
 
 const SUPERVISOR_CALLS: [Call;
-    RUNTIME.len() + FILES.len() + SUPERVISING.len() + BEGINNING.len() + HELPING.len()] =
-    join(&[RUNTIME, FILES, SUPERVISING, BEGINNING, HELPING]);
+    RUNTIME.len() + FILES.len() + CHANGING.len() + SUPERVISING.len() + BEGINNING.len() + HELPING.len()] =
+    join(&[RUNTIME, FILES, CHANGING, SUPERVISING, BEGINNING, HELPING]);
 
 /// The supervisor's, and its children's at their beginning.
 pub(super) const SUPERVISOR: &[Call] = &SUPERVISOR_CALLS;
@@ -194,8 +195,8 @@ const HELPER_MORE: &[Call] = &[
     call("ioctl", "sizes of pipes and terminals: refused by the kernel, asked for by libraries"),
 ];
 
-const HELPER_CALLS: [Call; RUNTIME.len() + FILES.len() + HELPING.len() + HELPER_MORE.len()] =
-    join(&[RUNTIME, FILES, HELPING, HELPER_MORE]);
+const HELPER_CALLS: [Call; RUNTIME.len() + FILES.len() + CHANGING.len() + HELPING.len() + HELPER_MORE.len()] =
+    join(&[RUNTIME, FILES, CHANGING, HELPING, HELPER_MORE]);
 
 /// A helper's.
 pub(super) const HELPER: &[Call] = &HELPER_CALLS;

@@ -17,6 +17,9 @@ use lab::trial::Trial;
 const TRIALS: &[Trial] = &[
     ("a_boundary_opens_a_connection_and_a_severing_cuts_it", orders::opens_and_cuts),
     ("wider_stale_escalating_and_forged_orders_are_refused", orders::refused),
+    ("a_severing_waits_for_custody_with_the_receipt_alone", orders::severed_without_custody),
+    ("a_suspension_closes_and_its_end_opens", orders::suspended_and_resumed),
+    ("a_renewal_from_above_erases_and_ends_the_epoch", orders::renewed_from_above),
     ("a_supervisor_that_dies_takes_no_connection_along", crashes::supervisor_dies_connections_live),
     ("death_at_every_step", crashes::at_every_step),
     ("a_torn_tail_is_cut_and_reported", memory::a_torn_tail_is_cut),

@@ -1,7 +1,9 @@
 //! What orders do to packets.
 
+use std::fs;
+
 use keys::{NodeRecord, Purpose, Receipt};
-use tenure::{Target, Verb};
+use tenure::{Renew, Target, Verb};
 
 use crate::world::{ANY, REALMS, SHORT, SOON, TENANT, WEB, World, at};
 
@@ -10,7 +12,7 @@ pub(crate) fn opens_and_cuts() {
     let (tier, _lease) = world.lease(0, REALMS);
     world.lease(1, REALMS);
     assert!(world.tier(0, TENANT).unwrap().realm.unwrap().open);
-    let _server = world.server(0);
+    let server = world.server(0);
     world.settled(1);
     let client = world.engine(1, "client");
     let connection = client.connect(at(0, 80), SOON).unwrap().unwrap();
@@ -25,6 +27,7 @@ pub(crate) fn opens_and_cuts() {
     client.exchange(connection, SHORT).unwrap().unwrap_err();
     client.connect(at(0, 80), SHORT).unwrap().unwrap_err();
     assert!(!world.realm(0).exists());
+    assert!(server.heard().is_err(), "the realm's engine lives");
 
     let said = world.ask(0, &["receipt", TENANT]);
     assert_eq!(said.exit, 0, "{}", said.talk);
@@ -64,6 +67,70 @@ pub(crate) fn refused() {
     assert_eq!((after.forged, after.record), (1, before.record + 2));
     let garbage = world.facility.nodes()[0].submit_bytes(b"{}", &[]).unwrap();
     assert_eq!((garbage.exit, garbage.code()), (2, Some("malformed-envelope")));
+}
+
+/// A severing needs nothing of custody but the receipt, which waits.
+pub(crate) fn severed_without_custody() {
+    let mut world = World::unstarted();
+    world.start(0, &[]);
+    world.settled(0);
+    let (tier, _lease) = world.lease(0, REALMS);
+    let landlord = world.standing(0, "landlord");
+    let custody = world.facility.nodes()[0].folder().join("state/custody");
+    let (key, away) = (custody.join("node.key"), custody.join("away"));
+    fs::rename(&key, &away).unwrap();
+    let envelope = world.landlord.order(&landlord, Verb::Sever(Target { tier }));
+    assert_eq!(world.facility.nodes()[0].submit(&envelope, &[]).unwrap().exit, 0);
+    let failed =
+        world.status_with(0, |status| status.warnings.iter().any(|warning| warning.code == "effect-failed"));
+    assert!(!failed.settled);
+    assert!(!world.realm(0).exists());
+    assert_eq!(world.secrets(0).len(), 1);
+    assert_eq!(world.signed(0), 1);
+    fs::rename(&away, &key).unwrap();
+    world.settled(0);
+    assert_eq!(world.signed(0), 2);
+}
+
+/// A suspension closes the realm, its end opens it again; open connections outlive it.
+pub(crate) fn suspended_and_resumed() {
+    let mut world = World::new();
+    let (tier, _lease) = world.lease(0, REALMS);
+    world.lease(1, REALMS);
+    world.settled(0);
+    world.settled(1);
+    let _server = world.server(0);
+    let client = world.engine(1, "client");
+    let connection = client.connect(at(0, 80), SOON).unwrap().unwrap();
+    assert_eq!(world.say(0, Verb::Suspend(Target { tier })).exit, 0);
+    assert!(!world.tier(0, TENANT).unwrap().realm.unwrap().open);
+    client.exchange(connection, SHORT).unwrap().unwrap_err();
+    assert_eq!(world.say(0, Verb::Resume(Target { tier })).exit, 0);
+    assert!(world.tier(0, TENANT).unwrap().realm.unwrap().open);
+    client.connect(at(0, 80), SOON).unwrap().unwrap();
+}
+
+/// A renewal from above replaces the secret, and nothing of the past epoch counts; the tenant's journal
+/// export verifies, and the receipts too.
+pub(crate) fn renewed_from_above() {
+    let mut world = World::unstarted();
+    world.start(0, &[]);
+    world.settled(0);
+    let (tier, _lease) = world.lease(0, REALMS);
+    let before = world.standing(0, TENANT);
+    assert_eq!(world.say(0, Verb::Renew(Renew { tier: Some(tier), keep: Vec::new() })).exit, 0);
+    let status = world.tier(0, TENANT).unwrap();
+    assert_eq!((status.epoch.get(), status.realm.unwrap().open), (before.epoch.get() + 1, true));
+    let secrets = world.secrets(0);
+    assert!(secrets.contains(&format!("{tier}.{}.secret", status.epoch)), "{secrets:?}");
+    assert_eq!(secrets.len(), 2, "{secrets:?}");
+    let late = world.tenant.order(&before, sever_of(&world));
+    let late = world.facility.nodes()[0].submit(&late, &[]).unwrap();
+    assert_eq!((late.exit, late.code()), (6, Some("wrong-epoch")));
+
+    let export = world.ask(0, &["journal", "export"]).answer;
+    let summary = journal::verify(export.as_str().unwrap().as_bytes(), None).unwrap();
+    assert_eq!(summary.last, world.settled(0).record);
 }
 
 /// The tenant would end the landlord.

@@ -141,9 +141,26 @@ impl World {
     }
 
     pub(crate) fn sever(&self, node: usize, tier: TierId) -> Said {
-        let verb = Verb::Sever(Target { tier });
+        self.say(node, Verb::Sever(Target { tier }))
+    }
+
+    /// The landlord orders something.
+    pub(crate) fn say(&self, node: usize, verb: Verb) -> Said {
         let envelope = self.landlord.order(&self.standing(node, "landlord"), verb);
         self.facility.nodes()[node].submit(&envelope, &[]).unwrap()
+    }
+
+    /// The first status of which something is true.
+    pub(crate) fn status_with(&self, node: usize, wanted: impl Fn(&Status) -> bool) -> Status {
+        let began = std::time::Instant::now();
+        loop {
+            let said = self.ask(node, &["status"]);
+            match said.parse() {
+                Ok(Answer::Status(status)) if wanted(&status) => return *status,
+                Ok(_) if began.elapsed() < SOON => {}
+                other => panic!("{other:?} {}", said.talk),
+            }
+        }
     }
 
     /// An engine in the node's realm.
@@ -166,6 +183,13 @@ impl World {
 }
 
 impl World {
+    /// How many documents the node has signed about the tenant.
+    pub(crate) fn signed(&self, node: usize) -> usize {
+        let answer = self.ask(node, &["receipt", TENANT]).answer;
+        // Several lines are no JSON.
+        answer.as_str().map_or(1, |lines| lines.lines().count())
+    }
+
     /// The names of the secrets in custody's folder.
     pub(crate) fn secrets(&self, node: usize) -> Vec<String> {
         let folder = self.facility.nodes()[node].folder().join("state/custody");
