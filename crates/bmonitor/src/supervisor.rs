@@ -59,6 +59,8 @@ pub(crate) struct Supervisor {
     forged: u64,
     settled: bool,
     swept_at: u64,
+    /// A lapse that the disk has no room for is told again then; the kernel closed the realm by itself.
+    lapse_not_before: Duration,
 }
 
 /// Why the supervisor ended by itself. Every realm was closed before.
@@ -111,7 +113,8 @@ impl Supervisor {
     fn next_term_in(&self) -> Option<Duration> {
         let mut clock = self.node.clock;
         let now = clock.now(os::clock::wall(), os::clock::boot());
-        effects(&self.node.tenure).wake_at.map(|term| until(now, term))
+        let pause = self.lapse_not_before.saturating_sub(os::clock::boot());
+        effects(&self.node.tenure).wake_at.map(|term| until(now, term).max(pause))
     }
 
     fn told_to_end(&self) -> Result<bool, Ended> {
@@ -125,10 +128,18 @@ impl Supervisor {
     /// Puts on record that a term began or ended.
     fn lapse(&mut self) -> Result<(), Ended> {
         let now: Time = self.node.now();
-        if effects(&self.node.tenure).wake_at.is_some_and(|term| term <= now) {
-            self.node.submit(Input::Lapse { at: now }, &self.steps)?;
+        let over = effects(&self.node.tenure).wake_at.is_some_and(|term| term <= now);
+        if !over || os::clock::boot() < self.lapse_not_before {
+            return Ok(());
         }
-        Ok(())
+        match self.node.submit(Input::Lapse { at: now }, &self.steps) {
+            Err(error @ (journal::Error::Full(_) | journal::Error::SegmentFull)) => {
+                self.lapse_not_before = os::clock::boot() + LAPSE_PAUSE;
+                self.warn("disk-full", format!("a term's end cannot be recorded: {}", chain(&error)));
+                Ok(())
+            }
+            ended => Ok(ended.map(drop)?),
+        }
     }
 
     fn serve(&mut self) -> Result<(), Ended> {
@@ -185,5 +196,7 @@ impl Supervisor {
     }
 }
 
+/// How long the end of a term waits for room on the disk.
+const LAPSE_PAUSE: Duration = Duration::from_secs(5);
 /// Warnings that are kept.
 const WARNINGS_MAX: usize = 32;

@@ -103,3 +103,18 @@ fn what_does_not_fit_together() {
         expect!["bmonitor.toml:1: `run` is too long for the name of a socket in it (at most 93 bytes)"],
     );
 }
+
+#[test]
+fn no_change_of_a_byte_and_no_cut_is_more_than_a_problem() {
+    for at in 0..GOOD.len() {
+        // Read or refused: what matters is that neither ends the process.
+        drop(parse(&GOOD[..at]));
+        for byte in [b'"', b'[', b'\n', b'\\', b'=', b'.', b'0', 0x01] {
+            let mut bytes = GOOD.as_bytes().to_vec();
+            bytes[at] = byte;
+            drop(parse(str::from_utf8(&bytes).unwrap()));
+        }
+    }
+    assert!(parse(&"[".repeat(60_000)).is_err());
+    assert!(parse(&format!("version = {}1{}", "[".repeat(20_000), "]".repeat(20_000))).is_err());
+}

@@ -149,6 +149,7 @@ pub(crate) fn start(folder: &Path, steps: Steps) -> Result<Supervisor, Halt> {
         forged: 0,
         settled: false,
         swept_at: 0,
+        lapse_not_before: Duration::ZERO,
         config,
     };
     for name in traces(&supervisor.config) {
@@ -209,38 +210,50 @@ fn remember(folder: &Path, config: &Config, steps: &Steps) -> Result<Remembered,
         }
     })?;
     steps.reach(Step::StartLocked);
-    let enrolling = config.state(ENROLLING);
     let custody = config.state("custody");
     let has_key = custody::has_node_key(&custody).map_err(because("look into", "custody's folder"))?;
     let has_journal = has_segments(&journal_path)?;
-    let begun = enrolling.exists();
+    let begun = config.state(ENROLLING).exists();
     match (has_journal, has_key) {
         (false, true) if !begun => return Err(Halt::JournalGone),
         (true, false) => return Err(Halt::KeyGone),
-        (true, true) if !begun => return replay(config, disk),
-        (true | false, true) | (false, false) => {}
+        (true, true) => {
+            let (mut node, key, warned) = replay(config, disk)?;
+            if begun {
+                finish_enrolment(folder, config, &mut node, &key, steps)?;
+            }
+            return Ok((node, key, warned));
+        }
+        (false, true | false) => {}
     }
-    let enrolment = read_enrolment(folder)?;
+    // Read before anything is made: one that is wrong leaves nothing behind.
+    read_enrolment(folder)?;
     put(&config.state, ENROLLING, b"").map_err(because("write", "the state folder"))?;
-    let node_key = make_node_key(config, steps)?;
+    make_node_key(config, steps)?;
     steps.reach(Step::EnrolKey);
-    if !has_journal {
-        let start = Snapshot { tenure: Tenure::unenrolled() };
-        drop(Journal::create(disk, wall(), &start)?);
-    } else {
-        drop(disk);
-    }
+    drop(Journal::create(disk, wall(), &Snapshot { tenure: Tenure::unenrolled() })?);
     let disk = Folder::writable(&journal_path).map_err(because("open", "the journal"))?;
     let (mut node, key, warned) = replay(config, disk)?;
+    finish_enrolment(folder, config, &mut node, &key, steps)?;
+    Ok((node, key, warned))
+}
+
+/// Records the enrolment, unless a start that was broken off had done so, and takes the mark away.
+fn finish_enrolment(
+    folder: &Path,
+    config: &Config,
+    node: &mut Node,
+    key: &PublicKey,
+    steps: &Steps,
+) -> Result<(), Halt> {
     if node.tenure.node().is_none() {
-        enrol(&mut node, &node_key, enrolment, steps)?;
+        enrol(node, key, read_enrolment(folder)?, steps)?;
     }
     steps.reach(Step::EnrolRecorded);
-    fs::remove_file(&enrolling).map_err(because("remove", "the mark of an enrolment"))?;
+    fs::remove_file(config.state(ENROLLING)).map_err(because("remove", "the mark of an enrolment"))?;
     File::open(&config.state)
         .and_then(|folder| folder.sync_all())
-        .map_err(because("sync", "the state folder"))?;
-    Ok((node, key, warned))
+        .map_err(because("sync", "the state folder"))
 }
 
 fn read_enrolment(folder: &Path) -> Result<Enrolment, Halt> {
@@ -253,15 +266,12 @@ fn read_enrolment(folder: &Path) -> Result<Enrolment, Halt> {
     Ok(Enrolment::parse(&path, &read_limited(&path, enrolment::BYTES_MAX)?)?)
 }
 
-fn make_node_key(config: &Config, steps: &Steps) -> Result<PublicKey, Halt> {
+fn make_node_key(config: &Config, steps: &Steps) -> Result<(), Halt> {
     let command = jobs::custody(&config.state("custody"), steps);
     let reply = jobs::ask(command, &Request::Node {}, Duration::from_secs(30)).map_err(Halt::Custody)?;
     match reply {
-        Reply::Public { key } => {
-            put(&config.state, NODE_KEY, key.to_string().as_bytes())
-                .map_err(because("write", "the node's public key"))?;
-            Ok(key)
-        }
+        Reply::Public { key } => put(&config.state, NODE_KEY, key.to_string().as_bytes())
+            .map_err(because("write", "the node's public key")),
         Reply::Refused { why } => Err(Halt::Custody(why)),
         Reply::Signed { .. } => Err(Halt::Custody("it answered something else".to_owned())),
     }
