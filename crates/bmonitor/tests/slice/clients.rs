@@ -1,8 +1,11 @@
 //! Clients of the socket that mean no good: the node goes on answering the others.
 
+use std::fs::{self, Permissions};
 use std::io::{Read, Write};
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
+use std::process::{Command, ExitCode};
 
 use crate::world::World;
 
@@ -46,4 +49,44 @@ pub(crate) fn hostile() {
     drop(held);
     let after = world.settled(0);
     assert_eq!((after.record, after.digest), (before.record, before.digest));
+}
+
+const ORDERER: u32 = 65_301;
+const STRANGER: u32 = 65_302;
+
+/// Beside root, only the uids of `orderers` are listened to.
+pub(crate) fn uids() {
+    let mut world = World::unstarted();
+    let folder = world.facility.nodes()[0].folder().to_owned();
+    let path = world.facility.nodes()[0].configuration().join("bmonitor.toml");
+    let text = fs::read_to_string(&path).unwrap();
+    fs::write(&path, text.replace("version = 1\n", &format!("version = 1\norderers = [{ORDERER}]\n")))
+        .unwrap();
+    // Strangers can walk to the socket: it is the supervisor that turns them away.
+    for ancestor in [folder.as_path(), folder.parent().unwrap()] {
+        fs::set_permissions(ancestor, Permissions::from_mode(0o711)).unwrap();
+    }
+    world.start(0, &[]);
+    world.settled(0);
+    let socket = world.facility.nodes()[0].socket();
+    let knock = |uid: u32| {
+        let mut command = Command::new("/proc/self/exe");
+        command.args(["knock", &uid.to_string()]).arg(&socket);
+        command.status().unwrap().code()
+    };
+    assert_eq!(knock(ORDERER), Some(0));
+    assert_eq!(knock(STRANGER), Some(9));
+}
+
+/// Becomes the uid and asks for the status: 0 answered, 9 turned away.
+pub(crate) fn knock(uid: &str, socket: &str) -> ExitCode {
+    let uid: u32 = uid.parse().unwrap();
+    os::privilege::become_user(uid, uid).unwrap();
+    let mut stream = connect(&PathBuf::from(socket));
+    let call = node_protocol::call::Call::Status { settled: false };
+    let asked = node_protocol::frame::write(&mut stream, &call, &[]);
+    match asked.and_then(|()| node_protocol::frame::read(&mut stream)) {
+        Ok(Some(_answer)) => ExitCode::SUCCESS,
+        Ok(None) | Err(_) => ExitCode::from(9),
+    }
 }

@@ -29,6 +29,7 @@ const TRIALS: &[Trial] = &[
     ("a_second_supervisor_is_refused", memory::a_second_supervisor_is_refused),
     ("bad_settings_and_enrolments_are_usage", memory::bad_settings_and_enrolments),
     ("hostile_clients_are_answered_or_dropped", clients::hostile),
+    ("only_root_and_orderers_are_listened_to", clients::uids),
     ("a_term_that_ends_closes_and_erases_nothing", terms::closes_while_the_supervisor_lives),
     ("the_kernel_closes_without_a_supervisor", terms::closes_while_the_supervisor_is_dead),
     ("live_processes_have_what_the_table_says", rights::of_live_processes),
@@ -37,10 +38,11 @@ const TRIALS: &[Trial] = &[
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    if let [probe, process] = arguments.as_slice()
-        && probe == "probe"
-    {
-        return rights::probe(process);
+    // Processes that a trial starts.
+    match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        ["probe", process] => return rights::probe(process),
+        ["knock", uid, socket] => return clients::knock(uid, socket),
+        _ => {}
     }
     lab::trial::main(TRIALS)
 }
