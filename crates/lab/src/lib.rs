@@ -30,6 +30,6 @@ pub use guard::{Guard, Thing};
 pub use host::Host;
 pub use host::wire::{Heard, Probed, Streamed, Target, Transport};
 pub use node::{Ending, Node};
-pub use party::{Object, Party, Said, Standing};
+pub use party::{Caller, Object, Party, Said, Standing};
 pub use plan::{INTERNET, NodePlan, Plan, RealmPlan};
 pub use role::serve;

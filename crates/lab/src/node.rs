@@ -125,6 +125,12 @@ impl Node {
         std::fs::read_to_string(self.folder.join("supervisor.log")).unwrap_or_default()
     }
 
+    /// Whether a supervisor was ever started.
+    #[must_use]
+    pub fn was_started(&self) -> bool {
+        self.folder.join("supervisor.log").exists()
+    }
+
     pub(crate) fn configuration_in(folder: &Path) -> PathBuf {
         folder.join("etc")
     }

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::os::unix::net::UnixStream;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -178,6 +178,76 @@ impl Said {
     }
 }
 
+/// A client of a node's supervisor, to be used while the node is acted on.
+#[derive(Debug, Clone)]
+pub struct Caller {
+    name: String,
+    socket: PathBuf,
+}
+
+impl Caller {
+    /// Makes one call to the supervisor, as the courier or a command does.
+    ///
+    /// # Errors
+    /// When there is no answer within `patience`. A refusal is an answer.
+    pub fn call(
+        &self,
+        call: &Call,
+        attachment: &[u8],
+        patience: Duration,
+    ) -> Result<(Answer, Vec<u8>), Failed> {
+        let act = || format!("call the supervisor of {:?}", self.name);
+        let mut stream = UnixStream::connect(&self.socket).act(act)?;
+        stream.set_read_timeout(Some(patience)).act(act)?;
+        frame::write(&mut stream, call, attachment).act(act)?;
+        let frame = frame::read(&mut stream).act(act)?.ok_or("it hung up").act(act)?;
+        Ok((frame.message().act(act)?, frame.attachment))
+    }
+
+    /// Submits an order with its objects.
+    ///
+    /// # Errors
+    /// When there is no answer within `patience`. A refusal is an answer.
+    pub fn order(
+        &self,
+        envelope: &Envelope,
+        objects: &[&Object],
+        patience: Duration,
+    ) -> Result<Answer, Failed> {
+        for object in objects {
+            let (answer, _) = self.call(&Call::PutObject { name: object.name() }, &object.0, patience)?;
+            if !matches!(answer, Answer::Stored { .. }) {
+                return Ok(answer);
+            }
+        }
+        Ok(self.call(&Call::SubmitOrder {}, envelope.to_json().as_bytes(), patience)?.0)
+    }
+
+    /// All lines of the journal.
+    ///
+    /// # Errors
+    /// When the supervisor does not answer, or refuses.
+    pub fn journal(&self, patience: Duration) -> Result<Vec<u8>, Failed> {
+        let mut journal = Vec::new();
+        loop {
+            let from = 1 + journal.iter().filter(|byte| **byte == b'\n').count() as u64;
+            let (answer, lines) = self.call(&Call::ReadJournal { from }, &[], patience)?;
+            match answer {
+                Answer::Lines { .. } if lines.is_empty() => return Ok(journal),
+                Answer::Lines { .. } => journal.extend(lines),
+                Answer::Accepted { .. }
+                | Answer::Stored { .. }
+                | Answer::Signed { .. }
+                | Answer::Status(_)
+                | Answer::Nonce { .. }
+                | Answer::Refused(_) => {
+                    return Err(Failed::new("read the journal", format!("the node said {answer:?}")));
+                }
+            }
+        }
+    }
+}
+
 /// What people do with `bmonitor` at a node.
 impl Node {
     /// `bmonitor order`: submits an order with its objects.
@@ -241,7 +311,7 @@ impl Node {
         }
     }
 
-    /// Makes one call to the supervisor, as the courier or a command does.
+    /// Makes one call to the supervisor: [`Caller::call`].
     ///
     /// # Errors
     /// When there is no answer within `patience`. A refusal is an answer.
@@ -251,12 +321,13 @@ impl Node {
         attachment: &[u8],
         patience: Duration,
     ) -> Result<(Answer, Vec<u8>), Failed> {
-        let act = || format!("call the supervisor of {:?}", self.name());
-        let mut stream = UnixStream::connect(self.socket()).act(act)?;
-        stream.set_read_timeout(Some(patience)).act(act)?;
-        frame::write(&mut stream, call, attachment).act(act)?;
-        let frame = frame::read(&mut stream).act(act)?.ok_or("it hung up").act(act)?;
-        Ok((frame.message().act(act)?, frame.attachment))
+        self.caller().call(call, attachment, patience)
+    }
+
+    /// Whatever calls this node's supervisor, present and to come.
+    #[must_use]
+    pub fn caller(&self) -> Caller {
+        Caller { name: self.name().to_owned(), socket: self.socket() }
     }
 
     /// Runs `bmonitor` with these arguments, at this node's socket, for JSON.
