@@ -40,6 +40,16 @@ pub(crate) enum Request {
     Head(Box<Head>),
 }
 
+impl Request {
+    /// Whether the process that does this passes the step.
+    pub(crate) const fn passes(&self, step: Step) -> bool {
+        match self {
+            Self::Node {} | Self::Tier { .. } => matches!(step, Step::CustodyWritten | Step::CustodyKept),
+            Self::Receipt(_) | Self::Statement(_) | Self::Head(_) => matches!(step, Step::CustodySigned),
+        }
+    }
+}
+
 /// What custody answers.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]

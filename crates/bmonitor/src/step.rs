@@ -126,9 +126,11 @@ impl Steps {
         Self { die_at: die_at.map(|die_at| die_at.step), left: Cell::new(left) }
     }
 
-    /// Passes a step, or dies at it.
+    /// Passes a step, or dies at it, and says so first: a test must know that it happened.
+    #[expect(clippy::print_stderr, reason = "a process that was told to die has no other way to be heard")]
     pub(crate) fn reach(&self, step: Step) {
         if self.counts_down(step) {
+            eprintln!("dies at {}", step.name());
             os::signal::die();
         }
     }

@@ -14,12 +14,13 @@ use os::poll::{Wanted, wait};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use crate::custody::Request;
 use crate::reconcile::Effect;
 use crate::rights::Role;
 use crate::step::{Step, Steps};
 
-/// Helpers that make realms and load policies at once. What a severing needs never waits for them.
-const MAKERS_MAX: usize = 4;
+/// Processes at work at once.
+const JOBS_MAX: usize = 4;
 /// The longest reply.
 const REPLY_BYTES_MAX: usize = 512 * 1024;
 /// The first wait before an effect that failed is tried again, and the longest.
@@ -63,9 +64,7 @@ impl Jobs {
 
     /// Whether the effect may be begun: it is not under way, does not wait, and there is a place.
     pub(super) fn may_start(&self, effect: &Effect) -> bool {
-        let makes = |effect: &Effect| matches!(effect, Effect::RealmUp(_) | Effect::Policy(..));
-        let full = makes(effect) && self.running.keys().filter(|effect| makes(effect)).count() >= MAKERS_MAX;
-        !self.running.contains_key(effect) && !full && self.may_try(effect)
+        !self.running.contains_key(effect) && self.running.len() < JOBS_MAX && self.may_try(effect)
     }
 
     /// Whether the effect does not wait after a failure.
@@ -200,8 +199,8 @@ pub(super) fn command(role: Role, die_at: Option<Step>) -> Command {
 }
 
 /// Custody for one request.
-pub(super) fn custody(folder: &Path, steps: &Steps) -> Command {
-    let die_at = steps.for_child(Role::Custody, |_step| true);
+pub(super) fn custody(folder: &Path, request: &Request, steps: &Steps) -> Command {
+    let die_at = steps.for_child(Role::Custody, |step| request.passes(step));
     let mut command = command(Role::Custody, die_at);
     command.arg("--folder").arg(folder);
     command

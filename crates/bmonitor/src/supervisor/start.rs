@@ -267,8 +267,9 @@ fn read_enrolment(folder: &Path) -> Result<Enrolment, Halt> {
 }
 
 fn make_node_key(config: &Config, steps: &Steps) -> Result<(), Halt> {
-    let command = jobs::custody(&config.state("custody"), steps);
-    let reply = jobs::ask(command, &Request::Node {}, Duration::from_secs(30)).map_err(Halt::Custody)?;
+    let request = Request::Node {};
+    let command = jobs::custody(&config.state("custody"), &request, steps);
+    let reply = jobs::ask(command, &request, Duration::from_secs(30)).map_err(Halt::Custody)?;
     match reply {
         Reply::Public { key } => put(&config.state, NODE_KEY, key.to_string().as_bytes())
             .map_err(because("write", "the node's public key")),

@@ -207,7 +207,7 @@ impl Supervisor {
             let at_most = if matches!(task, Task::Policy { .. }) { POLICY_AT_MOST } else { REALM_AT_MOST };
             self.jobs.start(effect, command, &task, at_most);
         } else if let Some(request) = self.request(&effect) {
-            let command = jobs::custody(&self.config.state("custody"), &self.steps);
+            let command = jobs::custody(&self.config.state("custody"), &request, &self.steps);
             self.jobs.start(effect, command, &request, CUSTODY_AT_MOST);
         } else {
             self.jobs.fail(effect, "what it is about is gone".to_owned());
