@@ -1,0 +1,77 @@
+//! `kill -9` of a node's monitor, at named steps and at seeded times, in the middle of a node's life with a
+//! prober sending throughout. Afterwards the kernel holds what the journal demands. Needs root.
+//!
+//! A point is replayed by its seed: `cargo test -p bmonitor --test crashes -- --seed=7`.
+#![expect(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "a test fails by panicking and lists its points"
+)]
+
+mod demand;
+mod life;
+mod point;
+
+use std::process::{Command, ExitCode};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+
+use crate::point::Point;
+
+/// Every step is gone through once, and there are as many points again at seeded times: at least so many.
+const POINTS_MIN: usize = 50;
+/// The seed of the first point; the others count on from it.
+const FIRST_SEED: u64 = 1;
+/// Lives at a time: each has its own facility.
+const AT_ONCE: usize = 2;
+
+fn main() -> ExitCode {
+    lab::trial::main(&[("fifty_crashes_lose_nothing_and_open_nothing", fifty_crashes)])
+}
+
+fn fifty_crashes() {
+    let points = points();
+    let next = AtomicUsize::new(0);
+    let failed = Mutex::new(Vec::new());
+    thread::scope(|scope| {
+        for _ in 0..AT_ONCE {
+            scope.spawn(|| {
+                while let Some(point) = points.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    let lived = thread::scope(|life| life.spawn(|| life::live(point)).join());
+                    match lived {
+                        Ok(found) => println!("{point}: {found}"),
+                        Err(_panic) => {
+                            println!("{point}: FAILED");
+                            failed.lock().unwrap().push(point.seed);
+                        }
+                    }
+                }
+            });
+        }
+    });
+    let failed = failed.into_inner().unwrap();
+    println!("{} points, {} failed", points.len(), failed.len());
+    assert!(failed.is_empty(), "points that failed, by seed: {failed:?}");
+}
+
+fn points() -> Vec<Point> {
+    let steps = steps();
+    let number = 2 * steps.len();
+    assert!(number >= POINTS_MIN, "{number} points");
+    let last = FIRST_SEED + number as u64;
+    let wanted = std::env::args().find_map(|argument| argument.strip_prefix("--seed=")?.parse::<u64>().ok());
+    let all = (FIRST_SEED..last).map(|seed| Point::new(seed, &steps));
+    all.filter(|point| wanted.is_none_or(|seed| seed == point.seed)).collect()
+}
+
+/// The steps that `bmonitor steps` lists, with the process that passes each.
+fn steps() -> Vec<(String, String)> {
+    let output = Command::new(env!("CARGO_BIN_EXE_bmonitor")).arg("steps").output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    let words = |line: &str| -> Option<(String, String)> {
+        let mut words = line.split_whitespace().map(str::to_owned);
+        Some((words.next()?, words.next()?))
+    };
+    text.lines().filter_map(words).collect()
+}
