@@ -34,10 +34,14 @@ pub fn boundary_file(bytes: &[u8]) {
     assert!(!matches!(rectangle::excess(&[again], &resolved, BOXES_MAX), Ok(Some(_))));
 }
 
+/// Every node of a directory that parses can be named in a rule.
 pub fn directory(bytes: &[u8]) {
     let Ok(directory) = Directory::parse(bytes) else { return };
-    let addresses = directory.nodes().map(|(_, node)| node).count();
-    assert!(addresses <= bytes.len());
+    for (name, _) in directory.nodes().take(8) {
+        let text = format!("version = 1\n[[allow]]\nremote = \"node:{name}\"\n");
+        let file = FilterSet::parse(text.as_bytes()).expect("a node's name can be written");
+        assert!(file.resolve(Some(&directory)).is_ok());
+    }
 }
 
 /// A packet that is read is written so that it reads the same.
