@@ -1,4 +1,4 @@
-//! One table: what each process of the monitor may do, and why. [`enforce`] makes it true before the
+//! One table: what each process of the monitor may do, and why. [`enforce()`] makes it true before the
 //! process does anything else; `bmonitor rights` prints it; tests compare it with `/proc`.
 //!
 //! What a process starts inherits its system-call list and its bounding set: so the supervisor's rows

@@ -91,6 +91,7 @@ const CHANGING: &[Call] = &[
 
 /// What the supervisor does beyond that.
 const SUPERVISING: &[Call] = &[
+    call("getcwd", "the paths in a panic's backtrace"),
     call("flock", "one supervisor a journal"),
     call("fdatasync", "the journal's records"),
     call("ftruncate", "cutting a torn record off"),

@@ -19,8 +19,8 @@ use crate::reconcile::Effect;
 use crate::rights::Role;
 use crate::step::{Step, Steps};
 
-/// Processes at work at once.
-const JOBS_MAX: usize = 4;
+/// Helpers that make realms and load policies at once. What a severing needs never waits for them.
+const MAKERS_MAX: usize = 4;
 /// The longest reply.
 const REPLY_BYTES_MAX: usize = 512 * 1024;
 /// The first wait before an effect that failed is tried again, and the longest.
@@ -64,7 +64,9 @@ impl Jobs {
 
     /// Whether the effect may be begun: it is not under way, does not wait, and there is a place.
     pub(super) fn may_start(&self, effect: &Effect) -> bool {
-        !self.running.contains_key(effect) && self.running.len() < JOBS_MAX && self.may_try(effect)
+        let makes = |effect: &Effect| matches!(effect, Effect::RealmUp(_) | Effect::Policy(..));
+        let full = makes(effect) && self.running.keys().filter(|effect| makes(effect)).count() >= MAKERS_MAX;
+        !self.running.contains_key(effect) && !full && self.may_try(effect)
     }
 
     /// Whether the effect does not wait after a failure.
