@@ -80,10 +80,11 @@ struct Tests {
 }
 
 impl Tests {
+    /// With what the tests print: depths, seeds, points and counts are part of the evidence.
     fn run(&mut self, workspace: &Workspace) -> Result<(), Failure> {
         let tests = ["test", "--locked", "--workspace"];
         run(cargo(workspace).args(tests).arg("--no-run"))?;
-        let words = [&["cargo"], &tests[..], &["--no-fail-fast"]].concat();
+        let words = [&["cargo"], &tests[..], &["--no-fail-fast", "--", "--show-output"]].concat();
         run_watched(&mut looked_for(workspace, &words), |line| self.count(line))
     }
 

@@ -19,7 +19,7 @@ const FIRST_ROUND_S: u64 = 60;
 pub(crate) fn soak(workspace: &Workspace, hours: f64) -> Result<(), Failure> {
     let end = Instant::now() + Duration::from_secs_f64(hours * 3600.0);
     crate::say(&format!("==> the model of authority, {MODEL_DEEPER} deeper"));
-    let arguments = ["test", "--release", "--locked", "--package", "tenure", "model", "--", "--nocapture"];
+    let arguments = ["test", "--release", "--locked", "--package", "tenure", "model_", "--", "--nocapture"];
     run(cargo(workspace).args(arguments).env("TENURE_MODEL_DEEPER", MODEL_DEEPER.to_string()))?;
     let mut seconds = FIRST_ROUND_S;
     while Instant::now() < end {
