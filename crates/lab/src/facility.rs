@@ -242,7 +242,7 @@ fn write_configuration(
     names: &Path,
 ) -> std::io::Result<()> {
     let configuration = Node::configuration_in(folder);
-    for folder in [configuration.clone(), folder.join("state"), folder.join("run")] {
+    for folder in [configuration.clone(), folder.join("state"), folder.join("run"), folder.join("orders")] {
         fs::create_dir_all(folder)?;
     }
     let mut text = format!(

@@ -265,7 +265,6 @@ impl Node {
     pub fn submit_bytes(&self, envelope: &[u8], objects: &[&Object]) -> Result<Said, Failed> {
         let act = || "write an order".to_owned();
         let folder = self.folder().join("orders");
-        fs::create_dir_all(&folder).act(act)?;
         let write = |bytes: &[u8]| -> Result<_, Failed> {
             let path = folder.join(format!("{:016x}", u64::from_ne_bytes(os::random::bytes().act(act)?)));
             fs::write(&path, bytes).act(act)?;

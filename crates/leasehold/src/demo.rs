@@ -5,6 +5,7 @@
 mod boundaries;
 mod boundary_refused;
 mod deeper;
+mod env;
 mod leased_again;
 mod leased_closed;
 mod nodes_up;
@@ -24,7 +25,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::thread;
 
-use clap::Args;
+use clap::{Args, Subcommand};
 use lab::Guard;
 use os::poll::{Wanted, wait};
 use os::signal::{Arrived, Signals};
@@ -36,7 +37,10 @@ use self::show::Show;
 
 /// How the demo runs.
 #[derive(Args)]
+#[command(args_conflicts_with_subcommands = true)]
 pub(crate) struct Arguments {
+    #[command(subcommand)]
+    verb: Option<Verb>,
     /// End after the tour instead of waiting for Ctrl-C
     #[arg(long)]
     pub(crate) exit: bool,
@@ -45,8 +49,27 @@ pub(crate) struct Arguments {
     pub(crate) output: Format,
 }
 
-/// Runs the demo. A signal ends it in order: what was made is taken away first.
+/// What else can be done.
+#[derive(Subcommand)]
+enum Verb {
+    /// Print shell lines that let a second shell act as one of the running demo's parties
+    Env {
+        /// As whom
+        #[arg(long = "as", value_enum, default_value_t = env::Who::Landlord)]
+        who: env::Who,
+    },
+}
+
+/// Runs the demo, or tells how to take part in one.
 pub(crate) fn run(arguments: &Arguments) -> Result<Exit, Failure> {
+    match &arguments.verb {
+        Some(Verb::Env { who }) => env::run(*who),
+        None => show(arguments),
+    }
+}
+
+/// Runs the demo. A signal ends it in order: what was made is taken away first.
+fn show(arguments: &Arguments) -> Result<Exit, Failure> {
     // While there is one thread: the others inherit that signals wait to be read.
     let signals = Signals::open().map_err(|error| failed(&error))?;
     let guard = Arc::new(Guard::start().map_err(|error| Failure::new(Exit::Failed, error.told()))?);

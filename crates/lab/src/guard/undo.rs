@@ -73,16 +73,19 @@ fn remove_folder(folder: &Path) -> Result<(), Failed> {
     for target in below.iter().rev() {
         mount::unmount(target).act(act)?;
     }
-    match fs::remove_dir_all(folder) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error).act(act),
-        Ok(()) | Err(_) => Ok(()),
+    // Away first: a program that is not dead yet (it asked for the end) can put nothing in any more.
+    let gone = folder.with_extension("gone");
+    match fs::rename(folder, &gone) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(error).act(act),
+        Ok(()) => fs::remove_dir_all(&gone).act(act),
     }
 }
 
 fn remove_names(folder: &Path, prefix: &str) -> Result<(), Failed> {
-    let names = named(folder, prefix)?;
-    kill_all_in(&names)?;
-    for name in names {
+    kill_all_in(&named(folder, prefix)?)?;
+    // Listed anew: a node may have named a realm's until its processes were dead.
+    for name in named(folder, prefix)? {
         namespace::delete(&name).act(|| "take its name".to_owned())?;
     }
     Ok(())

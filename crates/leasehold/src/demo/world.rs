@@ -4,6 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::env;
 use id::TierId;
 use keys::Envelope;
 use lab::{Facility, Failed, Guard, Host, Node, NodePlan, Object, Party, Plan, Said, Standing};
@@ -59,7 +60,9 @@ impl<'a> World<'a> {
         plan.bmonitor = Some(bmonitor()?);
         let enrol = |node: &mut NodePlan| node.enrolment = parties.landlord.enrolment(LANDLORD);
         plan.nodes.iter_mut().for_each(enrol);
-        self.facility = Some(Facility::build(plan, self.guard)?);
+        let facility = Facility::build(plan, self.guard)?;
+        env::leave(&parties, &facility, self.guard)?;
+        self.facility = Some(facility);
         self.parties = Some(parties);
         Ok(())
     }
@@ -185,9 +188,13 @@ impl<'a> World<'a> {
     /// Commands for a second shell.
     pub(crate) fn ways_to_look_around(&self) -> Vec<String> {
         let mut ways = vec!["\nEverything keeps running until Ctrl-C. In another shell:".to_owned()];
+        let own =
+            |name| std::env::current_exe().unwrap_or_default().with_file_name(name).display().to_string();
         for node in self.facility.as_ref().map(Facility::nodes).unwrap_or_default() {
-            ways.push(format!("  bmonitor status --socket {}", node.socket().display()));
+            ways.push(format!("  {} status --socket {}", own("bmonitor"), node.socket().display()));
         }
+        let env = format!("  eval \"$({} demo env --as {TENANT_B})\"", own("leasehold"));
+        ways.push(env + "    (its key, the nodes' sockets)");
         ways.push(format!("  ip netns exec lh-n2-{TENANT_A} ip address"));
         ways.push(format!("  ip netns exec lh-n1-{TENANT_B} ss -ltn"));
         ways.push(
