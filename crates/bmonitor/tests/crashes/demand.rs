@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::net::IpAddr;
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use boundary::{Budget, Direction, FilterSet, Form, Packet, PacketSet};
 use datapath::{Filter, Fitting, Lease, Program, Settings, compile};
@@ -104,9 +104,23 @@ fn listed(folder: &Path) -> BTreeSet<String> {
 }
 
 /// In the node's list of processes: the first one, one supervisor, and the realm's engine. Helpers of a
-/// supervisor that was killed die with it, custody's too.
+/// supervisor that was killed die with it, custody's too; the kernel may take a moment to end one.
 fn processes_are(life: &Life, realm: bool) {
-    let first = life.facility.nodes()[0].first_process();
+    let mut wanted = vec!["lab:init", "supervisor"];
+    wanted.extend(realm.then_some("lab:engine"));
+    wanted.sort_unstable();
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let found = processes(life.facility.nodes()[0].first_process());
+        if found == wanted {
+            return;
+        }
+        assert!(Instant::now() < deadline, "{found:?}, not {wanted:?}\n{}", life.log());
+    }
+}
+
+/// The roles of all that share the process list of `first`, sorted.
+fn processes(first: u32) -> Vec<String> {
     let of = |id: &str| fs::read_link(format!("/proc/{id}/ns/pid")).ok();
     let node = of(&first.to_string()).unwrap();
     let mut found: Vec<String> = listed(Path::new("/proc"))
@@ -115,10 +129,7 @@ fn processes_are(life: &Life, realm: bool) {
         .filter_map(|id| role(&id))
         .collect();
     found.sort_unstable();
-    let mut wanted = vec!["lab:init", "supervisor"];
-    wanted.extend(realm.then_some("lab:engine"));
-    wanted.sort_unstable();
-    assert_eq!(found, wanted, "{}", life.log());
+    found
 }
 
 /// The first argument of a process that has not ended.

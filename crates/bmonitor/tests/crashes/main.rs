@@ -27,10 +27,10 @@ const FIRST_SEED: u64 = 1;
 const AT_ONCE: usize = 2;
 
 fn main() -> ExitCode {
-    lab::trial::main(&[("fifty_crashes_lose_nothing_and_open_nothing", fifty_crashes)])
+    lab::trial::main(&[("crashes_lose_nothing_and_open_nothing", crashes)])
 }
 
-fn fifty_crashes() {
+fn crashes() {
     let points = points();
     let next = AtomicUsize::new(0);
     let failed = Mutex::new(Vec::new());

@@ -51,18 +51,21 @@ const STEPS: &[Step] = &[
 
 /// Goes through the steps until one does not hold; says so on `over`; with `stays`, keeps the facility.
 pub(crate) fn run(guard: &Guard, show: &Show, mut over: UnixStream, stays: bool) {
-    let mut world = World::new(guard);
+    let (mut world, began) = (World::new(guard), Instant::now());
     let held = STEPS.iter().enumerate().all(|(place, step)| {
         show.begin(place + 1, step.title);
-        let (began, mut evidence) = (Instant::now(), Evidence::default());
+        let (begun, mut evidence) = (Instant::now(), Evidence::default());
         if let Err(failed) = (step.run)(&mut world, &mut evidence) {
             evidence.check(failed.told(), false);
             evidence.fact("error", failed.told());
             world.last_words().into_iter().for_each(|line| evidence.tell(line));
         }
-        show.end(step.name, began.elapsed(), &evidence);
+        show.end(step.name, begun.elapsed(), &evidence);
         evidence.holds()
     });
+    if held {
+        show.person(&format!("\nAll {} steps held, in {:.1} s.", STEPS.len(), began.elapsed().as_secs_f64()));
+    }
     if held && stays {
         world.ways_to_look_around().iter().for_each(|text| show.person(text));
     }

@@ -187,7 +187,7 @@ impl<'a> World<'a> {
 
     /// Commands for a second shell.
     pub(crate) fn ways_to_look_around(&self) -> Vec<String> {
-        let mut ways = vec!["\nEverything keeps running until Ctrl-C. In another shell:".to_owned()];
+        let mut ways = vec!["Everything keeps running until Ctrl-C. In another shell:".to_owned()];
         let own =
             |name| std::env::current_exe().unwrap_or_default().with_file_name(name).display().to_string();
         for node in self.facility.as_ref().map(Facility::nodes).unwrap_or_default() {
