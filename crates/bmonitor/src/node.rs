@@ -78,6 +78,16 @@ impl Node {
 
     /// Decides, records, applies. A refusal of a signer whom the node knows is recorded, within its ration.
     pub(crate) fn submit(&mut self, input: Input, steps: &Steps) -> Result<Submitted, journal::Error> {
+        self.submit_braced(input, steps, |_coming| ())
+    }
+
+    /// The same; `brace` is given the tenure that comes before it is put on record.
+    pub(crate) fn submit_braced(
+        &mut self,
+        input: Input,
+        steps: &Steps,
+        brace: impl FnOnce(&Tenure),
+    ) -> Result<Submitted, journal::Error> {
         let decided = decide(&self.tenure, &input);
         steps.reach(Step::OrderDecided);
         match decided {
@@ -86,7 +96,7 @@ impl Node {
                 let (record, digest) = self.journal.head();
                 Ok(Submitted::Accepted { record, digest, changes })
             }
-            Ok(changes) => self.accept(input, changes, steps),
+            Ok(changes) => self.accept(input, changes, steps, brace),
             Err(refusal) => {
                 self.record_refusal(input, &refusal)?;
                 Ok(Submitted::Refused(refusal))
@@ -99,7 +109,12 @@ impl Node {
         input: Input,
         changes: Vec<Change>,
         steps: &Steps,
+        brace: impl FnOnce(&Tenure),
     ) -> Result<Submitted, journal::Error> {
+        let mut coming = self.tenure.clone();
+        apply_all(&mut coming, &changes);
+        brace(&coming);
+        steps.reach(Step::Braced);
         let at = self.journal.time(input.at());
         let reserved = ends_something(&input);
         let entry = Entry::Decided { input, changes };
@@ -110,7 +125,7 @@ impl Node {
         };
         steps.reach(Step::RecordSynced);
         let Entry::Decided { changes, .. } = entry else { unreachable!("made above") };
-        apply_all(&mut self.tenure, &changes);
+        self.tenure = coming;
         if self.journal.wants_snapshot() {
             // The input is in force, whatever becomes of the snapshot: without one the segment goes on.
             let snapshot = Snapshot { tenure: self.tenure.clone() };

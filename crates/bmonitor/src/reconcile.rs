@@ -121,12 +121,29 @@ fn realm_effects(world: &World, realm: &Realm, observed: &Observed, effects: &mu
     }
     if realm.gate == Gate::Open {
         match seen.gate {
-            // It passes by an older policy until the new one is there; a deadline does not wait for that.
-            Some(Seal::OpenUntil(deadline)) if deadline != realm.deadline => open(effects),
+            // It passes by an older policy until the new one is there. An earlier deadline does not wait for
+            // that, a later one does.
+            Some(Seal::OpenUntil(until)) if until > realm.deadline => open(effects),
+            Some(Seal::OpenUntil(until)) if until < realm.deadline && in_force => open(effects),
             Some(Seal::Cut) | None if in_force => open(effects),
             Some(Seal::OpenUntil(_) | Seal::Cut) | None => {}
         }
     }
+}
+
+/// The realms, open for all that is known, that will be cut or pass by another policy, each with the time when the kernel is to close
+/// it meanwhile: `latest`, or before.
+pub(crate) fn braced(coming: &World, observed: &Observed, latest: Time) -> Vec<(Name, Time)> {
+    let stays = |name: &Name, seen: &Seen| {
+        let realm = coming.realms.iter().find(|realm| realm.name == *name);
+        realm.is_some_and(|realm| realm.gate == Gate::Open && seen.policy == Some(policy_of(realm)))
+    };
+    let open = observed.realms.iter().filter_map(|(name, seen)| match seen.gate {
+        Some(Seal::OpenUntil(until)) => Some((name, seen, until.min(latest))),
+        None => Some((name, seen, latest)),
+        Some(Seal::Cut) => None,
+    });
+    open.filter(|(name, seen, _)| !stays(name, seen)).map(|(name, _, until)| (name.clone(), until)).collect()
 }
 
 fn cut(name: &Name, observed: &Observed, effects: &mut Vec<Effect>) {

@@ -45,6 +45,7 @@ steps! {
     OrderVerified Supervisor "order:verified" "an order's signature holds, nothing stored yet";
     OrderObjects Supervisor "order:objects" "the order's objects are on disk, its record is not";
     OrderDecided Supervisor "order:decided" "decided, not recorded";
+    Braced Supervisor "record:braced" "what a record takes back will close by itself, the record is not there";
     RecordSynced Supervisor "record:synced" "a record is on disk, nothing has been done about it";
     OrderApplied Supervisor "order:applied" "recorded and applied, not acknowledged";
     OrderAnswered Supervisor "order:answered" "acknowledged, nothing done yet";

@@ -87,7 +87,7 @@ fn a_realm_that_is_not_whole_is_made_anew() {
 }
 
 #[test]
-fn a_new_policy_does_not_close_and_a_new_deadline_does_not_wait_for_it() {
+fn a_new_policy_does_not_close_an_earlier_deadline_does_not_wait_for_it_a_later_one_does() {
     let old = Some(Digest::of(b"old"));
     let until = |millis| Some(Seal::OpenUntil(Time::from_millis(millis)));
     let wanted = || world(Some(realm(Gate::Open)), Vec::new());
@@ -99,6 +99,29 @@ fn a_new_policy_does_not_close_and_a_new_deadline_does_not_wait_for_it() {
         Open(Name("web"), Time(1970-01-01T00:00:05Z))
         Policy(Name("web"), Digest(policy))"#]],
     );
+    check(wanted(), seen(true, until(3_000), old), expect![[r#"Policy(Name("web"), Digest(policy))"#]]);
+    check(
+        wanted(),
+        seen(true, until(3_000), in_force()),
+        expect![[r#"Open(Name("web"), Time(1970-01-01T00:00:05Z))"#]],
+    );
+}
+
+#[test]
+fn what_a_record_will_take_back_is_to_close_by_itself() {
+    let braced = |realm: Option<Realm>, observed: Observed| {
+        let times = braced(&world(realm, Vec::new()), &observed, Time::from_millis(3_000));
+        times.into_iter().map(|(_name, until)| until.as_millis()).collect::<Vec<_>>()
+    };
+    let until = |millis| Some(Seal::OpenUntil(Time::from_millis(millis)));
+    let old = Some(Digest::of(b"old"));
+    assert_eq!(braced(Some(realm(Gate::Open)), seen(true, until(5_000), in_force())), [0; 0], "it stays");
+    assert_eq!(braced(Some(realm(Gate::Open)), seen(true, until(5_000), old)), [3_000], "another policy");
+    assert_eq!(braced(Some(realm(Gate::Open)), seen(true, until(2_000), old)), [2_000], "never later");
+    assert_eq!(braced(Some(realm(Gate::Open)), seen(true, None, old)), [3_000], "an unknown gate");
+    assert_eq!(braced(Some(realm(Gate::Cut)), seen(true, until(5_000), in_force())), [3_000], "a cut");
+    assert_eq!(braced(None, seen(true, until(5_000), in_force())), [3_000], "the end");
+    assert_eq!(braced(None, seen(true, Some(Seal::Cut), in_force())), [0; 0], "closed already");
 }
 
 #[test]

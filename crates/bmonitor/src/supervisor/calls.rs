@@ -7,6 +7,7 @@ use node_protocol::call::{Answer, Call, Refused, code};
 use tenure::{Change, Class, Fresh, Input, Order, Refusal, Verified};
 
 use super::Supervisor;
+use super::world::brace;
 use crate::failure::{Exit, chain};
 use crate::node::{NotStored, Submitted};
 use crate::step::Step;
@@ -59,7 +60,9 @@ impl Supervisor {
         let fresh = Fresh::from_bytes(fresh);
         let at = self.node.now();
         let verified = Verified { order, signer, envelope: Digest::of(bytes), fresh, at };
-        match self.node.submit(Input::Order(Box::new(verified)), &self.steps) {
+        let (filters, observed) = (&mut self.filters, &mut self.observed);
+        let input = Input::Order(Box::new(verified));
+        match self.node.submit_braced(input, &self.steps, |coming| brace(filters, observed, at, coming)) {
             Ok(Submitted::Accepted { record, digest, changes }) => {
                 self.steps.reach(Step::OrderApplied);
                 let made = changes.iter().find_map(leased);

@@ -1,13 +1,13 @@
 //! Closes the gap between what should be and what is: at once what is quick, by helpers and custody what
 //! may block.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use datapath::{Filter, Fitting, Program, Settings};
 use id::{Digest, Epoch, Name, TierId, Time};
 use os::link::Links;
-use tenure::{Input, Outcome, Procedure, ProcedureId, Step as ProcedureStep, effects};
+use tenure::{Input, Outcome, Procedure, ProcedureId, Step as ProcedureStep, Tenure, effects};
 
 use super::documents::{self, Standpoint};
 use super::{Supervisor, jobs};
@@ -17,7 +17,7 @@ use crate::custody::{self, Reply, Request};
 use crate::failure::chain;
 use crate::helper::{self, Place, Task};
 use crate::node::Submitted;
-use crate::reconcile::{Effect, Seal, Seen, as_made, reconcile};
+use crate::reconcile::{Effect, Observed, Seal, Seen, as_made, braced, reconcile};
 use crate::rights::Role;
 use crate::step::Step;
 
@@ -25,6 +25,8 @@ use crate::step::Step;
 const REALM_AT_MOST: Duration = Duration::from_secs(20);
 const POLICY_AT_MOST: Duration = Duration::from_secs(60);
 const CUSTODY_AT_MOST: Duration = Duration::from_secs(10);
+/// How long the data path may take to follow a record: ten times what a helper takes for 10,000 prefixes.
+const BRACE: Duration = Duration::from_secs(2);
 
 impl Supervisor {
     /// Does what is to be done, until only work under way is left.
@@ -388,6 +390,25 @@ impl Supervisor {
             mac: self.config.mac(name),
             addresses: addresses.unwrap_or_default(),
         }
+    }
+}
+
+/// Before a record that takes back what some realms pass now: the kernel will close those realms by itself
+/// after [`BRACE`], unless the data path follows the record until then. So nothing goes on for long that the
+/// journal refuses, though the supervisor dies between the two and none comes after it.
+pub(super) fn brace(
+    filters: &mut BTreeMap<Name, Filter>,
+    observed: &mut Observed,
+    now: Time,
+    coming: &Tenure,
+) {
+    for (name, latest) in braced(&effects(coming), observed, now.plus(BRACE)) {
+        let Some((filter, seen)) = filters.get_mut(&name).zip(observed.realms.get_mut(&name)) else {
+            continue;
+        };
+        let closes = deadline(now, os::clock::boot(), latest);
+        // A gate that could not be set is of unknown state, and is set anew once the record is there.
+        seen.gate = filter.set_deadline(closes).ok().map(|()| Seal::OpenUntil(latest));
     }
 }
 

@@ -1,6 +1,7 @@
 //! Death at every named step, and what is found afterwards.
 
 use std::process::Command;
+use std::time::Instant;
 
 use node_protocol::call::Status;
 
@@ -81,8 +82,8 @@ fn tell(world: &World, status: &Status, story: &mut Story) {
     }
 }
 
-/// A supervisor that dies takes nothing along: packets pass as before, and a severing that it did not live
-/// to see is done by the next.
+/// A supervisor that dies takes nothing along: packets pass as before. What it put on record and did not live
+/// to do is done by the next.
 pub(crate) fn supervisor_dies_connections_live() {
     let mut world = World::new();
     let (tier, _lease) = world.lease(0, REALMS);
@@ -102,4 +103,34 @@ pub(crate) fn supervisor_dies_connections_live() {
     world.start(0, &[]);
     assert!(world.tier(0, TENANT).is_none());
     client.exchange(connection, SHORT).unwrap().unwrap_err();
+}
+
+/// A supervisor dies between a record that takes something back and the data path, and none comes after it:
+/// the kernel closes the realm by itself. The next one opens what the journal still admits.
+pub(crate) fn kernel_closes_what_a_record_takes_back() {
+    for step in ["record:braced", "record:synced", "order:answered"] {
+        let mut world = World::new();
+        world.lease(0, REALMS);
+        world.lease(1, REALMS);
+        world.settled(0);
+        world.settled(1);
+        let _server = world.server(0);
+        let client = world.engine(1, "client");
+        let connection = client.connect(at(0, 80), SOON).unwrap().unwrap();
+        world.facility.nodes_mut()[0].kill_supervisor().unwrap();
+        world.start(0, &["--die-at", step]);
+        world.settled(0);
+        client.exchange(connection, SOON).unwrap().unwrap();
+        let acknowledged = world.narrow(0, "version = 1\n").exit == 0;
+        assert!(world.alive(0).is_none(), "{step}");
+        let began = Instant::now();
+        while client.exchange(connection, SHORT).unwrap().is_ok() {
+            assert!(began.elapsed() < SOON, "{step}: the old boundary holds without end");
+        }
+        world.start(0, &[]);
+        world.settled(0);
+        let open = step == "record:braced";
+        assert!(!(acknowledged && open), "{step}");
+        assert_eq!(client.exchange(connection, SHORT).unwrap().is_ok(), open, "{step}");
+    }
 }

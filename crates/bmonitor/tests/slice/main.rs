@@ -31,6 +31,7 @@ const TRIALS: &[Trial] = &[
     ("hostile_clients_are_answered_or_dropped", clients::hostile),
     ("only_root_and_orderers_are_listened_to", clients::uids),
     ("a_term_that_ends_closes_and_erases_nothing", terms::closes_while_the_supervisor_lives),
+    ("the_kernel_closes_what_a_record_takes_back", crashes::kernel_closes_what_a_record_takes_back),
     ("the_kernel_closes_without_a_supervisor", terms::closes_while_the_supervisor_is_dead),
     ("live_processes_have_what_the_table_says", rights::of_live_processes),
     ("other_calls_are_denied", rights::other_calls_are_denied),
