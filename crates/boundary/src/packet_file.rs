@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use packet_set::{Direction, Form, Packet, PortUse, address_number, port_use};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::problem::{Problem, Problems, quoted};
 use crate::rule::protocol_name;
@@ -19,16 +19,16 @@ pub struct PacketJson {
     /// The remote address.
     remote: IpAddr,
     /// With TCP, UDP, SCTP.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
     remote_port: Option<u16>,
     /// With TCP, UDP, SCTP.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
     local_port: Option<u16>,
     /// With ICMP, ICMPv6.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
     icmp_type: Option<u8>,
     /// With ICMP, ICMPv6.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
     icmp_code: Option<u8>,
     /// Whether it must have no reply.
     #[serde(default)]
@@ -36,10 +36,32 @@ pub struct PacketJson {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[serde(rename_all = "lowercase", try_from = "String")]
 enum Way {
     In,
     Out,
+}
+
+/// A text only: the derived reading takes `{"in": null}` too.
+impl TryFrom<String> for Way {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        match text.as_str() {
+            "in" => Ok(Self::In),
+            "out" => Ok(Self::Out),
+            other => Err(format!("`direction` is `in` or `out`, not {}", quoted(other))),
+        }
+    }
+}
+
+/// A field that is there has a value: `null` is none.
+fn given<'de, D, T>(from: D) -> Result<Option<T>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Deserialize<'de>,
+{
+    T::deserialize(from).map(Some)
 }
 
 impl From<&Packet> for PacketJson {
@@ -124,6 +146,10 @@ pub fn parse_packets(bytes: &[u8]) -> Result<Vec<Packet>, Problems> {
 
 fn parse_packet(line: &[u8]) -> Result<Packet, String> {
     let text = std::str::from_utf8(line).map_err(|_invalid| "this is no UTF-8 text".to_owned())?;
+    // An array of the fields' values would be read as well.
+    if !text.trim_ascii_start().starts_with('{') {
+        return Err("this is no JSON object".to_owned());
+    }
     let json: PacketJson = serde_json::from_str(text).map_err(|error| {
         let message = error.to_string();
         // It counts lines from this one.

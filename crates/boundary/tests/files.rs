@@ -134,4 +134,16 @@ fn a_packet_line_has_what_its_protocol_has_and_no_more() {
         error(r#"{"direction":"in","direction":"in","protocol":47,"remote":"10.0.0.1"}"#),
         "line 2: duplicate field `direction`"
     );
+    // A surplus field is one without a value, too, and nothing but an object with texts is a packet.
+    assert_eq!(
+        error(
+            r#"{"direction":"in","protocol":1,"remote":"10.0.0.1","icmp_type":8,"icmp_code":0,"local_port":null}"#
+        ),
+        "line 2: invalid type: null, expected u16"
+    );
+    assert_eq!(error(r#"["in",47,"10.0.0.1",null,null,null,null,false]"#), "line 2: this is no JSON object");
+    assert_eq!(
+        error(r#"{"direction":{"in":null},"protocol":47,"remote":"10.0.0.1"}"#),
+        "line 2: invalid type: map, expected a string"
+    );
 }
