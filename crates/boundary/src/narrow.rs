@@ -9,6 +9,7 @@ use std::fmt;
 use packet_set::{Budget, Child, Field, Form, PacketSet, PortUse, Ranges, Region, TooComplex, port_use};
 use serde::Serialize;
 
+use crate::addresses;
 use crate::filter_set::RULES_MAX;
 use crate::keys::Keys;
 
@@ -139,20 +140,46 @@ impl Rules {
         if !any.is_empty() {
             Self::push(&mut self.allow, Region { remote: Ranges::of(any), ..context.clone() })?;
         }
+        let mut lacking_codes = Vec::new();
         for (refuse, rules, found) in [(false, &mut self.allow, allowed), (true, &mut self.deny, denied)] {
             for ((protocol, child), ranges) in found {
                 let remote = Ranges::of(ranges);
-                for (remote_port, local_port) in port_products(set, child, port_use(protocol), refuse) {
-                    let (remote, protocol) = (remote.clone(), Ranges::one(protocol.into()));
-                    Self::push(
-                        rules,
-                        Region { protocol, remote, remote_port, local_port, ..context.clone() },
-                    )?;
+                let context = Region { protocol: Ranges::one(protocol.into()), remote, ..context.clone() };
+                for (remote_port, mut local_port) in port_products(set, child, port_use(protocol), refuse) {
+                    if denies && !refuse && port_use(protocol) == PortUse::TypeAndCode {
+                        let whole = whole_types(&local_port);
+                        let lacking = addresses::subtract(whole.as_slice(), local_port.as_slice());
+                        if !lacking.is_empty() {
+                            let local_port = Ranges::of(lacking);
+                            lacking_codes.push(Region { local_port, ..context.clone() });
+                        }
+                        local_port = whole;
+                    }
+                    Self::push(rules, Region { remote_port, local_port, ..context.clone() })?;
                 }
             }
         }
+        for region in lacking_codes {
+            Self::push(&mut self.deny, region)?;
+        }
         Ok(())
     }
+}
+
+/// With all codes of each type that has most of them: a list has no ranges of codes, so one that lacks
+/// would take a value for each other.
+fn whole_types(codes: &Ranges) -> Ranges {
+    const CODES: u128 = 256;
+    let mut counts: BTreeMap<u128, u128> = BTreeMap::new();
+    for (first, last) in codes.as_slice() {
+        for kind in first / CODES..=last / CODES {
+            let (from, upto) = (kind * CODES, kind * CODES + CODES - 1);
+            *counts.entry(kind).or_default() += upto.min(*last) - from.max(*first) + 1;
+        }
+    }
+    let most = counts.into_iter().filter(|(_, count)| *count > CODES / 2);
+    let whole = most.map(|(kind, _)| (kind * CODES, kind * CODES + CODES - 1));
+    Ranges::of(codes.as_slice().iter().copied().chain(whole).collect())
 }
 
 /// Protocols with the same addresses and ports.

@@ -3,7 +3,7 @@
 
 use std::net::IpAddr;
 
-use boundary::{Budget, Direction, Directory, FilterSet, Form, Packet, PacketSet, parse_packets};
+use boundary::{Budget, Direction, Directory, FilterSet, Form, Packet, PacketSet, Written, parse_packets};
 use packet_set::{TCP, address_number};
 
 const DIRECTORY: &str = r#"version = 1
@@ -146,4 +146,20 @@ fn a_packet_line_has_what_its_protocol_has_and_no_more() {
         error(r#"{"direction":{"in":null},"protocol":47,"remote":"10.0.0.1"}"#),
         "line 2: invalid type: map, expected a string"
     );
+}
+
+#[test]
+fn an_icmp_type_without_a_code_is_written_as_the_type_and_a_deny() {
+    let denied = "[[allow]]\nprotocol = \"icmp\"\n[[deny]]\nprotocol = \"icmp\"\nremote = \"10.0.0.1\"\nicmp_type = \"3/4\"\n";
+    for rules in [
+        denied.to_owned(),
+        format!("{denied}one_way = true\n"),
+        denied.replace("[[deny]]", "one_way = true\n[[deny]]"),
+    ] {
+        let exact = set(&rules, false);
+        let text = Written::of(&exact, &mut Budget::for_tier()).unwrap().to_string();
+        // Codes one by one would be two hundred and fifty-five.
+        assert!(text.len() < 500, "{text}");
+        assert_eq!(set(text.strip_prefix("version = 1\n").unwrap(), false), exact, "{text}");
+    }
 }
