@@ -9,8 +9,20 @@ use crate::addresses::{self, AddressRanges};
 use crate::document::{Document, Entry, check_version};
 use crate::problem::{Problem, Problems, quoted};
 
-const KEYS: [&str; 4] = ["version", "serial", "facility", "node"];
-const NODE_KEYS: [&str; 5] = ["addresses", "management", "key", "cluster", "groups"];
+/// Each with an example of its use, for hints.
+const KEYS: [(&str, &str); 4] = [
+    ("version", "version = 1"),
+    ("serial", "serial = 7"),
+    ("facility", r#"facility = ["10.0.0.0/8", "fd00:10::/32"]"#),
+    ("node", "[node.web-1]"),
+];
+const NODE_KEYS: [(&str, &str); 5] = [
+    ("addresses", r#"addresses = ["10.1.0.11"]"#),
+    ("management", r#"management = ["10.0.0.11"]"#),
+    ("key", r#"key = "lh1:…""#),
+    ("cluster", r#"cluster = "bakery""#),
+    ("groups", r#"groups = ["db"]"#),
+];
 
 /// What the names in rules mean.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -56,10 +68,10 @@ impl Directory {
                 other => {
                     let problem =
                         Problem::new(entry.line, format!("a directory file has no key {}", quoted(other)));
-                    Err(problem.nearest(other, KEYS))
+                    Err(problem.nearest(other, KEYS.map(|(key, _)| key)))
                 }
             };
-            problems.extend(read.err());
+            problems.extend(read.err().map(|problem| problem.example(entry.key, &KEYS)));
         }
         match Problems::of(problems) {
             None => Ok(directory),
@@ -79,13 +91,13 @@ impl Directory {
                 (Ok(name), Ok(node)) => {
                     if let Some(other) = node.key.and_then(|key| keys.insert(key, name.to_string())) {
                         let error = format!("nodes `{other}` and `{name}` have the same key");
-                        problems.push(Problem::new(entry.line, error));
+                        problems.push(Problem::new(entry.line, error).hint("each node has a key of its own"));
                     }
                     self.nodes.insert(name, node);
                 }
                 (name, node) => {
-                    problems.extend(name.err());
-                    problems.extend(node.err());
+                    let faults = name.err().into_iter().chain(node.err());
+                    problems.extend(faults.map(|problem| problem.example("node", &KEYS)));
                 }
             }
         }
@@ -164,10 +176,10 @@ impl Node {
                 }),
                 other => {
                     let problem = Problem::new(entry.line, format!("a node has no key {}", quoted(other)));
-                    Err(problem.nearest(other, NODE_KEYS))
+                    Err(problem.nearest(other, NODE_KEYS.map(|(key, _)| key)))
                 }
             };
-            problems.extend(read.err());
+            problems.extend(read.err().map(|problem| problem.example(entry.key, &NODE_KEYS)));
         }
         node
     }

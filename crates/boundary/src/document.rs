@@ -21,11 +21,13 @@ impl<'t> Document<'t> {
     pub(crate) fn new(bytes: &'t [u8]) -> Result<Self, Problems> {
         if bytes.len() > FILE_BYTES_MAX {
             let error = format!("the file has {} bytes, more than {FILE_BYTES_MAX}", bytes.len());
-            return Err(Problems::one(Problem::new(1, error)));
+            return Err(Problems::one(
+                Problem::new(1, error).hint("a rule takes lists of addresses and ports"),
+            ));
         }
         let text = std::str::from_utf8(bytes).map_err(|bad| {
             let line = bytes[..bad.valid_up_to()].iter().filter(|byte| **byte == b'\n').count() + 1;
-            Problems::one(Problem::new(line, "this is no UTF-8 text"))
+            Problems::one(Problem::new(line, "this is no UTF-8 text").hint("save the file as UTF-8"))
         })?;
         let after_breaks =
             text.bytes().enumerate().filter_map(|(at, byte)| (byte == b'\n').then_some(at + 1));
@@ -41,7 +43,10 @@ impl<'t> Document<'t> {
     pub(crate) fn parse(&self) -> Result<DeTable<'t>, Problems> {
         DeTable::parse(self.text).map(Spanned::into_inner).map_err(|error| {
             let line = error.span().map_or(1, |span| self.line(&span));
-            Problems::one(Problem::new(line, format!("this is no TOML: {}", one_line(error.message()))))
+            let problem = Problem::new(line, format!("this is no TOML: {}", one_line(error.message())));
+            Problems::one(
+                problem.hint("a line is a header or `key = value`, with texts in quotes and each key once"),
+            )
         })
     }
 

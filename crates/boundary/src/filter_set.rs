@@ -55,7 +55,8 @@ impl FilterSet {
                     problems.push(entry.problem("the list is empty").hint("leave the key out for no rules"));
                 }
                 Ok(tables) if tables.len() > RULES_MAX => {
-                    problems.push(entry.problem(format!("{} rules are more than {RULES_MAX}", tables.len())));
+                    let problem = entry.problem(format!("{} rules are more than {RULES_MAX}", tables.len()));
+                    problems.push(problem.hint("a rule takes lists of addresses and ports"));
                 }
                 Ok(tables) => {
                     let read = |(line, table)| Rule::read(&document, line, table, &mut problems);
@@ -91,7 +92,7 @@ impl FilterSet {
         for (label, rule) in rules {
             if let Some(before) = first.get(&label) {
                 let error = format!("two rules are called {}; the other is in line {before}", quoted(&label));
-                problems.push(Problem::new(rule.name_line, error));
+                problems.push(Problem::new(rule.name_line, error).hint("give each rule a name of its own"));
             } else {
                 first.insert(label, rule.name_line);
             }
@@ -171,7 +172,11 @@ fn resolve_remote(
         || {
             let known = directory.known(kind);
             let error = format!("`remote`: the directory has no {kind} {}", quoted(&name));
-            Problem::new(line, error).nearest(&name, known.iter().map(String::as_str))
+            let problem = Problem::new(line, error);
+            if known.is_empty() {
+                return problem.hint(format!("no {kind} at all is in it"));
+            }
+            problem.nearest(&name, known.iter().map(String::as_str))
         },
     )
 }

@@ -24,6 +24,14 @@ impl Problem {
         self
     }
 
+    /// Without a hint yet, shows the key's right use.
+    pub(crate) fn example(self, key: &str, examples: &[(&str, &str)]) -> Self {
+        match examples.iter().find(|(known, _)| *known == key) {
+            Some((_, example)) if self.hint.is_none() => self.hint(format!("for example `{example}`")),
+            _ => self,
+        }
+    }
+
     /// The hint that names the valid word next to `word`, or lists all of them.
     pub(crate) fn nearest<'w>(self, word: &str, valid: impl IntoIterator<Item = &'w str>) -> Self {
         let valid: Vec<&str> = valid.into_iter().collect();

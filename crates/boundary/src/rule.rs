@@ -10,8 +10,17 @@ use crate::addresses::{self, AddressRanges};
 use crate::document::{Document, Entry, shown, unsigned};
 use crate::problem::{Problem, quoted};
 
-const KEYS: [&str; 8] =
-    ["name", "direction", "protocol", "remote", "remote_port", "local_port", "icmp_type", "one_way"];
+/// Each with an example of its use, for hints.
+const KEYS: [(&str, &str); 8] = [
+    ("name", r#"name = "web""#),
+    ("direction", r#"direction = "in""#),
+    ("protocol", r#"protocol = "tcp""#),
+    ("remote", r#"remote = ["internet", "10.1.0.0/16", "10.0.0.5-10.0.0.9", "2001:db8::/32", "node:web-1"]"#),
+    ("remote_port", r#"remote_port = ["1024-65535"]"#),
+    ("local_port", r#"local_port = [443, "8000-8099"]"#),
+    ("icmp_type", r#"icmp_type = [8, "3/4"]"#),
+    ("one_way", "one_way = true"),
+];
 const DIRECTIONS: [&str; 3] = ["in", "out", "both"];
 const REMOTE_WORDS: [&str; 6] = ["any", "internet", "cluster:", "node:", "group:", "key:"];
 /// The names of protocols; a number equals its name.
@@ -75,11 +84,11 @@ impl Rule {
     ) -> Self {
         let mut entries: BTreeMap<&str, Entry<'_, '_>> = BTreeMap::new();
         for entry in document.entries(table) {
-            if KEYS.contains(&entry.key) {
+            if KEYS.iter().any(|(key, _)| *key == entry.key) {
                 entries.insert(entry.key, entry);
             } else {
                 let problem = Problem::new(entry.line, format!("a rule has no key {}", quoted(entry.key)));
-                problems.push(problem.nearest(entry.key, KEYS));
+                problems.push(problem.nearest(entry.key, KEYS.map(|(key, _)| key)));
             }
         }
         let mut reader = Reader { entries, problems };
@@ -122,7 +131,7 @@ impl<'d, 't> Reader<'d, 't, '_> {
         match read(self.entries.get(key)?) {
             Ok(value) => Some(value),
             Err(problem) => {
-                self.problems.push(problem);
+                self.problems.push(problem.example(key, &KEYS));
                 None
             }
         }

@@ -149,6 +149,38 @@ fn a_packet_line_has_what_its_protocol_has_and_no_more() {
 }
 
 #[test]
+fn every_fault_has_a_hint() {
+    let hinted = |text: &str, problems: boundary::Problems| {
+        assert!(problems.as_slice().iter().all(|problem| problem.hint.is_some()), "{text}: {problems:?}");
+    };
+    for rule in [
+        "name = 1\ndirection = [\"in\"]\nprotocol = 256\nremote = 5\none_way = \"true\"",
+        "name = \"\"\nprotocol = 6.0\nremote = \"10.0.0.0/33\"",
+        "protocol = \"tcp\"\nremote_port = 65536\nlocal_port = -1\nremote = \"node:\"",
+        "protocol = \"icmp\"\nicmp_type = \"3-4\"\nremote = \"10.0.0.1-::1\"",
+        "remote = \"key:lh1:short\"",
+        "name = \"a\"\n[[deny]]\nname = \"a\"",
+        "remote = 'any",
+        "remote = 'any'\nremote = 'any'",
+    ] {
+        let text = format!("version = 1\n[[allow]]\n{rule}\n");
+        hinted(&text, FilterSet::parse(text.as_bytes()).unwrap_err());
+    }
+    hinted("no UTF-8", FilterSet::parse(b"\xff").unwrap_err());
+    for directory in [
+        "serial = -1\nfacility = 10\nnode = 5",
+        "serial = 9007199254740992\n[node.Web_1]\n[node.web-1]\naddresses = [5]\nkey = \"lh1:short\"",
+        "[node.web-1]\naddresses = \"any\"\nmanagement = 5\ncluster = \"The Bakery\"\ngroups = 5",
+        "facility = \"any\"\n[node]\nweb-1 = 5",
+    ] {
+        let text = format!("version = 1\n{directory}\n");
+        hinted(&text, Directory::parse(text.as_bytes()).unwrap_err());
+    }
+    let named = FilterSet::parse(b"version = 1\n[[allow]]\nremote = \"node:a\"").unwrap();
+    hinted("no nodes", named.resolve(Some(&Directory::default())).unwrap_err());
+}
+
+#[test]
 fn an_icmp_type_without_a_code_is_written_as_the_type_and_a_deny() {
     let denied = "[[allow]]\nprotocol = \"icmp\"\n[[deny]]\nprotocol = \"icmp\"\nremote = \"10.0.0.1\"\nicmp_type = \"3/4\"\n";
     for rules in [

@@ -35,11 +35,14 @@ fn read(path: &Path, bytes_max: usize) -> Result<Vec<u8>, Failure> {
     let shown = path.display();
     match read {
         Ok(length) if length > bytes_max => {
-            Err(Failure::new(Exit::Usage, format!("{shown} is larger than {} MiB", bytes_max >> 20)))
+            let failure =
+                Failure::new(Exit::Usage, format!("{shown} is larger than {} MiB", bytes_max >> 20));
+            Err(failure.hint("split it, or write lists and ranges"))
         }
         Ok(_) => Ok(bytes),
         Err(error) if error.kind() == ErrorKind::NotFound => {
-            Err(Failure::new(Exit::NotFound, format!("there is no file {shown}")))
+            let failure = Failure::new(Exit::NotFound, format!("there is no file {shown}"));
+            Err(failure.hint("a path counts from the folder in which the command runs"))
         }
         Err(error) => Err(Failure::new(Exit::Failed, format!("cannot read {shown}: {error}"))),
     }
