@@ -234,11 +234,27 @@ impl PacketSet {
     }
 
     fn apply(&self, operation: Operation, other: &Self, budget: &mut Budget) -> Result<Self, TooComplex> {
+        if let Some(known) = self.shortcut(operation, other) {
+            return Ok(known);
+        }
         let mut arena = Arena::default();
         let a = self.import(&mut arena, budget)?;
         let b = other.import(&mut arena, budget)?;
         let root = Applied::new(operation).run(&mut arena, a, b, budget)?;
         Ok(Self::finish(&arena, root))
+    }
+
+    /// The answer where one of the sets is it: no step is taken. Diagrams are canonical, so it is the same one.
+    fn shortcut(&self, operation: Operation, other: &Self) -> Option<Self> {
+        let everything = Self::everything();
+        match operation {
+            Operation::Union if self.is_empty() || *other == everything => Some(other.clone()),
+            Operation::Union if other.is_empty() || *self == everything => Some(self.clone()),
+            Operation::Intersect if self.is_empty() || *other == everything => Some(self.clone()),
+            Operation::Intersect if other.is_empty() || *self == everything => Some(other.clone()),
+            Operation::Subtract if self.is_empty() || other.is_empty() => Some(self.clone()),
+            Operation::Union | Operation::Intersect | Operation::Subtract => None,
+        }
     }
 
     /// Copies the diagram into an arena, where nodes that are equal to old ones become these.

@@ -219,3 +219,20 @@ fn everything_has_all_well_formed_packets_and_no_other() {
     assert!(everything.complement(&mut budget()).unwrap().is_empty());
     assert_eq!(everything.complement(&mut budget()).unwrap().digest(), PacketSet::nothing().digest());
 }
+
+#[test]
+fn nothing_and_everything_take_no_step() {
+    let tcp = Region { protocol: Ranges::one(TCP.into()), ..Region::everything() };
+    let (some, no_step) = (set(&[tcp]), &mut Budget::of_steps(0));
+    let (nothing, everything) = (PacketSet::nothing(), PacketSet::everything());
+    assert_eq!(some.union(&nothing, no_step).as_ref(), Ok(&some));
+    assert_eq!(nothing.union(&some, no_step).as_ref(), Ok(&some));
+    assert_eq!(some.union(&everything, no_step).as_ref(), Ok(&everything));
+    assert_eq!(everything.union(&some, no_step).as_ref(), Ok(&everything));
+    assert_eq!(some.intersect(&everything, no_step).as_ref(), Ok(&some));
+    assert_eq!(everything.intersect(&some, no_step).as_ref(), Ok(&some));
+    assert_eq!(some.intersect(&nothing, no_step).as_ref(), Ok(&nothing));
+    assert_eq!(nothing.intersect(&some, no_step).as_ref(), Ok(&nothing));
+    assert_eq!(some.subtract(&nothing, no_step).as_ref(), Ok(&some));
+    assert_eq!(nothing.subtract(&some, no_step).as_ref(), Ok(&nothing));
+}
