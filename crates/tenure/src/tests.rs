@@ -4,4 +4,5 @@ pub(crate) mod example;
 mod orders;
 mod plans;
 mod random;
+mod rules;
 mod story;

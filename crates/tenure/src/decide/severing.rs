@@ -17,7 +17,9 @@ pub(super) fn sever(
 ) -> Result<Vec<Change>, Refusal> {
     let target = signer.below(tenure, args.tier)?;
     if target.ending {
-        // It is on its way already; saying it again restarts nothing.
+        // It is on its way already; saying it again restarts nothing, and is a record like any other: while
+        // custody is dead it stays on its way, and could be said for ever.
+        signer.within_records(tenure, tenure.clock().max(verified.at))?;
         return Ok(Vec::new());
     }
     let mut parts = Vec::new();

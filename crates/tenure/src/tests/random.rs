@@ -130,6 +130,7 @@ fn checked(before: &Tenure, after: &Tenure) -> Result<(), TestCaseError> {
             "a tier without its parent"
         );
         if let Some(parent) = tier.parent {
+            prop_assert!(tier.ending || !after.tier(parent).is_some_and(|parent| parent.ending));
             let (upper, lower) = (after.effective_rights(parent), after.effective_rights(id));
             prop_assert_eq!(lower.exercise.or(lower.grant).exceeding(upper.grant), None);
             prop_assert!(after.effective_terms(id).within(&after.effective_terms(parent)));
@@ -139,6 +140,10 @@ fn checked(before: &Tenure, after: &Tenure) -> Result<(), TestCaseError> {
     for procedure in after.procedures() {
         prop_assert!(!procedure.parts.is_empty());
         prop_assert!(procedure.parts.iter().all(|part| after.tier(part.tier).is_some()));
+    }
+    for (id, _) in after.tiers() {
+        let parts = after.procedures().filter(|procedure| procedure.part(id).is_some()).count();
+        prop_assert!(parts <= 1, "a tier in two procedures");
     }
     prop_assert_eq!(effects(after).realms.len(), after.tiers().count());
     Ok(())

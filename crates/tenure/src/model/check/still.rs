@@ -35,7 +35,11 @@ fn can_sever(
     let signer = tier.keys.iter().find(|(_, entry)| entry.rights.has(Right::Sever));
     let gone =
         tier.ending || above(tenure, upper).iter().any(|id| tenure.tier(*id).is_some_and(|t| t.ending));
-    let (Some((signer, _)), false, true) = (signer, gone, may_exercise(tenure, upper, Right::Sever)) else {
+    if gone || !may_exercise(tenure, upper, Right::Sever) {
+        return;
+    }
+    let Some((signer, _)) = signer else {
+        checks.expect(Invariant::CanSever, false);
         return;
     };
     let last = tenure.last_sequence(*signer).map_or(0, Sequence::get);
@@ -93,7 +97,23 @@ fn views(checks: &mut Checks<'_>, tenure: &Tenure, own: TierId) {
             tier.contract = tier.contract.as_ref().and_then(|_| "L-0".to_owned().try_into().ok());
         }
     }
+    // Tiers beside it, and below its children, might as well not be there.
+    let up = above(tenure, own);
+    let hidden = |id: TierId| id != own && !up.contains(&id) && !granted.contains(&id);
+    changed |= other.tiers.keys().any(|id| hidden(*id));
+    other.tiers.retain(|id, _| !hidden(*id));
+    other.procedures.retain(|_, procedure| {
+        procedure.parts.retain(|part| !hidden(part.tier));
+        !procedure.parts.is_empty()
+    });
+    for id in up {
+        if let Some(tier) = other.tiers.get_mut(&id) {
+            tier.power.restarts += 1;
+            tier.lease = id::LeaseId::from_bytes([99; 16]);
+        }
+    }
     other.sequences.clear();
+    other.aside = crate::tenure::Aside::default();
     if changed {
         checks.expect(Invariant::View, view(tenure, own) == view(&other, own));
     }
