@@ -54,7 +54,7 @@ SEPARATE int is_leased(const struct head *head, const struct address *a)
 	return 0;
 }
 
-/* An address that came in an IPv6 header. */
+/* An address that came in an IPv6 packet, be it in its header or in neighbour discovery. */
 INLINE int is_leased_v6(const struct head *head, const struct address *a)
 {
 	return !is_mapped(a) && is_leased(head, a);
@@ -161,7 +161,8 @@ INLINE enum reason parse_ipv6(struct __sk_buff *skb, struct packet *p)
 	__u32 payload = swap16(ip.payload);
 	if ((ip.version_class_label & 0xf0) != 0x60 || payload > p->length - ETHERNET - IPV6)
 		return MALFORMED;
-	if (is_extension(ip.next))
+	/* An IPv4 address in an IPv6 header would be judged by the IPv4 one's rules and flows. */
+	if (is_extension(ip.next) || is_mapped(&ip.source) || is_mapped(&ip.destination))
 		return UNSUPPORTED;
 	p->payload = ETHERNET + IPV6;
 	p->payload_length = payload;

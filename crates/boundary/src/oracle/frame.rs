@@ -146,8 +146,17 @@ fn read_v6(bytes: &[u8]) -> Result<Ip<'_>, Reason> {
     if NEXT_HEADERS_UNSUPPORTED.contains(&fixed[6]) {
         return Err(Reason::Unsupported);
     }
-    let address = |at: usize| IpAddr::V6(v6_at(fixed, at));
-    Ok(Ip { source: address(8), destination: address(24), protocol: fixed[6], hop_limit: fixed[7], payload })
+    let (source, destination) = (v6_at(fixed, 8), v6_at(fixed, 24));
+    if [source, destination].iter().any(|address| address.to_ipv4_mapped().is_some()) {
+        return Err(Reason::Unsupported);
+    }
+    Ok(Ip {
+        source: source.into(),
+        destination: destination.into(),
+        protocol: fixed[6],
+        hop_limit: fixed[7],
+        payload,
+    })
 }
 
 /// Neighbour solicitation and advertisement, RFC 4861 §4.3 and §4.4; nothing for any other packet.

@@ -9,7 +9,8 @@
 //! 3. MAC: out from the leased one, else spoofed; in to the leased one (or broadcast with ARP, or
 //!    IPv6 multicast with neighbour discovery), else not-mine.
 //! 4. ARP speaks of leased addresses only, and passes or falls here.
-//! 5. IP headers: fragments and IPv6 extension headers are unsupported. Bytes behind the IP length are padding.
+//! 5. IP headers: fragments, IPv6 extension headers and IPv4 addresses mapped into an IPv6 header (RFC 4291
+//!    §2.5.5.2: they name sockets, not hosts) are unsupported. Bytes behind the IP length are padding.
 //! 6. Neighbour discovery (RFC 4861) passes or falls here; router messages are unsupported; every other
 //!    packet has the realm's leased address on the realm's side. A neighbour message with another hop
 //!    limit than 255, another code than 0 or under 24 bytes is an ordinary ICMPv6 packet.

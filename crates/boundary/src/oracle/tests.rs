@@ -177,6 +177,15 @@ fn ip_headers_are_whole_and_plain() {
     for header in [0, 43, 44, 50, 51, 60, 135, 139, 140] {
         assert_eq!(open().verdict(Out, &v6(Out, header, &[0; 40]), false, 0), drop(Reason::Unsupported));
     }
+    let mapped = V4.to_ipv6_mapped();
+    for (source, destination) in [(mapped, REMOTE_V6), (V6, REMOTE.to_ipv6_mapped())] {
+        let frame = ip(Out, source.into(), destination.into(), 59, &[0; 4]);
+        assert_eq!(
+            open().verdict(Out, &frame, false, 0),
+            drop(Reason::Unsupported),
+            "{source} {destination}"
+        );
+    }
     let mut long = v6(Out, 59, &[0; 4]);
     long[19] = 5;
     assert_eq!(open().verdict(Out, &long, false, 0), drop(Reason::Malformed));

@@ -190,9 +190,9 @@ impl World {
                 }
             }
         }
-        // IPv6 whose address would mean the leased IPv4 one.
-        if kind == 0x86dd && dice.one_in(8) {
-            let at = if direction == Direction::Out { 22 } else { 38 };
+        // IPv6 that speaks of the leased IPv4 address.
+        if kind == 0x86dd && dice.one_in(16) {
+            let at = 22 + 16 * dice.below(2);
             bytes[at..at + 16].copy_from_slice(&self.v4[0].to_ipv6_mapped().octets());
         }
         frame

@@ -40,8 +40,8 @@ const MUTANTS: [Mutant; 10] = [
     Mutant {
         name: "an IPv6 address may stand for the leased IPv4 one",
         file: "parse.h",
-        right: "return !is_mapped(a) && is_leased(head, a);",
-        wrong: "return is_leased(head, a);",
+        right: "is_extension(ip.next) || is_mapped(&ip.source) || is_mapped(&ip.destination)",
+        wrong: "is_extension(ip.next)",
     },
     Mutant {
         name: "an open flow outlives the policy that admitted it",
