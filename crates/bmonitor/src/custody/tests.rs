@@ -1,11 +1,13 @@
 use std::cell::Cell;
+use std::ffi::OsStr;
 use std::fs;
+use std::os::unix::ffi::OsStrExt;
 
 use id::{Digest, Epoch, NodeId, TierId, Time};
 use keys::{Fate, Grade, NodeRecord, Part, PublicKey, Purpose, Receipt, Version};
 use tempfile::TempDir;
 
-use super::{Reply, Request, Store, StoreError, answer, gone_up_to, has_node_key};
+use super::{Reply, Request, Store, StoreError, answer, gone_up_to, has_node_key, secrets};
 use crate::step::Steps;
 
 struct Fixture {
@@ -131,4 +133,17 @@ fn a_damaged_secret_is_an_error_and_not_replaced() {
     fs::write(&path, b"short").unwrap();
     assert!(custody.ask(Request::Tier { tier: TIER, epoch: epoch(1) }).is_err());
     assert_eq!(fs::read(&path).unwrap(), b"short");
+}
+
+/// Custody's folder is custody's: whatever it puts there, the supervisor's part of a severing goes on.
+#[test]
+fn a_name_that_is_no_text_keeps_no_secret() {
+    let fixture = Fixture::new();
+    let tier = TierId::from_bytes([1; 16]);
+    let epoch = Epoch::new(1).unwrap();
+    fixture.public(Request::Tier { tier, epoch });
+    fs::write(fixture.folder.path().join(OsStr::from_bytes(b"\xff.1.secret")), b"").unwrap();
+    assert_eq!(secrets(fixture.folder.path()).unwrap().len(), 1);
+    fixture.gone(tier, None);
+    assert!(secrets(fixture.folder.path()).unwrap().is_empty());
 }
