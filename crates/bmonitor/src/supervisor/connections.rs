@@ -1,5 +1,8 @@
 //! The clients of the socket. Nobody is waited for: what a client does not send or take in time is dropped.
 
+#[cfg(test)]
+mod tests;
+
 use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::{UnixListener, UnixStream};
@@ -16,6 +19,8 @@ const CLIENTS_MAX: usize = 16;
 const PATIENCE: Duration = Duration::from_secs(10);
 /// How long a client may wait for the node to settle.
 const SETTLING_PATIENCE: Duration = Duration::from_secs(120);
+/// Clients accepted in one turn: whoever connects without end, allowed or not, holds up nothing else.
+const ACCEPTED_A_TURN: usize = CLIENTS_MAX;
 /// Bytes read from one client in one turn.
 const READ_A_TURN: usize = 256 * 1024;
 
@@ -123,9 +128,11 @@ impl Connections {
     }
 
     fn accept(&mut self) {
-        while self.clients.len() < CLIENTS_MAX
-            && let Ok((stream, _address)) = self.listener.accept()
-        {
+        for _ in 0..ACCEPTED_A_TURN {
+            if self.clients.len() >= CLIENTS_MAX {
+                return;
+            }
+            let Ok((stream, _address)) = self.listener.accept() else { return };
             // Who is not allowed sees the connection close.
             let allowed = os::peer::uid(&stream).is_ok_and(|uid| uid == 0 || self.allowed.contains(&uid));
             if allowed && stream.set_nonblocking(true).is_ok() {
