@@ -77,6 +77,20 @@ fn a_realm_is_made_then_gets_its_policy_then_is_opened() {
 }
 
 #[test]
+fn after_a_restart_nothing_is_opened_before_the_policy_was_compared() {
+    let wanted = || world(Some(realm(Gate::Open)), Vec::new());
+    let policy = || expect![[r#"Policy(Name("web"), Digest(policy))"#]];
+    check(wanted(), seen(true, None, None), policy());
+    check(wanted(), seen(true, None, Some(Digest::of(b"old"))), policy());
+    check(wanted(), seen(true, Some(Seal::Cut), Some(Digest::of(b"old"))), policy());
+    check(
+        wanted(),
+        seen(true, None, in_force()),
+        expect![[r#"Open(Name("web"), Time(1970-01-01T00:00:05Z))"#]],
+    );
+}
+
+#[test]
 fn a_realm_that_is_not_whole_is_made_anew() {
     let open = Some(Seal::OpenUntil(Time::from_millis(5_000)));
     check(

@@ -204,6 +204,10 @@ impl Life {
         self.acknowledged.push(kept);
         self.settle();
         self.note_the_step();
+        if act == Act::Renew || act == Act::Sever {
+            let lives = self.server.as_ref().is_some_and(|server| server.heard().is_ok());
+            assert!(!lives, "{act:?}: the engine lives\n{}", self.log());
+        }
         self.serve(act);
     }
 

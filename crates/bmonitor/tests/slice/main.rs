@@ -26,6 +26,7 @@ const TRIALS: &[Trial] = &[
     ("a_broken_record_closes_every_realm_and_halts", memory::a_broken_record_closes_and_halts),
     ("a_foreign_journal_closes_every_realm_and_halts", memory::a_foreign_journal_closes_and_halts),
     ("a_lost_journal_or_key_closes_every_realm_and_halts", memory::a_lost_journal_or_key_closes_and_halts),
+    ("a_filter_that_was_taken_off_is_put_back", memory::a_filter_that_was_taken_off_is_put_back),
     ("a_second_supervisor_is_refused", memory::a_second_supervisor_is_refused),
     ("bad_settings_and_enrolments_are_usage", memory::bad_settings_and_enrolments),
     ("hostile_clients_are_answered_or_dropped", clients::hostile),

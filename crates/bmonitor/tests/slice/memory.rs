@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::world::{REALMS, SHORT, SOON, World, at};
+use crate::world::{REALMS, SHORT, SOON, WEB, World, at};
 
 /// A world with an open connection into the first node's realm, whose supervisor is dead.
 struct Dead {
@@ -93,14 +93,44 @@ fn copy(from: &Path, to: &Path) {
 
 /// A second supervisor ends at once and touches nothing.
 pub(crate) fn a_second_supervisor_is_refused() {
-    let mut world = World::unstarted();
-    world.start(0, &[]);
-    world.settled(0);
-    let path = world.facility.nodes()[0].configuration();
-    let (exit, talk) = run_supervisor(&path);
+    let mut dead = Dead::new();
+    dead.world.start(0, &[]);
+    dead.world.settled(0);
+    let path = dead.world.facility.nodes()[0].configuration();
+    // In the first one's network, where it could do harm.
+    let (exit, talk) = dead.world.facility.namespace("n1").unwrap().run(|| run_supervisor(&path)).unwrap();
     assert_eq!(exit, Some(1), "{talk}");
     assert!(talk.contains("another supervisor runs on"), "{talk}");
+    dead.client.exchange(dead.connection, SOON).unwrap().unwrap();
+    dead.world.settled(0);
+}
+
+/// A filter that was taken off its link while no supervisor lived is missed by the next one, which makes
+/// the realm anew.
+pub(crate) fn a_filter_that_was_taken_off_is_put_back() {
+    let mut world = World::new();
+    world.lease(0, REALMS);
+    world.lease(1, REALMS);
+    world.settled(1);
+    assert_eq!(world.narrow(0, WEB).exit, 0);
     world.settled(0);
+    let _server = world.server(0);
+    let client = world.engine(1, "client");
+    let closed = |client: &lab::Host| client.connect(at(0, 81), SHORT).unwrap().unwrap_err() == "no answer";
+    assert!(closed(&client));
+    world.facility.nodes_mut()[0].kill_supervisor().unwrap();
+    let nowhere = world.facility.nodes()[0].pins().join("nowhere");
+    let take_off = || {
+        let links = os::link::Links::open().unwrap().list().unwrap();
+        let link = links.iter().find(|link| !["br0", "lo", "uplink"].contains(&link.name.as_str())).unwrap();
+        datapath::Filter::remove(&nowhere, Some(&link.name)).unwrap();
+    };
+    world.facility.namespace("n1").unwrap().run(take_off).unwrap();
+    assert!(!closed(&client), "the filter is not off");
+    world.start(0, &[]);
+    world.settled(0);
+    assert!(closed(&client));
+    client.connect(at(0, 80), SOON).unwrap().unwrap();
 }
 
 /// Settings and enrolments that are wrong end the first start with usage, and leave nothing that a right

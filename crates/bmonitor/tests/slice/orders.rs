@@ -118,8 +118,10 @@ pub(crate) fn renewed_from_above() {
     world.settled(0);
     let (tier, _lease) = world.lease(0, REALMS);
     let before = world.standing(0, TENANT);
+    let engine = world.server(0);
     assert_eq!(world.say(0, Verb::Renew(Renew { tier: Some(tier), keep: Vec::new() })).exit, 0);
     let status = world.tier(0, TENANT).unwrap();
+    assert!(engine.heard().is_err(), "an engine of the past epoch lives");
     assert_eq!((status.epoch.get(), status.realm.unwrap().open), (before.epoch.get() + 1, true));
     let secrets = world.secrets(0);
     assert!(secrets.contains(&format!("{tier}.{}.secret", status.epoch)), "{secrets:?}");
