@@ -29,20 +29,20 @@ fi
 
 # The Rust toolchain: to be used, not to be changed.
 cargo_home=${CARGO_HOME:-$HOME/.cargo} rustup_home=${RUSTUP_HOME:-$HOME/.rustup}
-mkdir -p "$root/root/.cargo/bin" "$root/root/.rustup"
-mount --bind -o ro "$cargo_home/bin" "$root/root/.cargo/bin"
-[ ! -d "$rustup_home" ] || mount --bind -o ro "$rustup_home" "$root/root/.rustup"
-[ ! -f "$cargo_home/config.toml" ] || cp "$cargo_home/config.toml" "$root/root/.cargo/"
+mkdir -p "$root/srv/.cargo/bin" "$root/srv/.rustup"
+mount --bind -o ro "$cargo_home/bin" "$root/srv/.cargo/bin"
+[ ! -d "$rustup_home" ] || mount --bind -o ro "$rustup_home" "$root/srv/.rustup"
+[ ! -f "$cargo_home/config.toml" ] || cp "$cargo_home/config.toml" "$root/srv/.cargo/"
 
 mount -t proc proc "$root/proc"
 mount --rbind /sys "$root/sys"
 mount --rbind /dev "$root/dev"
 
-git clone --quiet --bare "$source" "$root/root/leasehold.git"
-git clone --quiet "$root/root/leasehold.git" "$root/root/leasehold"
+git clone --quiet --bare "$source" "$root/srv/leasehold.git"
+git clone --quiet "$root/srv/leasehold.git" "$root/srv/leasehold"
 
 # Of the environment, only how packages are reached.
-environment=(HOME=/root PATH=/root/.cargo/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin)
+environment=(HOME=/srv PATH=/srv/.cargo/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin)
 environment+=(LANG=C.UTF-8 "TERM=${TERM:-dumb}")
 while IFS= read -r name; do
     case $name in
@@ -56,4 +56,4 @@ done < <(compgen -e)
 say "$*"
 cd /
 chroot "$root" /usr/bin/env -i "${environment[@]}" \
-    /bin/bash -c 'cd /root/leasehold && exec "$@"' fresh "$@"
+    /bin/bash -c 'cd /srv/leasehold && exec "$@"' fresh "$@"
