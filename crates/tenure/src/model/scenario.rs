@@ -32,7 +32,17 @@ pub(super) struct Scenario {
 impl Scenario {
     /// All of them, the small ones first.
     pub(super) fn all() -> Vec<Self> {
-        vec![limits(), reassignment(), renewal(), terms(), readding(), replay(), resilience(), severing()]
+        vec![
+            limits(),
+            reassignment(),
+            renewal(),
+            terms(),
+            readding(),
+            replay(),
+            everything(),
+            resilience(),
+            severing(),
+        ]
     }
 
     fn new(name: &'static str, depth: usize, menu: Vec<Item>) -> Self {
@@ -111,6 +121,25 @@ fn replay() -> Scenario {
         Item::new("user 4 obeys leader 1", 4, |_| boundary(None, 3)).leader(1),
     ];
     Scenario { sent_max: 2, nonces: vec![4], ..Scenario::new("replay", 4, menu) }
+}
+
+/// Crashes, a dead custody, orders held back and repeated, and a clock that goes on and back, all at once.
+fn everything() -> Scenario {
+    let menu = vec![
+        Item::new("the operator severs user 3", 2, |_| sever(3)),
+        Item::new("the operator leases to the party of user 3 again", 2, |_| grant(3)),
+        Item::new("the operator grants user 3 until 5000", 2, |_| until(3, 5_000)),
+        Item::new("user 4 sets its own boundary, by a nonce", 4, |_| boundary(None, 3)).fresh(Fresher::Nonce),
+    ];
+    let scenario = Scenario::new("everything", 7, menu);
+    Scenario {
+        sent_max: 2,
+        eager: false,
+        crashes: true,
+        clock: vec![6_000, 2_000],
+        nonces: vec![4],
+        ..scenario
+    }
 }
 
 /// Renewal from below and above, with and without consent.
