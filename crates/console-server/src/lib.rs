@@ -1,0 +1,2 @@
+//! The console: what the API serves, and the nodes that dialled it.
+#![forbid(unsafe_code)]

@@ -1,0 +1,2 @@
+//! What a console remembers: range, compare-and-swap, watch, session.
+#![forbid(unsafe_code)]
