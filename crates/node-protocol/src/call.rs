@@ -31,7 +31,7 @@ pub enum Call {
     },
     /// Give what the node signed about a lease or a tier. Answer: [`Answer::Signed`].
     Receipts {
-        /// The id of a lease or of a tier, or a tier's name.
+        /// The id of a lease or of a tier, or a tier's name; by a courier also [`OWN_TIER`].
         about: String,
     },
     /// Give a nonce for one order of a tier. Answer: [`Answer::Nonce`].
@@ -45,6 +45,10 @@ pub enum Call {
         realm: Name,
     },
 }
+
+/// What [`Call::Receipts`] of a courier is about when it is about the courier's own tier, whose ids the
+/// console may not know yet. No tier can have this name.
+pub const OWN_TIER: &str = "@own";
 
 /// What the supervisor says. In JSON: `{"answer": "stored", …}`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -7,7 +7,9 @@ use proptest::prelude::{any, proptest};
 use serde_json::Value;
 
 use crate::call::{Answer, Call};
+use crate::courier::{FromCourier, ToCourier};
 use crate::frame::{ATTACHMENT_BYTES_MAX, JSON_BYTES_MAX};
+use crate::signing::{NoRequest, Requests, Transcript};
 use crate::{Decoder, FrameError, encode, frame};
 
 fn header(json: u32, attachment: u32) -> Vec<u8> {
@@ -145,6 +147,70 @@ fn calls_of_another_shape_are_refused() {
     }
     let deep = format!("{{\"call\":{}", "[".repeat(500_000));
     assert!(matches!(message::<Call>(&deep), Err(FrameError::Json(_))));
+}
+
+#[test]
+fn what_a_courier_says_and_hears_has_the_documented_shape() {
+    let tier = "0123456789abcdef0123456789abcdef";
+    let key = "ed25519:11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo";
+    let console = format!(r#"{{"key":"{key}","addresses":["10.0.0.2:7443","[fd00:10::2]:7443"]}}"#);
+    for json in [
+        format!(r#"{{"begin":{{"tier":"{tier}","epoch":1,"identity":"{key}","consoles":[{console}]}}}}"#),
+        format!(r#"{{"consoles":[{console}]}}"#),
+        format!(r#"{{"answer":{{"number":7,"answer":{{"answer":"nonce","nonce":"{tier}"}}}}}}"#),
+    ] {
+        let told: ToCourier = message(&json).unwrap();
+        assert_eq!(serde_json::to_string(&told).unwrap(), json);
+    }
+    let json = r#"{"call":{"number":7,"call":{"call":"submit-order"}}}"#;
+    let said: FromCourier = message(json).unwrap();
+    assert_eq!(serde_json::to_string(&said).unwrap(), json);
+    for bad in
+        [r#"{"call":{"number":-1,"call":{"call":"submit-order"}}}"#, r#"{"status":{}}"#, r#"{"call":{}}"#]
+    {
+        assert!(matches!(message::<FromCourier>(bad), Err(FrameError::Json(_))), "{bad}");
+    }
+}
+
+#[test]
+fn what_is_signed_for_a_courier_is_a_clients_handshake_and_nothing_else() {
+    for transcript in [Transcript::Sha256([7; 32]), Transcript::Sha384([7; 48])] {
+        let message = transcript.message();
+        // RFC 8446 §4.4.3, written out once more.
+        assert!(message.starts_with(&[0x20; 64]));
+        assert_eq!(&message[64..98], b"TLS 1.3, client CertificateVerify\0");
+        assert!(message[98..].iter().all(|byte| *byte == 7));
+        assert_eq!(Transcript::of_message(&message), Some(transcript));
+        for at in 0..98 {
+            let mut other = message.clone();
+            other[at] ^= 1;
+            assert_eq!(Transcript::of_message(&other), None, "byte {at}");
+        }
+        for length in (0..message.len()).filter(|length| *length != 98 + 32) {
+            assert_eq!(Transcript::of_message(&message[..length]), None, "{length} bytes");
+        }
+    }
+    let server = [[0x20; 64].as_slice(), b"TLS 1.3, server CertificateVerify\0", &[7; 32]].concat();
+    assert_eq!(Transcript::of_message(&server), None);
+}
+
+#[test]
+fn requests_to_sign_read_back_byte_by_byte_and_others_never() {
+    let both = [Transcript::Sha384([1; 48]), Transcript::Sha256([2; 32])];
+    let bytes: Vec<u8> = both.iter().flat_map(Transcript::to_request).collect();
+    let (mut requests, mut read) = (Requests::default(), Vec::new());
+    for byte in bytes {
+        requests.push(&[byte]);
+        read.extend(requests.next_request().unwrap());
+    }
+    assert_eq!(read, both);
+    for hostile in (0..=u8::MAX).filter(|length| !matches!(length, 32 | 48)) {
+        let mut requests = Requests::default();
+        requests.push(&[hostile]);
+        assert_eq!(requests.next_request(), Err(NoRequest(hostile)));
+        requests.push(&both[0].to_request());
+        assert_eq!(requests.next_request(), Err(NoRequest(hostile)));
+    }
 }
 
 proptest! {
