@@ -1,9 +1,9 @@
 //! The trusted base: what `bmonitor` links and the filter program in the kernel. `docs/trusted-base.txt`
 //! records it, so that a change that makes it grow shows in review.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::failure::Failure;
 use crate::workspace::Workspace;
@@ -57,18 +57,16 @@ impl Base {
     fn measure(workspace: &Workspace) -> Result<Self, Failure> {
         let members = workspace.members();
         let mut base = Self::default();
-        for package in workspace.linked_by(&["bmonitor"]) {
-            if !members.contains_key(package.name.as_str()) {
-                base.others.push(package.name.clone());
+        for name in workspace.linked_by("bmonitor")? {
+            let Some(package) = members.get(name.as_str()) else {
+                base.others.push(name);
                 continue;
-            }
+            };
             let folder = package.manifest_path.parent().unwrap_or(Path::new("."));
             for part in ["src", "bpf"] {
-                *base.lines.entry(package.name.clone()).or_default() += lines_under(&folder.join(part))?;
+                *base.lines.entry(name.clone()).or_default() += lines_under(&folder.join(part))?;
             }
         }
-        base.others.sort();
-        base.others.dedup();
         Ok(base)
     }
 
@@ -114,29 +112,71 @@ impl Base {
     }
 }
 
-/// Lines of code in a folder's Rust and C files. A folder that is not there has none.
+/// Lines of code in a folder's Rust and C files, but for modules that only tests have. A folder that is not
+/// there has none.
 fn lines_under(folder: &Path) -> Result<usize, Failure> {
-    let mut lines = 0;
     if !folder.exists() {
-        return Ok(lines);
+        return Ok(0);
     }
-    for entry in std::fs::read_dir(folder).map_err(Failure::file("read", folder))? {
-        let path = entry.map_err(Failure::file("read", folder))?.path();
-        let is_source =
-            path.extension().is_some_and(|end| ["rs", "c", "h"].iter().any(|known| end == *known));
-        if path.is_dir() && !path.ends_with("tests") {
-            lines += lines_under(&path)?;
-        } else if is_source && !path.ends_with("tests.rs") {
-            lines += code_lines(&std::fs::read_to_string(&path).map_err(Failure::file("read", &path))?);
-        }
+    let (mut paths, mut lines, mut left_out) = (Vec::new(), Vec::new(), BTreeSet::new());
+    files_under(folder, &mut paths)?;
+    for path in paths {
+        let counted = count(&std::fs::read_to_string(&path).map_err(Failure::file("read", &path))?);
+        left_out.extend(counted.test_modules.iter().map(|module| place_of(&path).join(module)));
+        lines.push((path, counted.lines));
     }
-    Ok(lines)
+    let counts = |path: &Path| !path.ancestors().any(|part| left_out.contains(&part.with_extension("")));
+    Ok(lines.into_iter().filter(|(path, _)| counts(path)).map(|(_, lines)| lines).sum())
 }
 
-/// Lines with code on them, up to the tests at a file's end.
-fn code_lines(text: &str) -> usize {
-    let before_tests = text.lines().take_while(|line| line.trim() != "#[cfg(test)]");
-    before_tests.map(str::trim).filter(|line| !line.is_empty() && !line.starts_with("//")).count()
+fn files_under(folder: &Path, found: &mut Vec<PathBuf>) -> Result<(), Failure> {
+    for entry in std::fs::read_dir(folder).map_err(Failure::file("read", folder))? {
+        let path = entry.map_err(Failure::file("read", folder))?.path();
+        if path.is_dir() {
+            files_under(&path, found)?;
+        } else if path.extension().is_some_and(|end| ["rs", "c", "h"].iter().any(|known| end == *known)) {
+            found.push(path);
+        }
+    }
+    Ok(())
+}
+
+/// The folder in which the modules of a file lie.
+fn place_of(file: &Path) -> PathBuf {
+    let parent = file.parent().unwrap_or(Path::new("."));
+    match file.file_stem().and_then(|stem| stem.to_str()) {
+        None | Some("lib" | "main" | "mod") => parent.to_owned(),
+        Some(stem) => parent.join(stem),
+    }
+}
+
+/// What a file holds.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Counted {
+    /// Lines with code on them that is not for tests alone.
+    lines: usize,
+    /// Modules for tests in files of their own.
+    test_modules: Vec<String>,
+}
+
+/// Relies on the formatter: what begins on a line of its own ends on the next one that is indented as
+/// deep and closes it.
+fn count(text: &str) -> Counted {
+    let mut counted = Counted::default();
+    let mut lines = text.lines();
+    while let Some(line) = lines.next() {
+        if line.trim() == "#[cfg(test)]" {
+            let item = lines.next().unwrap_or_default();
+            let indent = &item[..item.len() - item.trim_start().len()];
+            match item.trim().strip_suffix(';') {
+                Some(module) => counted.test_modules.extend(module.rsplit(' ').next().map(str::to_owned)),
+                None => _ = lines.find(|line| line.strip_prefix(indent) == Some("}")),
+            }
+        } else if !line.trim().is_empty() && !line.trim().starts_with("//") {
+            counted.lines += 1;
+        }
+    }
+    counted
 }
 
 #[cfg(test)]
@@ -145,7 +185,9 @@ mod tests {
 
     #[test]
     fn lines_of_code_are_neither_blank_nor_comment_nor_test() {
-        assert_eq!(code_lines("//! x\n\nfn a() {\n    // y\n}\n#[cfg(test)]\nmod tests {}\n"), 2);
+        let text = "//! x\n#[cfg(test)]\nmod model;\n\nfn a() {\n    // y\n}\n\
+                    #[cfg(test)]\nmod tests {\n    fn b() {\n    }\n}\nfn c() {}\n";
+        assert_eq!(count(text), Counted { lines: 3, test_modules: vec!["model".to_owned()] });
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! What `cargo metadata` says: the workspace's place, its packages, and who depends on whom.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -16,7 +16,6 @@ pub(crate) struct Workspace {
     workspace_members: Vec<String>,
     pub(crate) workspace_root: PathBuf,
     pub(crate) target_directory: PathBuf,
-    resolve: Resolve,
 }
 
 /// One package, ours or another's.
@@ -36,28 +35,6 @@ pub(crate) struct Dependency {
     pub(crate) kind: Option<String>,
     /// Set when the dependency is a folder: then it is ours.
     pub(crate) path: Option<PathBuf>,
-}
-
-#[derive(Debug, Deserialize)]
-struct Resolve {
-    nodes: Vec<Node>,
-}
-
-#[derive(Debug, Deserialize)]
-struct Node {
-    id: String,
-    deps: Vec<Edge>,
-}
-
-#[derive(Debug, Deserialize)]
-struct Edge {
-    pkg: String,
-    dep_kinds: Vec<EdgeKind>,
-}
-
-#[derive(Debug, Deserialize)]
-struct EdgeKind {
-    kind: Option<String>,
 }
 
 impl Workspace {
@@ -80,25 +57,14 @@ impl Workspace {
         ours.map(|package| (package.name.as_str(), package)).collect()
     }
 
-    /// Everything that `roots` link into a program: ordinary dependencies, followed to the end.
-    /// Build scripts' and tests' dependencies are not in it.
-    pub(crate) fn linked_by(&self, roots: &[&str]) -> Vec<&Package> {
-        let nodes: BTreeMap<&str, &Node> =
-            self.resolve.nodes.iter().map(|node| (node.id.as_str(), node)).collect();
-        let members = self.members();
-        let mut waiting: Vec<&str> =
-            roots.iter().filter_map(|root| members.get(root)).map(|package| package.id.as_str()).collect();
-        let mut reached = std::collections::BTreeSet::new();
-        while let Some(id) = waiting.pop() {
-            if !reached.insert(id) {
-                continue;
-            }
-            let Some(node) = nodes.get(id) else { continue };
-            let linked =
-                node.deps.iter().filter(|edge| edge.dep_kinds.iter().any(|kind| kind.kind.is_none()));
-            waiting.extend(linked.map(|edge| edge.pkg.as_str()));
-        }
-        self.packages.iter().filter(|package| reached.contains(package.id.as_str())).collect()
+    /// The names of all crates that the program of `package` links, with the features that it has when it
+    /// is built alone: `cargo metadata` would add what only tests and neighbours switch on. Build scripts'
+    /// and tests' dependencies are not in it.
+    pub(crate) fn linked_by(&self, package: &str) -> Result<BTreeSet<String>, Failure> {
+        let mut command = Command::new("cargo");
+        command.args(["tree", "--locked", "--edges", "normal", "--prefix", "none", "--format", "{p}"]);
+        let text = output_of(command.args(["--package", package]).current_dir(&self.workspace_root))?;
+        Ok(text.lines().filter_map(|line| line.split_whitespace().next()).map(str::to_owned).collect())
     }
 
     /// A file of the workspace, read whole.
