@@ -107,12 +107,28 @@ pub fn read(stream: &mut impl Read) -> Result<Option<Frame>, FrameError> {
 
 /// Puts frames together from whatever parts arrive. After an error it gives that error for ever: the
 /// connection has no more meaning.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Decoder {
     bytes: Vec<u8>,
+    json_max: usize,
+    attachment_max: usize,
+}
+
+impl Default for Decoder {
+    fn default() -> Self {
+        Self::limited(JSON_BYTES_MAX, ATTACHMENT_BYTES_MAX)
+    }
 }
 
 impl Decoder {
+    /// For a peer whose messages are never longer than that; not beyond the limits of all frames.
+    #[must_use]
+    pub fn limited(json_max: usize, attachment_max: usize) -> Self {
+        let [json_max, attachment_max] =
+            [json_max.min(JSON_BYTES_MAX), attachment_max.min(ATTACHMENT_BYTES_MAX)];
+        Self { bytes: Vec::new(), json_max, attachment_max }
+    }
+
     /// Takes bytes that have arrived. The caller reads no more before [`Self::frame`] has nothing to give,
     /// so that this never holds more than one frame and one read.
     pub fn push(&mut self, bytes: &[u8]) {
@@ -125,7 +141,9 @@ impl Decoder {
     /// [`FrameError::TooLong`], as soon as the lengths have arrived.
     pub fn frame(&mut self) -> Result<Option<Frame>, FrameError> {
         let Some((json, attachment)) = self.lengths() else { return Ok(None) };
-        check_lengths(json, attachment)?;
+        if json > self.json_max || attachment > self.attachment_max {
+            return Err(FrameError::TooLong { json, attachment });
+        }
         if self.bytes.len() < HEADER_BYTES + json + attachment {
             return Ok(None);
         }

@@ -48,6 +48,18 @@ fn a_length_over_the_limit_is_refused_at_once_and_for_ever() {
 }
 
 #[test]
+fn a_decoder_keeps_to_its_own_limits() {
+    let mut decoder = Decoder::limited(100, 10);
+    decoder.push(&header(100, 10));
+    assert!(matches!(decoder.frame(), Ok(None)));
+    for hostile in [header(101, 0), header(0, 11)] {
+        let mut decoder = Decoder::limited(100, 10);
+        decoder.push(&hostile);
+        assert!(matches!(decoder.frame(), Err(FrameError::TooLong { .. })));
+    }
+}
+
+#[test]
 fn what_is_too_long_is_not_sent() {
     let long = "x".repeat(JSON_BYTES_MAX);
     assert!(matches!(encode(&long, b""), Err(FrameError::TooLong { .. })));
