@@ -10,6 +10,7 @@ mod key;
 mod name;
 mod public_key;
 mod random;
+mod sealing_key;
 mod text;
 mod time;
 
@@ -19,6 +20,7 @@ pub use key::{KeyId, NodeId};
 pub use name::Name;
 pub use public_key::PublicKey;
 pub use random::{LeaseId, Nonce, TierId};
+pub use sealing_key::SealingKey;
 pub use text::Malformed;
 pub use time::Time;
 

@@ -5,7 +5,9 @@ use std::str::FromStr;
 
 use proptest::prelude::{any, proptest};
 
-use crate::{Digest, Digester, Epoch, INTEGER_MAX, KeyId, LeaseId, Name, Nonce, PublicKey, TierId, Time};
+use crate::{
+    Digest, Digester, Epoch, INTEGER_MAX, KeyId, LeaseId, Name, Nonce, PublicKey, SealingKey, TierId, Time,
+};
 
 fn reads_back<T: Display + FromStr<Err: Debug> + PartialEq + Debug>(value: T) {
     assert_eq!(value.to_string().parse::<T>().unwrap(), value);
@@ -18,6 +20,7 @@ proptest! {
         reads_back(LeaseId::from_bytes(short));
         reads_back(Nonce::from_bytes(short));
         reads_back(Digest::from_bytes(long));
+        reads_back(SealingKey::from_bytes(&std::array::from_fn(|i| long[i % 32])));
         reads_back(KeyId::of_public_key(&long));
         if let Ok(key) = PublicKey::from_bytes(long) {
             reads_back(key);
@@ -32,6 +35,7 @@ proptest! {
             text.parse::<Digest>().is_ok(),
             text.parse::<KeyId>().is_ok(),
             text.parse::<PublicKey>().is_ok(),
+            text.parse::<SealingKey>().is_ok(),
             text.parse::<Time>().is_ok(),
             text.parse::<Name>().is_ok(),
         );

@@ -34,11 +34,13 @@ pub enum PayloadType {
     Statement,
     /// A node says what the newest record of its journal is.
     Head,
+    /// A landlord says what names of nodes and clusters mean.
+    Directory,
 }
 
 impl PayloadType {
     /// All of them.
-    pub const ALL: [Self; 4] = [Self::Order, Self::Receipt, Self::Statement, Self::Head];
+    pub const ALL: [Self; 5] = [Self::Order, Self::Receipt, Self::Statement, Self::Head, Self::Directory];
 
     /// The media type that is signed together with the payload.
     #[must_use]
@@ -48,6 +50,7 @@ impl PayloadType {
             Self::Receipt => "application/vnd.leasehold.receipt+json",
             Self::Statement => "application/vnd.leasehold.statement+json",
             Self::Head => "application/vnd.leasehold.head+json",
+            Self::Directory => "application/vnd.leasehold.directory+toml",
         }
     }
 }
@@ -80,11 +83,13 @@ pub struct Verified<'a> {
 /// Why bytes are no envelope.
 #[derive(Debug, Error)]
 pub enum MalformedEnvelope {
-    /// Over [`ENVELOPE_BYTES_MAX`].
-    #[error("the envelope has {bytes} bytes, at most {ENVELOPE_BYTES_MAX} are read")]
+    /// Longer than an envelope of its kind may be.
+    #[error("the envelope has {bytes} bytes, at most {bytes_max} are read")]
     TooLong {
         /// How many there were.
         bytes: usize,
+        /// How many there may be.
+        bytes_max: usize,
     },
     /// Not the JSON object of the head of this file.
     #[error("the envelope is not the JSON object that an envelope is")]
@@ -138,8 +143,12 @@ impl Envelope {
     /// # Errors
     /// [`MalformedEnvelope`] for anything that is not exactly one envelope.
     pub fn parse(bytes: &[u8]) -> Result<Self, MalformedEnvelope> {
-        if bytes.len() > ENVELOPE_BYTES_MAX {
-            return Err(MalformedEnvelope::TooLong { bytes: bytes.len() });
+        Self::parse_at_most(bytes, ENVELOPE_BYTES_MAX)
+    }
+
+    pub(crate) fn parse_at_most(bytes: &[u8], bytes_max: usize) -> Result<Self, MalformedEnvelope> {
+        if bytes.len() > bytes_max {
+            return Err(MalformedEnvelope::TooLong { bytes: bytes.len(), bytes_max });
         }
         let wire: Wire = serde_json::from_slice(bytes).map_err(MalformedEnvelope::Json)?;
         let payload_type = PayloadType::ALL

@@ -3,7 +3,7 @@
 //! Each carries N's public key, so that it can be checked alone; that it *is* N's one knows only
 //! from somewhere else (PROTOCOL, "Lease and Fig. 6").
 
-use id::{Digest, Epoch, INTEGER_MAX, LeaseId, NodeId, Nonce, PublicKey, TierId, Time};
+use id::{Digest, Epoch, INTEGER_MAX, LeaseId, NodeId, Nonce, PublicKey, SealingKey, TierId, Time};
 use serde::de::{DeserializeOwned, Error as _};
 use serde::{Deserialize, Deserializer, Serialize};
 use thiserror::Error;
@@ -114,6 +114,9 @@ pub struct Statement {
     pub epoch: Epoch,
     /// The tier's identity U, made in custody; none before custody made one.
     pub identity: Option<PublicKey>,
+    /// The key that orders to this tier are sealed for, made in custody with U; left out where there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sealing: Option<SealingKey>,
     /// The complete set of controller keys, sorted: whoever is missing here may give no orders.
     pub controllers: Vec<PublicKey>,
     /// The boundary's object, where there is one.

@@ -8,9 +8,10 @@ use proptest::collection::vec;
 use proptest::prelude::{any, proptest};
 
 use crate::{
-    ENVELOPE_BYTES_MAX, Envelope, Fate, Grade, Head, Invalid, MalformedEnvelope, NodeRecord as _, Part,
-    PayloadType, Purpose, Receipt, SIGNATURES_MAX, Signature, SigningKey, Statement, Unverified, Version,
-    pre_authentication_encoding, read_key_file, verifies, write_key_file,
+    DIRECTORY_BYTES_MAX, ENVELOPE_BYTES_MAX, Envelope, Fate, Grade, Head, Invalid, MalformedEnvelope,
+    NoDirectory, NodeRecord as _, Part, PayloadType, Purpose, Receipt, SIGNATURES_MAX, Signature, SigningKey,
+    Statement, Unverified, Version, pre_authentication_encoding, read_key_file, sign_directory, verifies,
+    verify_directory, write_key_file,
 };
 
 fn key(byte: u8) -> SigningKey {
@@ -321,6 +322,7 @@ fn statement() -> Statement {
         tier: TierId::from_bytes([1; 16]),
         epoch: Epoch::new(1).unwrap(),
         identity: Some(*key(5).public()),
+        sealing: None,
         controllers: vec![*key(7).public()],
         boundary: Some(Digest::of(b"object")),
         directory: None,
@@ -334,4 +336,25 @@ fn a_golden_statement_still_verifies() {
     assert_eq!(signed, include_str!("../tests/golden/statement.json").trim_end());
     assert_eq!(Statement::verify(signed.as_bytes(), Some(key(9).public())).unwrap(), statement());
     assert!(Receipt::verify(signed.as_bytes(), None).is_err());
+}
+
+#[test]
+fn a_directory_is_its_signers_alone() {
+    let text = "version = 1\nserial = 7\n[node.ä]\n";
+    let signed = sign_directory(text, &key(1));
+    assert_eq!(verify_directory(signed.as_bytes(), key(1).public()).unwrap(), text);
+    let refused = |bytes: &str| verify_directory(bytes.as_bytes(), key(1).public()).unwrap_err();
+    assert!(matches!(refused(&sign_directory(text, &key(2))), NoDirectory::Signature(_)));
+    let order = Envelope::sign(PayloadType::Order, text.as_bytes().to_vec(), &key(1)).to_json();
+    assert!(matches!(refused(&order), NoDirectory::OtherType(PayloadType::Order)));
+    let order = order.replace("order+json", "directory+toml");
+    assert!(matches!(refused(&order), NoDirectory::Signature(_)));
+    let noise = Envelope::sign(PayloadType::Directory, vec![0xff], &key(1)).to_json();
+    assert!(matches!(refused(&noise), NoDirectory::NoText));
+    assert!(matches!(refused(text), NoDirectory::Envelope(_)));
+    // One of the longest that `boundary` reads fits; a longer one is not even looked at.
+    let longest = sign_directory(&"#".repeat(8 << 20), &key(1));
+    assert!(verify_directory(longest.as_bytes(), key(1).public()).is_ok());
+    let longer = " ".repeat(DIRECTORY_BYTES_MAX + 1);
+    assert!(matches!(refused(&longer), NoDirectory::Envelope(MalformedEnvelope::TooLong { .. })));
 }

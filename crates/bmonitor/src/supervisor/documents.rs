@@ -96,6 +96,7 @@ impl Standpoint<'_> {
             tier: id,
             epoch: tier.epoch,
             identity: self.identities.get(&id).copied(),
+            sealing: None,
             controllers,
             boundary: tier.given,
             directory: None,
