@@ -1,2 +1,33 @@
-//! The console's API for people and programs: types, and a client.
+//! The console's API for people and programs: types, a noun a file, and a client.
+//!
+//! What stands here is the whole of the interface: the server answers with these types, the client reads
+//! them, `leasehold … -o json` prints them, and `openapi/console.json` describes them. Names of operations
+//! are noun and verb (`node_list`); long lists come in pages whose `next` is the key to go on after.
 #![forbid(unsafe_code)]
+
+mod boundary;
+mod client;
+mod console;
+mod contract;
+mod directory;
+mod lease;
+mod node;
+mod order;
+mod page;
+mod problem;
+mod statement;
+
+pub use boundary::{BoundaryChange, BoundaryPlan, BoundaryShown, BoundaryTarget};
+pub use client::{Address, Client, Failed, MalformedAddress};
+pub use console::{Console, ConsoleAt, Identity};
+pub use contract::{Contract, Offer, OfferedLease, Version};
+pub use directory::{Directory, DirectoryPublished, DirectoryPush, NewDirectory};
+pub use lease::{
+    Check, Direction, Grant, Granted, Lease, LeasePlan, NotGranted, Sever, Severed, SeveredLease, Take,
+    Taken, TakenLease, TreeTier, Trust,
+};
+pub use node::{Confirm, Enrolment, Node, NodeState, NodeTier, OpenWindow, Stranger, TierState};
+pub use order::{Accepted, NewOrder, Order, OrderState};
+pub use page::{Page, PageQuery};
+pub use problem::{Exit, Problem};
+pub use statement::{Document, DocumentKind, Documents};

@@ -1,0 +1,82 @@
+//! Filter sets, planned on the console's mirror and applied by order.
+
+use id::{Digest, NodeId, TierId};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use crate::{Order, Problem};
+
+/// A filter set to set on nodes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct BoundaryChange {
+    /// The boundary file.
+    pub text: String,
+    /// The tier, lease or contract whose given set it is to be; left out: the console's own tier's own set.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub of: Option<String>,
+    /// On these nodes, by name or key id; all that are meant when left out.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub nodes: Vec<String>,
+    /// The plan that was looked at; left out: apply whatever is so now.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub if_match: Option<String>,
+}
+
+/// What setting a filter set means, node by node, or came to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct BoundaryPlan {
+    /// To be given back as `if_match`.
+    pub plan: String,
+    /// Whether any node would have another set than now.
+    pub changes: bool,
+    /// Each node.
+    pub targets: Vec<BoundaryTarget>,
+}
+
+/// One node's part.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct BoundaryTarget {
+    /// What this console calls the node.
+    pub node_name: String,
+    /// The node.
+    #[schema(value_type = String)]
+    pub node: NodeId,
+    /// The tier whose set it is.
+    #[schema(value_type = String)]
+    pub tier: TierId,
+    /// Whether the set differs from the one in force.
+    pub changes: bool,
+    /// What the set is called on the node.
+    #[schema(value_type = Option<String>)]
+    pub object: Option<Digest>,
+    /// The order, once it was signed.
+    pub order: Option<Order>,
+    /// Why it is refused, by the mirror or by the node.
+    pub problem: Option<Problem>,
+}
+
+/// A filter set that this console set.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct BoundaryShown {
+    /// What this console calls the node.
+    pub node_name: String,
+    /// The node.
+    #[schema(value_type = String)]
+    pub node: NodeId,
+    /// The tier.
+    #[schema(value_type = String)]
+    pub tier: TierId,
+    /// The tier's name.
+    pub name: String,
+    /// `given` by the grantor, or the tier's `own`.
+    pub which: String,
+    /// What it is called.
+    #[schema(value_type = String)]
+    pub object: Digest,
+    /// The boundary file, where this console has it.
+    pub text: Option<String>,
+}
