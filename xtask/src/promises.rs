@@ -63,12 +63,13 @@ fn findings(workspace: &Workspace, text: &str) -> Result<Vec<String>, Failure> {
     Ok(found)
 }
 
-/// A function under `#[test]`, or a name in the list of a test program with a runner of its own.
+/// A function under `#[test]` or `#[tokio::test]`, or a name in the list of a test program with a runner of its own.
 fn is_a_test(source: &str, name: &str) -> bool {
     let function = format!("fn {name}(");
     let as_function = source.match_indices(&function).any(|(at, _)| {
         let before = &source[..at];
-        before.rfind("#[test]").is_some_and(|test| !before[test..].contains("fn "))
+        let marks = ["#[test]", "#[tokio::test]"].iter().filter_map(|mark| before.rfind(mark));
+        marks.max().is_some_and(|test| !before[test..].contains("fn "))
     });
     as_function || source.contains(&format!("(\"{name}\"")) || source.contains(&format!("\"{name}\","))
 }

@@ -1,0 +1,201 @@
+//! What a peer may cost.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use http::{Method, Request, StatusCode};
+use http_body_util::{BodyExt, Full};
+use hyper::body::Bytes;
+use hyper::client::conn::http2::SendRequest;
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use node_protocol::call::{Answer, code};
+use node_protocol::{Decoder, encode};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsAcceptor;
+
+use super::tap::{Taken, Tap};
+use super::world::{
+    CONSOLE, NODE, Node, connected, dialled, hanging, holder, listening, nowhere, pinned, public, put,
+};
+use crate::limits::{BODY_BYTES_MAX, STREAMS_MAX};
+use crate::{CallFailed, Dialler, Limits, Pins, tls};
+
+/// The first message of a client.
+async fn hello() -> Vec<u8> {
+    let (near, mut far) = duplex(64 * 1024);
+    let taken = Taken::default();
+    let dialler = Dialler::new(holder(NODE), Limits::default());
+    let dialling = dialler.begin(Tap(near, taken.clone()), nowhere(), public(CONSOLE));
+    tokio::select! {
+        _never = dialling => panic!("nobody answers"),
+        _read = far.read_u8() => {}
+    }
+    taken.written()
+}
+
+#[tokio::test]
+async fn garbage_and_halves_are_dropped_and_the_next_gets_in() {
+    let limits = Limits { handshake: Duration::from_millis(200), ..Limits::default() };
+    let (mut listener, _pins, console) = listening(limits).await;
+    let hello = hello().await;
+    let mut flipped = hello.clone();
+    flipped[hello.len() / 2] ^= 0xff;
+    let hostile: Vec<Vec<u8>> = vec![
+        Vec::new(),
+        vec![0],
+        vec![0xff; 100_000],
+        b"GET / HTTP/1.1\r\n\r\n".to_vec(),
+        b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec(),
+        hello[..1].to_vec(),
+        hello[..hello.len() / 2].to_vec(),
+        hello[..hello.len() - 1].to_vec(),
+        hello.clone(),
+        [hello.clone(), hello.clone()].concat(),
+        [hello.clone(), vec![0xff; 1000]].concat(),
+        flipped,
+    ];
+    let address = console.addresses[0];
+    let attack = async {
+        for bytes in &hostile {
+            for closes in [true, false] {
+                let mut stream = TcpStream::connect(address).await.unwrap();
+                stream.write_all(bytes).await.unwrap_or_default();
+                if closes {
+                    stream.shutdown().await.unwrap_or_default();
+                }
+                // One that neither goes on nor closes is hung up on at the deadline.
+                let mut answer = Vec::new();
+                stream.read_to_end(&mut answer).await.unwrap_or_default();
+            }
+        }
+    };
+    tokio::select! {
+        accepted = listener.accept() => panic!("{accepted:?}"),
+        () = attack => {}
+    }
+    let (accepted, _served) = tokio::join!(listener.accept(), dialled(NODE, &console, Arc::default()));
+    pinned(accepted).call(&put(), &[]).await.unwrap();
+}
+
+/// More slow ones than there are places, none of which has reached its deadline.
+#[tokio::test]
+async fn slow_handshakes_keep_nobody_out() {
+    let limits = Limits { handshakes_max: 8, handshake: Duration::from_secs(60), ..Limits::default() };
+    let (mut listener, _pins, console) = listening(limits).await;
+    let hello = hello().await;
+    let mut slow = Vec::new();
+    for _ in 0..20 {
+        let mut stream = TcpStream::connect(console.addresses[0]).await.unwrap();
+        stream.write_all(&hello[..100]).await.unwrap();
+        slow.push(stream);
+    }
+    let (accepted, _served) = tokio::join!(listener.accept(), dialled(NODE, &console, Arc::default()));
+    pinned(accepted).call(&put(), &[]).await.unwrap();
+    // The oldest were given up for those that came after.
+    let mut answer = Vec::new();
+    slow[0].read_to_end(&mut answer).await.unwrap_or_default();
+    assert!(answer.is_empty());
+}
+
+#[tokio::test]
+async fn what_is_too_long_is_not_sent_and_what_takes_too_long_is_given_up() {
+    let limits = Limits { call: Duration::from_millis(200), ..Limits::default() };
+    let (mut listener, _pins, console) = listening(limits).await;
+    let (accepted, _served) = tokio::join!(listener.accept(), dialled(NODE, &console, Arc::default()));
+    let link = pinned(accepted);
+    let long = vec![0; BODY_BYTES_MAX];
+    assert!(matches!(link.call(&put(), &long).await, Err(CallFailed::TooLong(_))));
+    assert!(matches!(link.call(&hanging(), &[]).await, Err(CallFailed::Late)));
+    link.call(&put(), &[]).await.unwrap();
+}
+
+/// A console's end without our own care: it sends what it likes.
+async fn hostile_console(node: &Arc<Node>) -> SendRequest<Full<Bytes>> {
+    let (near, far) = duplex(1024 * 1024);
+    let pins = Pins::new([public(NODE)]);
+    let acceptor = TlsAcceptor::from(Arc::new(tls::server(holder(CONSOLE), Arc::new(pins)).unwrap()));
+    let dialler = Dialler::new(holder(NODE), Limits::default());
+    let (dialled, accepted) =
+        tokio::join!(dialler.begin(near, nowhere(), public(CONSOLE)), acceptor.accept(far));
+    let (dialled, node) = (dialled.unwrap(), Arc::clone(node));
+    tokio::spawn(async move { dialled.serve(node, &Limits::default()).await });
+    let io = TokioIo::new(accepted.unwrap());
+    let (sender, connection) = hyper::client::conn::http2::handshake(TokioExecutor::new(), io).await.unwrap();
+    tokio::spawn(connection);
+    sender
+}
+
+fn request(method: Method, path: &str, body: Vec<u8>) -> Request<Full<Bytes>> {
+    let uri = format!("https://node{path}");
+    Request::builder().method(method).uri(uri).body(Full::new(body.into())).unwrap()
+}
+
+#[tokio::test]
+async fn a_node_answers_what_it_does_not_understand_and_goes_on() {
+    let node = Arc::new(Node::default());
+    let mut console = hostile_console(&node).await;
+    let said = async |console: &mut SendRequest<_>, request| {
+        let response = console.send_request(request).await.unwrap();
+        let status = response.status();
+        (status, response.into_body().collect().await.unwrap().to_bytes())
+    };
+    for (method, path, status) in [
+        (Method::GET, "/call", StatusCode::METHOD_NOT_ALLOWED),
+        (Method::POST, "/status", StatusCode::METHOD_NOT_ALLOWED),
+        (Method::GET, "/", StatusCode::NOT_FOUND),
+        (Method::GET, "/../etc/passwd", StatusCode::NOT_FOUND),
+    ] {
+        assert_eq!(said(&mut console, request(method, path, Vec::new())).await.0, status);
+    }
+    let call = encode(&put(), b"object").unwrap();
+    for body in [
+        Vec::new(),
+        vec![0; 7],
+        vec![0xff; 100],
+        call[..call.len() - 1].to_vec(),
+        [call.clone(), vec![0]].concat(),
+        encode(&"no call", b"").unwrap(),
+        vec![0; BODY_BYTES_MAX + 1],
+    ] {
+        let (status, answer) = said(&mut console, request(Method::POST, "/call", body)).await;
+        assert_eq!(status, StatusCode::OK);
+        let mut decoder = Decoder::default();
+        decoder.push(&answer);
+        let Answer::Refused(refused) = decoder.frame().unwrap().unwrap().message().unwrap() else { panic!() };
+        assert_eq!(refused.code, code::MALFORMED_MESSAGE);
+    }
+    assert_eq!(node.calls.load(Ordering::SeqCst), 0);
+    let mut long = request(Method::GET, "/status", Vec::new());
+    long.headers_mut().insert("x", "y".repeat(8 * 1024).parse().unwrap());
+    let status = console.send_request(long).await.map(|response| response.status());
+    assert!(!matches!(status, Ok(StatusCode::OK)), "{status:?}");
+    let (status, _answer) = said(&mut console, request(Method::POST, "/call", call)).await;
+    assert_eq!((status, node.calls.load(Ordering::SeqCst)), (StatusCode::OK, 1));
+}
+
+/// However many calls a console has open, the node works at two, and the others wait; and a status stream
+/// that nobody reads holds up nothing.
+#[tokio::test]
+async fn a_console_that_asks_without_end_has_two_calls_answered_at_once() {
+    let (_listener, _pins, _console, link, node, _served) = connected().await;
+    let unread = link.status().await.unwrap();
+    let mut calls = tokio::task::JoinSet::new();
+    for _ in 0..2 * STREAMS_MAX {
+        let link = link.clone();
+        calls.spawn(async move { link.call(&hanging(), &[]).await });
+    }
+    while node.calls.load(Ordering::SeqCst) < 2 {
+        tokio::task::yield_now().await;
+    }
+    for record in 0..1000 {
+        node.tell(record);
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(node.calls.load(Ordering::SeqCst), 2);
+    calls.abort_all();
+    while calls.join_next().await.is_some() {}
+    link.call(&put(), &[]).await.unwrap();
+    drop(unread);
+}
