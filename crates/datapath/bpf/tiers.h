@@ -85,7 +85,9 @@ INLINE int tier_admits(__u32 index, const struct question *q)
 		return 0;
 	__u64 word = word_at(table, (q->form & 1) << 9 | (q->direction & 1) << 8 | (q->protocol & 255));
 	if (count_of(word) == 0 && offset_of(word) >= COLUMN) {
-		__u32 *row = map_lookup(trie, &q->remote);
+		/* On the stack: Linux 6.1 takes no key for a map from memory that came as an argument. */
+		struct trie_key remote = q->remote;
+		__u32 *row = map_lookup(trie, &remote);
 		if (!row)
 			return 0;
 		word = word_at(table, *row + offset_of(word) - COLUMN);
