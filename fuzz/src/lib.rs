@@ -5,6 +5,7 @@
 #![expect(missing_docs, reason = "each function is a target, told by its file")]
 
 mod boundary;
+mod dhcp;
 mod frames;
 mod id_texts;
 mod journal;
@@ -13,6 +14,7 @@ mod node_files;
 mod orders;
 
 pub use boundary::{boundary_file, directory, packet_lines};
+pub use dhcp::{dhcp_frame, dhcp_message};
 pub use frames::{node_frames, packets};
 pub use id_texts::id_texts;
 pub use journal::{journal_export, journal_folder, object};
