@@ -1,14 +1,18 @@
-//! Keys, signed envelopes, and what a node signs. Bytes only: no file, no clock, no randomness.
+//! Keys, signed envelopes, what a node signs, and what is sealed for it. Bytes only: no file, no clock, no
+//! randomness but what sealing draws within the library (decision 14).
 //!
-//! Whoever wants a key draws its 32 bytes elsewhere and hands them in. A [`Verified`] payload exists
+//! Whoever wants a key to sign with draws its 32 bytes elsewhere and hands them in. A [`Verified`] payload exists
 //! only where a signature was checked over the very bytes that arrived.
 #![forbid(unsafe_code)]
 
 mod directory;
 mod envelope;
+mod hpke;
 mod key_file;
 mod record;
+mod sealed;
 mod signing;
+mod x_wing;
 
 pub use directory::{DIRECTORY_BYTES_MAX, NoDirectory, sign_directory, verify_directory};
 pub use envelope::{
@@ -18,7 +22,11 @@ pub use envelope::{
 pub use id::{PublicKey, SealingKey};
 pub use key_file::{KEY_FILE_BYTES_MAX, MalformedKeyFile, read_key_file, write_key_file};
 pub use record::{Fate, Grade, Head, Invalid, NodeRecord, Part, Purpose, Receipt, Statement, Version};
+pub use sealed::{
+    Addressee, MalformedSealedOrder, NotOpened, NotSealed, Outside, SEALED_ORDER_BYTES_MAX, SealedOrder,
+};
 pub use signing::{Signature, SigningKey, UnusableSeed, verifies};
+pub use x_wing::{OPENING_SECRET_BYTES, OpeningKey, UnusableKey};
 
 #[cfg(test)]
 mod tests;

@@ -1,5 +1,8 @@
 //! Published vectors, and everything that must be refused.
 
+mod sealed;
+mod vectors;
+
 use aws_lc_rs::signature::{ED25519, UnparsedPublicKey};
 use data_encoding::{BASE64, HEXLOWER};
 use expect_test::expect;
