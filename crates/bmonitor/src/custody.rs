@@ -1,28 +1,36 @@
 //! Custody: the process that holds every key. It has no network, no capability and a folder of its own;
-//! it is started for one request, answers it and ends.
+//! it lives as long as the supervisor, answers its numbered requests, and signs for couriers the one thing
+//! that opens a connection.
 //!
 //! The folder has `node.key` (N, made once), and for each tier and epoch `TIER.EPOCH.secret` (the seed of
 //! its identity U, then its salt S) with `TIER.EPOCH.commitment`, a digest of S that outlives it. The
-//! supervisor can unlink a secret without custody; nothing hands one out.
+//! supervisor can unlink a secret without custody; nothing hands one out. Custody reads a secret anew for
+//! each use and keeps none: what is unlinked is of no use any more at once.
 
+mod serve;
+mod signers;
 mod store;
 #[cfg(test)]
 mod tests;
 
-use std::io::{self, Read, Write};
-use std::path::Path;
+use std::io;
 
 use id::{Epoch, TierId};
 use keys::{Fate, Head, NodeRecord, Part, PublicKey, Receipt, SigningKey, Statement};
 use serde::{Deserialize, Serialize};
 
+pub(crate) use self::serve::run;
 pub(crate) use self::store::{Store, StoreError, gone_up_to, has_node_key, secrets};
 use crate::failure::chain;
-use crate::rights::{self, Begin, Role};
-use crate::step::{Step, Steps};
+use crate::step::Step;
 
-/// The longest request and the longest reply.
-pub(crate) const MESSAGE_BYTES_MAX: usize = 256 * 1024;
+/// A request with its number; the reply has the same.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Numbered<T> {
+    pub(crate) number: u64,
+    pub(crate) body: T,
+}
 
 /// All that can be asked of custody. Nothing here gives a secret away.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -38,16 +46,11 @@ pub(crate) enum Request {
     Statement(Box<Statement>),
     /// Signs a journal's head.
     Head(Box<Head>),
-}
-
-impl Request {
-    /// Whether the process that does this passes the step.
-    pub(crate) const fn passes(&self, step: Step) -> bool {
-        match self {
-            Self::Node {} | Self::Tier { .. } => matches!(step, Step::CustodyWritten | Step::CustodyKept),
-            Self::Receipt(_) | Self::Statement(_) | Self::Head(_) => matches!(step, Step::CustodySigned),
-        }
-    }
+    /// Serves a courier on the stream that comes along: signs its handshakes with the tier's identity of
+    /// that epoch, and nothing else.
+    Courier { tier: TierId, epoch: Epoch },
+    /// Lets go of all that belongs to a tier up to an epoch (none: all of it).
+    Forget { tier: TierId, last: Option<Epoch> },
 }
 
 /// What custody answers.
@@ -58,31 +61,20 @@ pub(crate) enum Reply {
     Public { key: PublicKey },
     /// A signed envelope.
     Signed { envelope: String },
+    /// It is done.
+    Done {},
     /// It was not done.
     Refused { why: String },
 }
 
-/// The role: `bmonitor custody`.
-pub(crate) fn run(folder: &Path, parent: u32, steps: &Steps) -> io::Result<()> {
-    // Before the right to walk there is given up: paths are relative from here on.
-    std::env::set_current_dir(folder)?;
-    rights::enforce(Begin { role: Role::Custody, parent: Some(parent) }).map_err(io::Error::other)?;
-    let request = read_request(io::stdin().lock())?;
-    let store = Store::new(Path::new("."), steps);
-    let reply = answer(&store, request, os::random::bytes)
-        .unwrap_or_else(|error| Reply::Refused { why: chain(&error) });
-    if matches!(reply, Reply::Signed { .. }) {
-        steps.reach(Step::CustodySigned);
+impl Reply {
+    /// The step that custody passes when it has this to say.
+    const fn step(&self) -> Option<Step> {
+        match self {
+            Self::Signed { .. } => Some(Step::CustodySigned),
+            Self::Public { .. } | Self::Done {} | Self::Refused { .. } => None,
+        }
     }
-    let mut reply = serde_json::to_vec(&reply)?;
-    reply.push(b'\n');
-    io::stdout().lock().write_all(&reply)
-}
-
-fn read_request(from: impl Read) -> io::Result<Request> {
-    let mut bytes = Vec::new();
-    from.take(MESSAGE_BYTES_MAX as u64).read_to_end(&mut bytes)?;
-    Ok(serde_json::from_slice(&bytes)?)
 }
 
 /// Answers a request; randomness is an argument.
@@ -107,6 +99,8 @@ fn answer(
             sign(&store.node_key()?, *statement, |statement, key| statement.node_key = key)
         }
         Request::Head(head) => sign(&store.node_key()?, *head, |head, key| head.node_key = key),
+        // What they are about is kept by the loop; it has done its part.
+        Request::Courier { .. } | Request::Forget { .. } => Ok(Reply::Done {}),
     }
 }
 

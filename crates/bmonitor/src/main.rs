@@ -64,7 +64,7 @@ enum Command {
         #[arg(long)]
         die_at: Option<DieAt>,
     },
-    /// Custody: the supervisor starts it for one request
+    /// Custody: the supervisor starts it and speaks to it on its stdin
     #[command(hide = true)]
     Custody {
         #[arg(long)]

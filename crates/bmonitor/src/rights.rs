@@ -24,7 +24,7 @@ pub(crate) enum Role {
     Supervisor,
     /// Does one effect that may block, then ends.
     Helper,
-    /// Holds every key; answers one request, then ends.
+    /// Holds every key; lives as long as the supervisor.
     Custody,
 }
 
@@ -114,12 +114,13 @@ pub(crate) const TABLE: [Rights; 3] = [
         uid: CUSTODY_UID,
         capabilities: &[],
         calls: calls::CUSTODY,
-        callers: "the supervisor, by its stdin: one request",
+        callers: "the supervisor, by its stdin: numbered requests; couriers, by streams that the supervisor \
+                  hands over: one signature a handshake",
         network: false,
         dies_with_supervisor: true,
         limits: &[
             (Limit::CoreBytes, 0),
-            (Limit::Descriptors, 16),
+            (Limit::Descriptors, 96),
             (Limit::AddressSpaceBytes, 256 * MIB),
             (Limit::FileBytes, MIB),
         ],

@@ -81,8 +81,8 @@ impl FromStr for Step {
     }
 }
 
-/// `STEP[:N]`: the N-th arrival at a step. Of a helper's or custody's step the N-th such process that
-/// is started; it dies, the supervisor lives.
+/// `STEP[:N]`: the N-th arrival at a step. Of a helper's step the N-th such process that is started; it
+/// dies, the supervisor lives. Of custody's the N-th arrival of the custody that is started first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct DieAt {
     step: Step,
@@ -137,9 +137,17 @@ impl Steps {
     }
 
     /// What a process of `role` that is started now must be told, if it is the one that dies.
-    pub(crate) fn for_child(&self, role: Role, passes: impl Fn(Step) -> bool) -> Option<Step> {
+    pub(crate) fn for_child(&self, role: Role, passes: impl Fn(Step) -> bool) -> Option<DieAt> {
         let step = self.die_at.filter(|step| step.role() == role && passes(*step))?;
-        self.counts_down(step).then_some(step)
+        self.counts_down(step).then_some(DieAt { step, arrival: NonZeroU32::MIN })
+    }
+
+    /// What a process of `role` that lives long must be told when it is started: it counts its own
+    /// arrivals, and those that are started after it live.
+    pub(crate) fn hand_over(&self, role: Role) -> Option<DieAt> {
+        let step = self.die_at.filter(|step| step.role() == role)?;
+        let arrival = NonZeroU32::new(self.left.take())?;
+        Some(DieAt { step, arrival })
     }
 
     fn counts_down(&self, step: Step) -> bool {
@@ -178,7 +186,17 @@ mod tests {
         let steps = Steps::new(Some("realm-up:cable:2".parse().unwrap()));
         let told = || steps.for_child(Role::Helper, |step| step == Step::RealmCable);
         assert_eq!(steps.for_child(Role::Custody, |_| true), None);
-        assert_eq!((told(), told(), told()), (None, Some(Step::RealmCable), None));
+        let now = Some("realm-up:cable".parse().unwrap());
+        assert_eq!((told(), told(), told()), (None, now, None));
         steps.reach(Step::RealmCable);
+    }
+
+    #[test]
+    fn a_child_that_lives_long_is_handed_the_count_once() {
+        let steps = Steps::new(Some("custody:written:2".parse().unwrap()));
+        assert_eq!(steps.hand_over(Role::Helper), None);
+        assert_eq!(steps.hand_over(Role::Custody).unwrap().to_string(), "custody:written:2");
+        assert_eq!(steps.hand_over(Role::Custody), None);
+        steps.reach(Step::CustodyWritten);
     }
 }

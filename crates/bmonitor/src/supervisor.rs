@@ -3,14 +3,16 @@
 //!
 //! ```text
 //! call ─▶ verify ─▶ decide ─▶ record, fsync ─▶ apply ─▶ answer ─▶ reconcile ─▶ at once: cut, unlink, tell
-//!                                                         ▲            └─────▶ helper, custody
+//!                                                         ▲            └─────▶ helper, services (custody)
 //!                                                         └─ outcome ◀────────────────┘
 //! ```
 
 mod calls;
 mod connections;
+mod custodian;
 mod documents;
 mod jobs;
+mod services;
 mod start;
 mod status;
 mod world;
@@ -28,8 +30,10 @@ use tenure::{Input, effects};
 use thiserror::Error;
 
 use self::connections::Connections;
+use self::custodian::Custodian;
 use self::documents::Documents;
 use self::jobs::Jobs;
+use self::services::{Event, Service, Services};
 pub(crate) use self::start::start;
 use crate::clock::until;
 use crate::config::Config;
@@ -54,6 +58,8 @@ pub(crate) struct Supervisor {
     identities: BTreeMap<TierId, PublicKey>,
     documents: Documents,
     jobs: Jobs,
+    services: Services,
+    custodian: Custodian,
     connections: Connections,
     warned: Vec<Warning>,
     forged: u64,
@@ -95,6 +101,7 @@ impl Supervisor {
             self.lapse()?;
             let ended = self.jobs.turn();
             self.take_in(ended);
+            self.hear();
             self.serve()?;
             self.advance()?;
             self.when_settled();
@@ -105,7 +112,14 @@ impl Supervisor {
         let mut descriptors = vec![(std::os::fd::AsFd::as_fd(&self.signals), os::poll::Wanted::READ)];
         descriptors.extend(self.connections.descriptors());
         descriptors.extend(self.jobs.descriptors());
-        let wakes = [self.connections.wake_in(), self.jobs.wake_in(), self.next_term_in()];
+        descriptors.extend(self.services.descriptors());
+        let wakes = [
+            self.connections.wake_in(),
+            self.jobs.wake_in(),
+            self.services.wake_in(),
+            self.custodian.wake_in(),
+            self.next_term_in(),
+        ];
         let at_most = wakes.into_iter().flatten().fold(WAIT_AT_MOST, Duration::min);
         os::poll::wait(&descriptors, Some(at_most)).map(drop).map_err(Ended::Wait)
     }
@@ -139,6 +153,17 @@ impl Supervisor {
                 Ok(())
             }
             ended => Ok(ended.map(drop)?),
+        }
+    }
+
+    /// Takes in what the children that live long say, and that they have ended.
+    fn hear(&mut self) {
+        self.custodian.enforce_deadlines(&mut self.services);
+        for event in self.services.turn() {
+            match event {
+                Event::Said(Service::Custody, frame) => self.custody_said(&frame),
+                Event::Ended(Service::Custody) => self.custody_ended(),
+            }
         }
     }
 

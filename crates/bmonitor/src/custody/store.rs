@@ -78,13 +78,22 @@ impl<'a> Store<'a> {
         epoch: Epoch,
         random: impl Fn() -> io::Result<[u8; 32]>,
     ) -> Result<SigningKey, StoreError> {
+        match self.secret(tier, epoch)? {
+            Some(secret) => identity(tier, epoch, &secret),
+            None => identity(tier, epoch, &self.new_secret(tier, epoch, random)?),
+        }
+    }
+
+    /// A tier's identity of an epoch, if there is one.
+    pub(super) fn tier_key(&self, tier: TierId, epoch: Epoch) -> Result<Option<SigningKey>, StoreError> {
+        self.secret(tier, epoch)?.map(|secret| identity(tier, epoch, &secret)).transpose()
+    }
+
+    fn secret(&self, tier: TierId, epoch: Epoch) -> Result<Option<Secret>, StoreError> {
         let name = file_name(tier, epoch, SECRET);
-        let secret = match self.read(&name)? {
-            Some(bytes) => Zeroizing::new(bytes.as_slice().try_into().map_err(|_length| damaged(&name))?),
-            None => self.new_secret(tier, epoch, random)?,
-        };
-        let seed = secret.first_chunk::<32>().ok_or_else(|| damaged(&name))?;
-        SigningKey::from_seed(seed).map_err(|_unusable| damaged(&name))
+        let Some(bytes) = self.read(&name)? else { return Ok(None) };
+        let secret = bytes.as_slice().try_into().map_err(|_length| damaged(&name))?;
+        Ok(Some(Zeroizing::new(secret)))
     }
 
     fn new_secret(
@@ -210,6 +219,12 @@ fn commitment(tier: TierId, epoch: Epoch, secret: &Secret) -> Digest {
     let salt = &secret[32..];
     let digester = Digester::new("leasehold secret commitment").part(tier.as_bytes());
     digester.part(&epoch.get().to_be_bytes()).part(salt).finish()
+}
+
+fn identity(tier: TierId, epoch: Epoch, secret: &Secret) -> Result<SigningKey, StoreError> {
+    let seed = secret.first_chunk::<32>();
+    let key = seed.and_then(|seed| SigningKey::from_seed(seed).ok());
+    key.ok_or_else(|| damaged(&file_name(tier, epoch, SECRET)))
 }
 
 fn damaged(file: &str) -> StoreError {

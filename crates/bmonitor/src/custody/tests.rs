@@ -32,7 +32,7 @@ impl Fixture {
     fn public(&self, request: Request) -> PublicKey {
         match self.ask(request).unwrap() {
             Reply::Public { key } => key,
-            other @ (Reply::Signed { .. } | Reply::Refused { .. }) => panic!("{other:?}"),
+            other @ (Reply::Signed { .. } | Reply::Done {} | Reply::Refused { .. }) => panic!("{other:?}"),
         }
     }
 

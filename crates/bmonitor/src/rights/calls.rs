@@ -202,7 +202,16 @@ const HELPER_CALLS: [Call; RUNTIME.len() + FILES.len() + CHANGING.len() + HELPIN
 /// A helper's.
 pub(super) const HELPER: &[Call] = &HELPER_CALLS;
 
-const CUSTODY_CALLS: [Call; RUNTIME.len() + FILES.len()] = join(&[RUNTIME, FILES]);
+/// What custody does beyond its files.
+const KEEPING: &[Call] = &[
+    call("poll", "waiting"),
+    call("ppoll", "waiting"),
+    call("recvmsg", "requests of the supervisor, and the descriptors that come along"),
+    call("recvfrom", "couriers' questions"),
+    call("sendto", "replies and signatures"),
+];
 
-/// Custody's: memory, its own files, the stream to the supervisor.
+const CUSTODY_CALLS: [Call; RUNTIME.len() + FILES.len() + KEEPING.len()] = join(&[RUNTIME, FILES, KEEPING]);
+
+/// Custody's: memory, its own files, the streams to the supervisor and to couriers.
 pub(super) const CUSTODY: &[Call] = &CUSTODY_CALLS;

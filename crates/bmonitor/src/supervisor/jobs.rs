@@ -1,23 +1,21 @@
-//! Helpers and custody at work: started with one request, watched, killed at their deadline, reaped.
+//! Helpers at work: started with one request, watched, killed at their deadline, reaped; and what failed,
+//! by whomever it was to be done.
 
 use std::collections::BTreeMap;
 use std::io::{self, Read, Write};
 use std::net::Shutdown;
 use std::os::fd::{AsFd, BorrowedFd};
-use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
 use os::child::{Child, ending};
 use os::clock::boot;
-use os::poll::{Wanted, wait};
+use os::poll::Wanted;
 use serde::Serialize;
-use serde::de::DeserializeOwned;
 
-use crate::custody::Request;
 use crate::reconcile::Effect;
 use crate::rights::Role;
-use crate::step::{Step, Steps};
+use crate::step::DieAt;
 
 /// Helpers that make realms and load policies at once. What a severing needs never waits for them.
 const MAKERS_MAX: usize = 4;
@@ -191,39 +189,13 @@ impl Job {
 }
 
 /// This program again, in another role.
-pub(super) fn command(role: Role, die_at: Option<Step>) -> Command {
+pub(super) fn command(role: Role, die_at: Option<DieAt>) -> Command {
     let mut command = Command::new("/proc/self/exe");
     command.env_clear().arg(role.to_string()).args(["--parent", &std::process::id().to_string()]);
-    if let Some(step) = die_at {
-        command.args(["--die-at", step.name()]);
+    if let Some(die_at) = die_at {
+        command.args(["--die-at", &die_at.to_string()]);
     }
     command
-}
-
-/// Custody for one request.
-pub(super) fn custody(folder: &Path, request: &Request, steps: &Steps) -> Command {
-    let die_at = steps.for_child(Role::Custody, |step| request.passes(step));
-    let mut command = command(Role::Custody, die_at);
-    command.arg("--folder").arg(folder);
-    command
-}
-
-/// Asks a process one thing and waits for it: at the first start, when there is nothing else to do.
-pub(super) fn ask<T: DeserializeOwned>(
-    command: Command,
-    request: &impl Serialize,
-    at_most: Duration,
-) -> Result<T, String> {
-    let mut jobs = Jobs::default();
-    let effect = Effect::Sign(tenure::ProcedureId(id::Digest::of(b"")), 0);
-    jobs.start(effect, command, request, at_most);
-    while !jobs.is_idle() {
-        wait(&jobs.descriptors(), jobs.wake_in()).map_err(|error| error.to_string())?;
-        if let Some((_effect, reply)) = jobs.turn().pop() {
-            return serde_json::from_slice(&reply?).map_err(|error| error.to_string());
-        }
-    }
-    Err(jobs.failures().join("; "))
 }
 
 fn start(command: Command, request: &impl Serialize) -> io::Result<Child> {

@@ -20,8 +20,10 @@ use thiserror::Error;
 
 use super::Supervisor;
 use super::connections::Connections;
+use super::custodian::{self, Custodian};
 use super::documents::{Documents, put};
-use super::jobs::{self, Jobs};
+use super::jobs::Jobs;
+use super::services::Services;
 use crate::config::{self, Config, Problems};
 use crate::custody::{self, Reply, Request};
 use crate::enrolment::{self, Enrolment, NoEnrolment};
@@ -145,6 +147,8 @@ pub(crate) fn start(folder: &Path, steps: Steps) -> Result<Supervisor, Halt> {
         identities: BTreeMap::new(),
         documents,
         jobs: Jobs::default(),
+        services: Services::default(),
+        custodian: Custodian::default(),
         warned,
         forged: 0,
         settled: false,
@@ -268,13 +272,12 @@ fn read_enrolment(folder: &Path) -> Result<Enrolment, Halt> {
 
 fn make_node_key(config: &Config, steps: &Steps) -> Result<(), Halt> {
     let request = Request::Node {};
-    let command = jobs::custody(&config.state("custody"), &request, steps);
-    let reply = jobs::ask(command, &request, Duration::from_secs(30)).map_err(Halt::Custody)?;
+    let reply = custodian::ask_and_wait(config, request, steps).map_err(Halt::Custody)?;
     match reply {
         Reply::Public { key } => put(&config.state, NODE_KEY, key.to_string().as_bytes())
             .map_err(because("write", "the node's public key")),
         Reply::Refused { why } => Err(Halt::Custody(why)),
-        Reply::Signed { .. } => Err(Halt::Custody("it answered something else".to_owned())),
+        Reply::Signed { .. } | Reply::Done {} => Err(Halt::Custody("it answered something else".to_owned())),
     }
 }
 

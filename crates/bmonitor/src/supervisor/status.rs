@@ -59,7 +59,9 @@ impl Supervisor {
         };
         let failures = self.jobs.failures().into_iter();
         let failures = failures.map(|message| Warning { code: "effect-failed".to_owned(), message });
-        std::iter::once(disk).chain(self.warned.iter().cloned()).chain(failures).collect()
+        let services = self.services.failures().into_iter();
+        let services = services.map(|message| Warning { code: "service-failed".to_owned(), message });
+        std::iter::once(disk).chain(self.warned.iter().cloned()).chain(failures).chain(services).collect()
     }
 }
 

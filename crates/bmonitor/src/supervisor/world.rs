@@ -9,7 +9,9 @@ use id::{Digest, Epoch, Name, TierId, Time};
 use os::link::Links;
 use tenure::{Input, Outcome, Procedure, ProcedureId, Step as ProcedureStep, Tenure, effects};
 
+use super::custodian::{self, Purpose};
 use super::documents::{self, Standpoint};
+use super::services::Service;
 use super::{Supervisor, jobs};
 use crate::clock::deadline;
 use crate::config::host_link;
@@ -24,17 +26,17 @@ use crate::step::Step;
 /// How long each kind of work may take.
 const REALM_AT_MOST: Duration = Duration::from_secs(20);
 const POLICY_AT_MOST: Duration = Duration::from_secs(60);
-const CUSTODY_AT_MOST: Duration = Duration::from_secs(10);
 /// How long the data path may take to follow a record: ten times what a helper takes for 10,000 prefixes.
 const BRACE: Duration = Duration::from_secs(2);
 
 impl Supervisor {
     /// Does what is to be done, until only work under way is left.
     pub(super) fn advance(&mut self) -> Result<(), journal::Error> {
+        custodian::is_there(&mut self.services, &self.config, &self.steps);
         loop {
             let wanted = self.wanted();
             self.jobs.forget_all_but(&wanted);
-            self.settled = wanted.is_empty() && self.jobs.is_idle();
+            self.settled = wanted.is_empty() && self.jobs.is_idle() && self.custodian.is_idle();
             let mut changed = false;
             for effect in wanted {
                 changed |= self.perform(effect)?;
@@ -72,6 +74,7 @@ impl Supervisor {
                 return Ok(self.unlink(effect, tier, last));
             }
             Effect::Tell(procedure, ..) if self.still_makes(*procedure) => return Ok(false),
+            Effect::Tell(_, step, _) if self.still_forgets(*step) => return Ok(false),
             Effect::Tell(procedure, step, made) => return self.tell(*procedure, *step, made),
             Effect::Kill(..)
             | Effect::RealmDown(_)
@@ -127,11 +130,12 @@ impl Supervisor {
         Ok(())
     }
 
-    /// Unlinks secrets, custody or no custody: a process of it that may be writing one is killed first.
+    /// Unlinks secrets, custody or no custody: one that may be writing such a secret is killed first. What it
+    /// has of them it lets go of afterwards, or it is killed.
     fn unlink(&mut self, effect: Effect, tier: TierId, last: Option<Epoch>) -> bool {
-        let writes = |running: &Effect| matches!(running, Effect::MakeIdentity(of, _) if *of == tier);
-        if self.jobs.running().any(writes) {
-            self.jobs.kill(writes);
+        let makes = |effect: &Effect| matches!(effect, Effect::MakeIdentity(of, _) if *of == tier);
+        if self.custodian.asks(|purpose| matches!(purpose, Purpose::Effect(effect) if makes(effect))) {
+            self.services.end(&Service::Custody);
             return false;
         }
         let folder = self.config.state("custody");
@@ -142,6 +146,9 @@ impl Supervisor {
             Ok(())
         });
         self.steps.reach(Step::SecretGone);
+        if done.is_ok() {
+            self.have_forgotten(tier, last);
+        }
         self.done_at_once(effect, done.map_err(|error| chain(&error)))
     }
 
@@ -180,8 +187,19 @@ impl Supervisor {
             let makes = |running: &Effect| matches!(running, Effect::RealmUp(_) | Effect::Policy(..));
             self.jobs.kill(|running| makes(running) && same(running));
         }
-        let custody = |effect: &Effect| matches!(effect, Effect::MakeIdentity(..) | Effect::Sign(..));
-        self.jobs.running().any(|running| same(running) || (custody(effect) && custody(running)))
+        // Each signed document names the one before it: one at a time.
+        let signs = |effect: &Effect| matches!(effect, Effect::Sign(..));
+        let asked = |purpose: &Purpose| match purpose {
+            Purpose::Effect(asked) => asked == effect || (signs(asked) && signs(effect)),
+            Purpose::Forget(_) | Purpose::Courier(..) | Purpose::Node => false,
+        };
+        self.jobs.running().any(same) || self.custodian.asks(asked)
+    }
+
+    /// Whether custody has yet to let go of what was unlinked. It has a deadline for that, and is killed then.
+    fn still_forgets(&self, step: ProcedureStep) -> bool {
+        matches!(step, ProcedureStep::SecretGone | ProcedureStep::Remade)
+            && self.custodian.asks(|purpose| matches!(purpose, Purpose::Forget(_)))
     }
 
     /// Whether a helper is still making a realm that the procedure closes. It is killed; what it leaves is
@@ -209,8 +227,7 @@ impl Supervisor {
             let at_most = if matches!(task, Task::Policy { .. }) { POLICY_AT_MOST } else { REALM_AT_MOST };
             self.jobs.start(effect, command, &task, at_most);
         } else if let Some(request) = self.request(&effect) {
-            let command = jobs::custody(&self.config.state("custody"), &request, &self.steps);
-            self.jobs.start(effect, command, &request, CUSTODY_AT_MOST);
+            self.ask_for(effect, request);
         } else {
             self.jobs.fail(effect, "what it is about is gone".to_owned());
         }
@@ -279,9 +296,6 @@ impl Supervisor {
     }
 
     fn take(&mut self, effect: &Effect, reply: &[u8]) -> Result<(), String> {
-        if matches!(effect, Effect::MakeIdentity(..) | Effect::Sign(..)) {
-            return self.take_from_custody(effect, reply);
-        }
         let outcome = serde_json::from_slice(reply).map_err(|error| error.to_string())?;
         let generation = match outcome {
             helper::Outcome::Done { generation } => generation,
@@ -318,8 +332,8 @@ impl Supervisor {
         Ok(())
     }
 
-    fn take_from_custody(&mut self, effect: &Effect, reply: &[u8]) -> Result<(), String> {
-        let reply: Reply = serde_json::from_slice(reply).map_err(|error| error.to_string())?;
+    /// Takes in what custody has done for an effect.
+    pub(super) fn take_from_custody(&mut self, effect: &Effect, reply: Reply) -> Result<(), String> {
         match (effect, reply) {
             (Effect::MakeIdentity(tier, epoch), Reply::Public { key }) => {
                 self.observed.identities.insert((*tier, *epoch), Digest::of(key.as_bytes()));
@@ -338,24 +352,29 @@ impl Supervisor {
                 Ok(())
             }
             (_, Reply::Refused { why }) => Err(why),
-            (_, Reply::Public { .. } | Reply::Signed { .. }) => {
+            (_, Reply::Public { .. } | Reply::Signed { .. } | Reply::Done {}) => {
                 Err("custody answered something else".to_owned())
             }
         }
     }
 
     /// What a broken-off process may have left is looked at anew.
-    fn after_failure(&mut self, effect: Effect, why: String) {
+    pub(super) fn after_failure(&mut self, effect: Effect, why: String) {
         let mut why = why;
         for name in realms_of(&effect) {
             if let Err(error) = self.look_at(&name) {
                 why = format!("{why}; {error}");
             }
         }
+        self.look_at_secrets();
+        self.jobs.fail(effect, why);
+    }
+
+    /// Looks at custody's folder.
+    pub(super) fn look_at_secrets(&mut self) {
         if let Ok(secrets) = custody::secrets(&self.config.state("custody")) {
             self.observed.secrets = secrets;
         }
-        self.jobs.fail(effect, why);
     }
 
     /// Looks at a realm in the kernel. What was known of its gate and policy stays, if its filter does.

@@ -103,10 +103,10 @@ fn listed(folder: &Path) -> BTreeSet<String> {
     entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
 }
 
-/// In the node's list of processes: the first one, one supervisor, and the realm's engine. Helpers of a
-/// supervisor that was killed die with it, custody's too; the kernel may take a moment to end one.
+/// In the node's list of processes: the first one, one supervisor with its custody, and the realm's engine.
+/// Helpers and custody of a supervisor that was killed die with it; the kernel may take a moment to end one.
 fn processes_are(life: &Life, realm: bool) {
-    let mut wanted = vec!["lab:init", "supervisor"];
+    let mut wanted = vec!["custody", "lab:init", "supervisor"];
     wanted.extend(realm.then_some("lab:engine"));
     wanted.sort_unstable();
     let deadline = Instant::now() + PATIENCE;

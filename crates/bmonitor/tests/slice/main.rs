@@ -4,6 +4,7 @@
 
 mod clients;
 mod crashes;
+mod custody;
 mod memory;
 mod orders;
 mod rights;
@@ -18,6 +19,10 @@ const TRIALS: &[Trial] = &[
     ("a_boundary_opens_a_connection_and_a_severing_cuts_it", orders::opens_and_cuts),
     ("wider_stale_escalating_and_forged_orders_are_refused", orders::refused),
     ("a_severing_waits_for_custody_with_the_receipt_alone", orders::severed_without_custody),
+    ("a_severing_waits_for_no_custody_that_hangs_or_dies", orders::severed_with_custody_hung_or_dead),
+    ("custody_signs_handshakes_for_couriers_and_nothing_else", custody::signs_handshakes_alone),
+    ("an_unlinked_identity_signs_nothing", custody::an_unlinked_identity_signs_nothing),
+    ("nonsense_ends_custody", custody::nonsense_ends_custody),
     ("a_suspension_closes_and_its_end_opens", orders::suspended_and_resumed),
     ("a_renewal_from_above_erases_and_ends_the_epoch", orders::renewed_from_above),
     ("a_supervisor_that_dies_takes_no_connection_along", crashes::supervisor_dies_connections_live),

@@ -1,6 +1,7 @@
 //! What orders do to packets.
 
 use std::fs;
+use std::process::Command;
 
 use keys::{NodeRecord, Purpose, Receipt};
 use tenure::{Renew, Target, Verb};
@@ -90,6 +91,27 @@ pub(crate) fn severed_without_custody() {
     fs::rename(&away, &key).unwrap();
     world.settled(0);
     assert_eq!(world.signed(0), 2);
+}
+
+/// Custody that hangs, and custody that dies, hold up nothing of a severing but the receipt; the supervisor
+/// has another one soon.
+pub(crate) fn severed_with_custody_hung_or_dead() {
+    let mut world = World::unstarted();
+    world.start(0, &[]);
+    for signal in ["-STOP", "-KILL"] {
+        let (tier, _lease) = world.lease(0, REALMS);
+        world.settled(0);
+        let landlord = world.standing(0, "landlord");
+        let (custody, signed) = (world.custody(0), world.signed(0));
+        assert!(Command::new("kill").args([signal, &custody.to_string()]).status().unwrap().success());
+        let envelope = world.landlord.order(&landlord, Verb::Sever(Target { tier }));
+        assert_eq!(world.facility.nodes()[0].submit(&envelope, &[]).unwrap().exit, 0);
+        world.status_with(0, |_| world.secrets(0).len() == 1);
+        world.settled(0);
+        assert!(!world.realm(0).exists());
+        assert_eq!(world.signed(0), signed + 1, "{signal}");
+        assert_ne!(world.custody(0), custody);
+    }
 }
 
 /// A suspension closes the realm, its end opens it again; open connections outlive it.

@@ -3,9 +3,12 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::Read;
+use std::net::Shutdown;
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Command, ExitCode, Stdio};
 
+use os::child::Child;
+use os::poll::{Wanted, wait};
 use serde_json::Value;
 
 use crate::world::World;
@@ -55,16 +58,16 @@ pub(crate) fn of_live_processes() {
         let mut command = Command::new(PROGRAM);
         command.arg(process).args(["--parent", &std::process::id().to_string()]);
         command.args(further.iter().flat_map(|folder| ["--folder".as_ref(), folder.as_os_str()]));
-        let mut child =
-            command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        let mut child = Child::start(command).unwrap();
         // Everything is enforced before the first byte is asked for.
         waits_for_input(child.id());
         compare(child.id(), process);
         let own = fs::read_link("/proc/self/ns/net").unwrap();
         let network = fs::read_link(format!("/proc/{}/ns/net", child.id())).unwrap();
         assert_eq!(network == own, row(process)["network"] == "node", "{process}");
-        drop(child.stdin.take());
-        child.wait().unwrap();
+        child.stream.shutdown(Shutdown::Write).unwrap();
+        wait(&[(child.ended(), Wanted::READ)], None).unwrap();
+        child.reap().unwrap().unwrap();
     }
 }
 
@@ -75,10 +78,12 @@ fn on_the_machine(first: u32, inside: u32) -> u32 {
     children.split_whitespace().map(|id| id.parse().unwrap()).find(called).unwrap()
 }
 
-/// Waits until the process is blocked in a read of its stdin: the kernel shows the call that it is in.
+/// Waits until the process is blocked in a read of its stdin, or polls it: the kernel shows the call that it
+/// is in.
 fn waits_for_input(id: u32) {
     let path = format!("/proc/{id}/syscall");
-    while !fs::read_to_string(&path).unwrap_or_default().starts_with("0 0x0 ") {
+    let waits = |call: &str| call.starts_with("0 0x0 ") || call.starts_with("7 ") || call.starts_with("271 ");
+    while !waits(&fs::read_to_string(&path).unwrap_or_default()) {
         std::thread::yield_now();
     }
 }

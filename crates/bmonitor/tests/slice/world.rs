@@ -190,6 +190,26 @@ impl World {
         answer.as_str().map_or(1, |lines| lines.lines().count())
     }
 
+    /// The machine's id of the node's custody, once it is there.
+    pub(crate) fn custody(&self, node: usize) -> u32 {
+        let first = self.facility.nodes()[node].first_process();
+        let namespace = |id: &str| std::fs::read_link(format!("/proc/{id}/ns/pid")).ok();
+        let own = namespace(&first.to_string()).unwrap();
+        let is_custody = |id: &String| {
+            let line = std::fs::read(format!("/proc/{id}/cmdline")).unwrap_or_default();
+            line.split(|byte| *byte == 0).nth(1) == Some(b"custody") && namespace(id).as_ref() == Some(&own)
+        };
+        let began = std::time::Instant::now();
+        loop {
+            let entries = std::fs::read_dir("/proc").unwrap();
+            let ids = entries.filter_map(|entry| entry.unwrap().file_name().into_string().ok());
+            if let Some(id) = ids.filter(|id| id.parse::<u32>().is_ok()).find(is_custody) {
+                return id.parse().unwrap();
+            }
+            assert!(began.elapsed() < SOON, "no custody");
+        }
+    }
+
     /// The names of the secrets in custody's folder.
     pub(crate) fn secrets(&self, node: usize) -> Vec<String> {
         let folder = self.facility.nodes()[node].folder().join("state/custody");

@@ -1,0 +1,124 @@
+//! Custody's loop: the supervisor's requests one after the other, couriers' signatures in between.
+
+use std::collections::VecDeque;
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+
+use id::{Epoch, TierId};
+use node_protocol::Decoder;
+use os::descriptor;
+use os::poll::{Wanted, wait};
+
+use super::signers::Signers;
+use super::{Numbered, Reply, Request, Store, answer, chain};
+use crate::rights::{self, Begin, Role};
+use crate::step::Steps;
+
+/// The longest request.
+const REQUEST_BYTES_MAX: usize = 256 * 1024;
+
+/// The role: `bmonitor custody`. Ends when the supervisor's stream ends.
+pub(crate) fn run(folder: &Path, parent: u32, steps: &Steps) -> io::Result<()> {
+    // Before the right to walk there is given up: paths are relative from here on.
+    std::env::set_current_dir(folder)?;
+    rights::enforce(Begin { role: Role::Custody, parent: Some(parent) }).map_err(io::Error::other)?;
+    let stream = UnixStream::from(io::stdin().as_fd().try_clone_to_owned()?);
+    let mut custody = Custody {
+        store: Store::new(Path::new("."), steps),
+        steps,
+        supervisor: Supervisor {
+            stream,
+            decoder: Decoder::limited(REQUEST_BYTES_MAX, 0),
+            handed: VecDeque::new(),
+        },
+        signers: Signers::default(),
+    };
+    while custody.turn()? {}
+    Ok(())
+}
+
+struct Custody<'a> {
+    store: Store<'a>,
+    steps: &'a Steps,
+    supervisor: Supervisor,
+    signers: Signers,
+}
+
+/// The stream to the supervisor.
+struct Supervisor {
+    stream: UnixStream,
+    decoder: Decoder,
+    /// Descriptors that came along and belong to requests to come, in their order.
+    handed: VecDeque<OwnedFd>,
+}
+
+impl Custody<'_> {
+    /// Gives whether the supervisor is still there.
+    fn turn(&mut self) -> io::Result<bool> {
+        let mut descriptors = vec![(self.supervisor.stream.as_fd(), Wanted::READ)];
+        descriptors.extend(self.signers.descriptors());
+        let ready = wait(&descriptors, None)?;
+        if ready.first() == Some(&true) && !self.supervisor.read()? {
+            return Ok(false);
+        }
+        while let Some(frame) = self.supervisor.decoder.frame().map_err(io::Error::other)? {
+            // What is not understood comes from no supervisor of ours.
+            let Numbered { number, body } = frame.message().map_err(io::Error::other)?;
+            let reply = self.answer(body);
+            if let Some(step) = reply.step() {
+                self.steps.reach(step);
+            }
+            let mut stream = &self.supervisor.stream;
+            let reply = Numbered { number, body: reply };
+            node_protocol::frame::write(&mut stream, &reply, &[]).map_err(io::Error::other)?;
+        }
+        let store = &self.store;
+        self.signers.turn(|tier, epoch, message| {
+            let key = store.tier_key(tier, epoch).ok().flatten()?;
+            Some(*key.sign(message).as_bytes())
+        });
+        Ok(true)
+    }
+
+    fn answer(&mut self, request: Request) -> Reply {
+        let served = match &request {
+            Request::Courier { tier, epoch } => self.serve_courier(*tier, *epoch),
+            Request::Forget { tier, last } => {
+                self.signers.forget(*tier, *last);
+                Ok(())
+            }
+            Request::Node {}
+            | Request::Tier { .. }
+            | Request::Receipt(_)
+            | Request::Statement(_)
+            | Request::Head(_) => Ok(()),
+        };
+        let answered = served
+            .and_then(|()| answer(&self.store, request, os::random::bytes).map_err(|error| chain(&error)));
+        answered.unwrap_or_else(|why| Reply::Refused { why })
+    }
+
+    fn serve_courier(&mut self, tier: TierId, epoch: Epoch) -> Result<(), String> {
+        let stream = self.supervisor.handed.pop_front().ok_or("no stream came along")?;
+        let key = self.store.tier_key(tier, epoch).map_err(|error| chain(&error))?;
+        key.ok_or("the tier has no identity of that epoch")?;
+        if self.signers.add(tier, epoch, UnixStream::from(stream)) {
+            Ok(())
+        } else {
+            Err("there is no place for another courier".to_owned())
+        }
+    }
+}
+
+impl Supervisor {
+    /// Reads what has arrived; gives whether the stream goes on.
+    fn read(&mut self) -> io::Result<bool> {
+        let (mut part, mut handed) = (vec![0; 64 * 1024], Vec::new());
+        let length = descriptor::receive(&self.stream, &mut part, &mut handed)?;
+        self.decoder.push(part.get(..length).unwrap_or_default());
+        self.handed.extend(handed);
+        Ok(length > 0)
+    }
+}
