@@ -1,5 +1,6 @@
 //! Published vectors, and everything that must be refused.
 
+mod schedule;
 mod sealed;
 mod vectors;
 
