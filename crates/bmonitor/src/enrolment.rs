@@ -2,9 +2,9 @@
 
 use std::path::Path;
 
-use id::{Digest, Name};
+use id::{Digest, Name, PublicKey};
 use serde::Deserialize;
-use tenure::ControllerKey;
+use tenure::{Console, ControllerKey, Refusal, are_consoles};
 use thiserror::Error;
 
 /// The file's name in the configuration folder.
@@ -14,7 +14,6 @@ pub(crate) const FILE: &str = "enrolment.json";
 pub(crate) const BYTES_MAX: u64 = 64 * 1024;
 
 const CONTROLLERS_MAX: usize = tenure::limits::KEYS_PER_TIER_MAX;
-const CONSOLES_MAX: usize = 16;
 
 /// The root, as the person with the machine in hand says.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,6 +22,10 @@ pub(crate) struct Enrolment {
     pub(crate) name: Name,
     /// Its controller keys.
     pub(crate) controllers: Vec<ControllerKey>,
+    /// Its consoles.
+    pub(crate) consoles: Vec<Console>,
+    /// The key that signs the directories which this node takes.
+    pub(crate) directory: Option<PublicKey>,
     /// The digest of the file.
     pub(crate) document: Digest,
 }
@@ -36,6 +39,8 @@ pub(crate) enum NoEnrolment {
     Version { file: String, version: u64 },
     #[error("{file}: {found} {what}, 1 to {max} are wanted")]
     Number { file: String, what: &'static str, found: usize, max: usize },
+    #[error("{file}: {refusal}")]
+    Consoles { file: String, refusal: Refusal },
     #[error("{file}: key {key} stands twice")]
     Twice { file: String, key: String },
 }
@@ -48,15 +53,8 @@ struct Wire {
     controllers: Vec<ControllerKey>,
     #[serde(default)]
     consoles: Vec<Console>,
-}
-
-/// A console to dial; kept for the courier, which is not there yet.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-#[expect(dead_code, reason = "the shape is checked; the courier will dial them")]
-struct Console {
-    key: id::PublicKey,
-    addresses: Vec<String>,
+    #[serde(default)]
+    directory: Option<PublicKey>,
 }
 
 impl Enrolment {
@@ -77,21 +75,19 @@ impl Enrolment {
                 max: CONTROLLERS_MAX,
             });
         }
-        let consoles = wire.consoles.len();
-        if consoles > CONSOLES_MAX {
-            return Err(NoEnrolment::Number {
-                file: file(),
-                what: "consoles",
-                found: consoles,
-                max: CONSOLES_MAX,
-            });
-        }
+        are_consoles(&wire.consoles).map_err(|refusal| NoEnrolment::Consoles { file: file(), refusal })?;
         for (index, controller) in wire.controllers.iter().enumerate() {
             if wire.controllers.iter().take(index).any(|other| other.key == controller.key) {
                 return Err(NoEnrolment::Twice { file: file(), key: controller.key.to_string() });
             }
         }
-        Ok(Self { name: wire.name, controllers: wire.controllers, document: Digest::of(bytes) })
+        Ok(Self {
+            name: wire.name,
+            controllers: wire.controllers,
+            consoles: wire.consoles,
+            directory: wire.directory,
+            document: Digest::of(bytes),
+        })
     }
 }
 
@@ -125,10 +121,19 @@ mod tests {
             &good.replace(&key, &format!("{key},{key}")),
             expect!["enrolment.json: key ed25519:11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo stands twice"],
         );
+        let consoles = |address: &str| {
+            let console = format!("{{\"key\":\"{KEY}\",\"addresses\":[{address}]}}");
+            good.replace("\"controllers\"", &format!("\"consoles\":[{console}],\"controllers\""))
+        };
+        check(&consoles("\"10.0.0.2:7443\""), expect!["landlord"]);
+        check(
+            &consoles(""),
+            expect!["enrolment.json: a console or one of its addresses is missing or stands twice"],
+        );
         check(
             &good.replace("\"name\"", "\"nmae\""),
             expect![
-                "enrolment.json is no enrolment: unknown field `nmae`, expected one of `version`, `name`, `controllers`, `consoles` at line 1 column 19"
+                "enrolment.json is no enrolment: unknown field `nmae`, expected one of `version`, `name`, `controllers`, `consoles`, `directory` at line 1 column 19"
             ],
         );
         check("", expect!["enrolment.json is no enrolment: EOF while parsing a value at line 1 column 0"]);

@@ -225,6 +225,7 @@ fn ends_something(input: &Input) -> bool {
             | Verb::Boundary(_)
             | Verb::EnrolKey(_)
             | Verb::RemoveKey(_)
+            | Verb::Consoles(_)
             | Verb::Renew(_)
             | Verb::Consent(_)
             | Verb::Suspend(_)

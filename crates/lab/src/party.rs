@@ -8,12 +8,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use id::{Digest, Epoch, LeaseId, NodeId, Sequence, TierId, Time};
-use keys::{Envelope, PayloadType, SigningKey};
+use keys::{Envelope, PayloadType, PublicKey, SigningKey};
 use node_protocol::call::{Answer, Call, Status};
 use node_protocol::frame;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
-use tenure::{ControllerKey, Freshness, Order, Rights, Verb};
+use tenure::{Console, ControllerKey, Freshness, Order, Rights, Verb};
 
 use crate::failed::{Act, Failed};
 use crate::node::Node;
@@ -90,9 +90,21 @@ impl Party {
     /// `enrolment.json` of a node called `root` there, whose root this party is.
     #[must_use]
     pub fn enrolment(&self, root: &str) -> String {
+        self.enrolment_with(root, &[], None)
+    }
+
+    /// The same, with the root's consoles and the key that signs its directories.
+    #[must_use]
+    pub fn enrolment_with(&self, root: &str, consoles: &[Console], directory: Option<PublicKey>) -> String {
         let controllers = [self.controller(Rights::ALL)];
-        serde_json::json!({ "version": 1, "name": root, "controllers": controllers, "consoles": [] })
-            .to_string()
+        serde_json::json!({
+            "version": 1,
+            "name": root,
+            "controllers": controllers,
+            "consoles": consoles,
+            "directory": directory,
+        })
+        .to_string()
     }
 
     /// A signed order with the key's next sequence number, valid for ever.

@@ -25,7 +25,7 @@ pub fn apply(tenure: &mut Tenure, change: &Change) {
                 replace_salt(tier, Fate::Erased);
             }
         }
-        Change::Enrolled { node, tier, lease, name, keys } => {
+        Change::Enrolled { node, tier, lease, name, keys, consoles, directory } => {
             tenure.node = Some(*node);
             tenure.root = Some(*tier);
             let root = Tier {
@@ -36,7 +36,8 @@ pub fn apply(tenure: &mut Tenure, change: &Change) {
                 terms: Terms::ALWAYS,
                 rights: Grant::ALL,
                 quota: NODE_QUOTA,
-                given: None,
+                consoles: consoles.clone(),
+                directory: *directory,
                 ..blank(name.clone(), *lease)
             };
             tenure.tiers.insert(*tier, root);
@@ -47,7 +48,20 @@ pub fn apply(tenure: &mut Tenure, change: &Change) {
             *known = (*known).max(*seq);
             use_up(tenure, *tier, *nonce, *term);
         }
-        Change::Leased { parent, tier, lease, name, contract, terms, rights, quota, keys, given } => {
+        Change::Leased {
+            parent,
+            tier,
+            lease,
+            name,
+            contract,
+            terms,
+            rights,
+            quota,
+            keys,
+            given,
+            consoles,
+            directory,
+        } => {
             let new = Tier {
                 parent: Some(*parent),
                 contract: Some(contract.clone()),
@@ -55,6 +69,8 @@ pub fn apply(tenure: &mut Tenure, change: &Change) {
                 rights: *rights,
                 quota: *quota,
                 given: Some(*given),
+                consoles: consoles.clone(),
+                directory: *directory,
                 ..blank(name.clone(), *lease)
             };
             tenure.tiers.insert(*tier, new);
@@ -82,6 +98,9 @@ pub fn apply(tenure: &mut Tenure, change: &Change) {
                 tenure.sequences.remove(key);
             }
         }
+        Change::ConsolesSet { tier, consoles } => {
+            on(tenure, *tier, |tier| tier.consoles.clone_from(consoles));
+        }
         Change::Consented { tier, consent } => on(tenure, *tier, |tier| {
             tier.consents.insert(consent.clone());
         }),
@@ -95,11 +114,14 @@ pub fn apply(tenure: &mut Tenure, change: &Change) {
             tier.suspended_by.remove(by);
         }),
         Change::Switched { tier, action } => on(tenure, *tier, |tier| tier.power.switch(*action)),
-        Change::Reassigned { tier, lease, contract, keys } => {
+        Change::Reassigned { tier, lease, contract, keys, consoles } => {
             on(tenure, *tier, |tier| {
                 tier.lease = *lease;
                 tier.contract = Some(contract.clone());
                 tier.term = 0;
+                if holds(Rule::NextPartyOwnConsoles) {
+                    tier.consoles.clone_from(consoles);
+                }
                 tier.consents.clear();
             });
             if !holds(Rule::SequenceSurvivesLease) {
@@ -168,6 +190,8 @@ fn blank(name: id::Name, lease: id::LeaseId) -> Tier {
         identity: None,
         data: Data::default(),
         keys: std::collections::BTreeMap::new(),
+        consoles: Vec::new(),
+        directory: None,
         term: 0,
         suspended_by: std::collections::BTreeSet::new(),
         power: Power::ON,
@@ -212,6 +236,9 @@ fn enter(tier: &mut Tier, part: &Part, purpose: Purpose) {
         tier.consents.clear();
     }
     tier.ending = purpose == Purpose::Severing;
+    if tier.ending && holds(Rule::SeveredHasNoConsole) {
+        tier.consoles.clear();
+    }
     replace_salt(tier, part.fate);
 }
 

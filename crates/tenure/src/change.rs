@@ -1,8 +1,9 @@
 //! Changes: what `decide` answers and `apply` does, one after the other. They are what the journal keeps.
 
-use id::{Epoch, KeyId, LeaseId, Name, NodeId, Nonce, Sequence, TierId, Time};
+use id::{Epoch, KeyId, LeaseId, Name, NodeId, Nonce, PublicKey, Sequence, TierId, Time};
 use serde::{Deserialize, Serialize};
 
+use crate::console::Console;
 use crate::input::Made;
 use crate::lease::{Contract, Quota, Terms};
 use crate::order::{Consent, ControllerKey, PowerAction};
@@ -36,6 +37,12 @@ pub enum Change {
         name: Name,
         /// Its controller keys.
         keys: Vec<ControllerKey>,
+        /// Its consoles.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        consoles: Vec<Console>,
+        /// The key that signs its directories.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        directory: Option<PublicKey>,
     },
     /// An order was accepted. Its sequence, nonce and leader term are used up.
     Accepted {
@@ -78,6 +85,12 @@ pub enum Change {
         keys: Vec<ControllerKey>,
         /// The filter set given to it.
         given: Digest,
+        /// Its consoles.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        consoles: Vec<Console>,
+        /// The key that signs its directories.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        directory: Option<PublicKey>,
     },
     /// A lease says something else now.
     TermsChanged {
@@ -119,6 +132,13 @@ pub enum Change {
         tier: TierId,
         /// The key.
         key: KeyId,
+    },
+    /// A tier has these consoles now, and no other.
+    ConsolesSet {
+        /// The tier.
+        tier: TierId,
+        /// All of them.
+        consoles: Vec<Console>,
     },
     /// A tier consented.
     Consented {
@@ -165,6 +185,9 @@ pub enum Change {
         contract: Contract,
         /// The new party's keys.
         keys: Vec<ControllerKey>,
+        /// The new party's consoles.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        consoles: Vec<Console>,
     },
     /// A procedure began: every part is in its new epoch from now on. Procedures on the same tiers that were
     /// under way are absorbed.

@@ -3,6 +3,7 @@
 //! A file per noun below; here what all have in common: the clock, and whether an order is to be heard.
 
 mod boundary;
+mod consoles;
 mod enrolment;
 mod keys;
 mod lease;
@@ -61,6 +62,7 @@ fn order(tenure: &Tenure, verified: &Verified) -> Result<Vec<Change>, Refusal> {
         Verb::Boundary(args) => boundary::set(tenure, &signer, args)?,
         Verb::EnrolKey(args) => keys::enrol(tenure, &signer, args)?,
         Verb::RemoveKey(args) => keys::remove(tenure, &signer, args)?,
+        Verb::Consoles(args) => consoles::set(&signer, args)?,
         Verb::Renew(args) => renewal::renew(tenure, &signer, args, verified)?,
         Verb::Consent(args) => renewal::consent(tenure, &signer, args)?,
         Verb::Suspend(args) => suspension::suspend(tenure, &signer, args)?,

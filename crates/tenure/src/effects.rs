@@ -3,6 +3,7 @@
 use id::{Digest, Epoch, Name, TierId, Time};
 use serde::Serialize;
 
+use crate::console::Console;
 use crate::procedure::{Fate, Procedure, Step};
 use crate::tenure::{Standing, Tenure};
 use crate::tier::{Data, Power, PowerState};
@@ -39,8 +40,10 @@ pub struct Realm {
     pub gate: Gate,
     /// The instant from which the kernel itself closes the data path.
     pub deadline: Time,
-    /// Whether the tier's consoles are dialled. A suspended or lapsed tier still learns that it is.
+    /// Whether the tier has a courier. A suspended or lapsed tier still learns that it is.
     pub courier: bool,
+    /// The consoles that its courier dials; none without a courier.
+    pub consoles: Vec<Console>,
     /// Whether its engines run.
     pub engines: bool,
     /// How the realm is switched, the tiers above it counted in.
@@ -80,6 +83,7 @@ fn realm(tenure: &Tenure, id: TierId) -> Option<Realm> {
     let unsettled = path.iter().any(|upper| is_unsettled(tenure, *upper, id));
     let open = matches!(standing, Standing::InForce | Standing::Busy) && !unsettled && !is_halted(tenure, id);
     let power = on_path().map(|tier| tier.power.state).min().unwrap_or(PowerState::Off);
+    let courier = !unsettled && tier.identity.is_some() && !tier.consoles.is_empty();
     Some(Realm {
         tier: id,
         name: tier.name.clone(),
@@ -89,7 +93,8 @@ fn realm(tenure: &Tenure, id: TierId) -> Option<Realm> {
         sets: tenure.sets_of(id),
         gate: if open { Gate::Open } else { Gate::Cut },
         deadline: tenure.effective_terms(id).until,
-        courier: !unsettled && tier.identity.is_some(),
+        courier,
+        consoles: if courier { tier.consoles.clone() } else { Vec::new() },
         engines: open && power == PowerState::On,
         power,
         restarts: on_path().map(|tier| tier.power.restarts).sum(),

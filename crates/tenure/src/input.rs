@@ -1,8 +1,9 @@
 //! Inputs: everything that may change a tenure. Each carries its time; each is recorded with what came of it.
 
-use id::{Digest, Epoch, KeyId, Name, NodeId, TierId, Time};
+use id::{Digest, Epoch, KeyId, Name, NodeId, PublicKey, TierId, Time};
 use serde::{Deserialize, Serialize};
 
+use crate::console::Console;
 use crate::order::{ControllerKey, Order};
 use crate::procedure::{ProcedureId, Step};
 
@@ -35,6 +36,12 @@ pub struct Enrolment {
     pub name: Name,
     /// The root's controller keys.
     pub controllers: Vec<ControllerKey>,
+    /// The root's consoles.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub consoles: Vec<Console>,
+    /// The key that signs the directories which this node takes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub directory: Option<PublicKey>,
     /// Random bytes for the root's ids.
     pub fresh: Fresh,
     /// The clock.

@@ -20,6 +20,7 @@
 
 mod apply;
 mod change;
+mod console;
 mod decide;
 mod effects;
 mod input;
@@ -43,12 +44,13 @@ mod tests;
 pub use self::tenure::{Clock, Standing, Tenure};
 pub use apply::{apply, apply_all};
 pub use change::Change;
+pub use console::{Console, ConsoleAddress, are_consoles};
 pub use decide::decide;
 pub use effects::{Gate, Realm, World, effects};
 pub use input::{Enrolment, Fresh, Input, Made, Outcome, Verified};
 pub use lease::{Contract, Quota, Terms};
 pub use order::{
-    Boundary, Consent, ControllerKey, Freshness, Lease, NewTerms, ORDER_PAYLOAD_TYPE, Order, Power,
+    Boundary, Consent, Consoles, ControllerKey, Freshness, Lease, NewTerms, ORDER_PAYLOAD_TYPE, Order, Power,
     PowerAction, Reassign, RemoveKey, Renew, Target, Verb,
 };
 pub use plan::{Consequence, Plan, What, consequences, overhangs, plan};

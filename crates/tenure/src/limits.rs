@@ -7,6 +7,10 @@ use crate::lease::Quota;
 pub const DEPTH_MAX: usize = 32;
 /// Controller keys of one tier at a time.
 pub const KEYS_PER_TIER_MAX: usize = 32;
+/// Consoles of one tier.
+pub const CONSOLES_PER_TIER_MAX: usize = 4;
+/// Addresses of one console.
+pub const CONSOLE_ADDRESSES_MAX: usize = 4;
 /// Consents of one tier that are not used yet.
 pub const CONSENTS_PER_TIER_MAX: usize = 16;
 /// Nonces given to one tier and not used yet; a new one pushes out the oldest of the same tier.

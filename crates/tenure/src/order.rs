@@ -7,6 +7,7 @@ use id::{Digest, Epoch, KeyId, LeaseId, Name, NodeId, Nonce, PublicKey, Sequence
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
+use crate::console::Console;
 use crate::lease::{Contract, Quota, Terms};
 use crate::limits::ORDER_BYTES_MAX;
 use crate::right::{Grant, Right, Rights};
@@ -82,6 +83,8 @@ pub enum Verb {
     EnrolKey(ControllerKey),
     /// Removes a controller key of one's own tier (right `enrol-key`).
     RemoveKey(RemoveKey),
+    /// Says which consoles one's own tier has (right `enrol-key`).
+    Consoles(Consoles),
     /// Has the node make new keys (right `renew`).
     Renew(Renew),
     /// Lets one renewal or re-assignment above keep the signer's data (right `renew`).
@@ -124,6 +127,13 @@ pub struct Lease {
     pub keys: Vec<ControllerKey>,
     /// The filter set given to it (the cluster boundary).
     pub boundary: Digest,
+    /// The new tier's consoles; left out: none, and it is dialled by nobody until it names some.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub consoles: Vec<Console>,
+    /// The key that signs the directories by which names in its sets are resolved. It is the grantor's;
+    /// left out: the same.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub directory: Option<PublicKey>,
 }
 
 /// The arguments of `terms`: what is left out stays as it is.
@@ -160,6 +170,9 @@ pub struct Reassign {
     /// these keys. The data of all others is erased.
     #[serde(default)]
     pub keep: Vec<TierId>,
+    /// The next party's consoles; left out: none. Those of the party before are not dialled any more.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub consoles: Vec<Console>,
 }
 
 /// The arguments of `boundary`.
@@ -181,6 +194,14 @@ pub struct RemoveKey {
     pub key: KeyId,
 }
 
+/// The arguments of `consoles`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Consoles {
+    /// All of them, one at least.
+    pub consoles: Vec<Console>,
+}
+
 /// The arguments of `renew`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -192,6 +213,9 @@ pub struct Renew {
     /// consented. The data of all others, the renewed tier's and those below, is erased.
     #[serde(default)]
     pub keep: Vec<TierId>,
+    /// Stands in the new statement about the renewed tier, which is thereby known to be new.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub nonce: Option<Nonce>,
 }
 
 /// The arguments of `consent`: what exactly may be done once.
@@ -251,6 +275,7 @@ impl Verb {
             Self::Boundary(_) => "boundary",
             Self::EnrolKey(_) => "enrol-key",
             Self::RemoveKey(_) => "remove-key",
+            Self::Consoles(_) => "consoles",
             Self::Renew(_) => "renew",
             Self::Consent(_) => "consent",
             Self::Suspend(_) => "suspend",
@@ -266,7 +291,7 @@ impl Verb {
         match self {
             Self::Lease(_) | Self::Terms(_) | Self::Reassign(_) => Right::Lease,
             Self::Boundary(_) => Right::Boundary,
-            Self::EnrolKey(_) | Self::RemoveKey(_) => Right::EnrolKey,
+            Self::EnrolKey(_) | Self::RemoveKey(_) | Self::Consoles(_) => Right::EnrolKey,
             Self::Renew(_) | Self::Consent(_) => Right::Renew,
             Self::Suspend(_) | Self::Resume(_) => Right::Suspend,
             Self::Power(_) => Right::Power,
@@ -284,6 +309,7 @@ impl Verb {
             | Self::Reassign(_)
             | Self::EnrolKey(_)
             | Self::RemoveKey(_)
+            | Self::Consoles(_)
             | Self::Renew(_)
             | Self::Consent(_)
             | Self::Suspend(_)
@@ -352,6 +378,7 @@ fn verb_of(name: &str, args: &str) -> Result<Verb, String> {
         "boundary" => Verb::Boundary(read(args)?),
         "enrol-key" => Verb::EnrolKey(read(args)?),
         "remove-key" => Verb::RemoveKey(read(args)?),
+        "consoles" => Verb::Consoles(read(args)?),
         "renew" => Verb::Renew(read(args)?),
         "consent" => Verb::Consent(read(args)?),
         "suspend" => Verb::Suspend(read(args)?),
@@ -375,6 +402,7 @@ impl From<Order> for Payload {
             Verb::Boundary(args) => raw(args),
             Verb::EnrolKey(args) => raw(args),
             Verb::RemoveKey(args) => raw(args),
+            Verb::Consoles(args) => raw(args),
             Verb::Renew(args) => raw(args),
             Verb::Consent(args) => raw(args),
             Verb::Suspend(args) | Verb::Resume(args) | Verb::Sever(args) => raw(args),

@@ -14,7 +14,7 @@
 
 use std::fmt;
 
-use id::{Digest, Epoch, TierId};
+use id::{Digest, Epoch, Nonce, TierId};
 use serde::{Deserialize, Serialize};
 
 /// A procedure is named by the digest of the envelope (for the root: of the enrolment) that began it.
@@ -44,6 +44,9 @@ pub struct Procedure {
     pub parts: Vec<Part>,
     /// What is to be done next.
     pub next: Step,
+    /// What the asker of a renewal wants to see in the new statement about the named tier.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub nonce: Option<Nonce>,
 }
 
 /// What a procedure is for.

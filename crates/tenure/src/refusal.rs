@@ -193,6 +193,12 @@ pub enum Refusal {
     /// A key stands twice in a list, or a list is empty.
     #[error("the list of keys is empty or names a key twice")]
     BadKeys {},
+    /// A list of consoles is empty, names one twice, or an address of one twice or not at all.
+    #[error("a console or one of its addresses is missing or stands twice")]
+    BadConsoles {},
+    /// The lease names a key for directories that is not the grantor's.
+    #[error("the key for directories is not the grantor's")]
+    WrongDirectory {},
     /// A fresh id is in use: the caller's random source is broken.
     #[error("a fresh id is in use already")]
     IdInUse {},
@@ -253,6 +259,10 @@ pub enum Limited {
     Keys,
     /// Unused consents of a tier.
     Consents,
+    /// Consoles of a tier.
+    Consoles,
+    /// Addresses of a console.
+    Addresses,
 }
 
 impl std::fmt::Display for Limited {
@@ -261,6 +271,8 @@ impl std::fmt::Display for Limited {
             Self::Depth => "tiers along a path",
             Self::Keys => "controller keys of a tier",
             Self::Consents => "unused consents",
+            Self::Consoles => "consoles of a tier",
+            Self::Addresses => "addresses of a console",
         })
     }
 }
@@ -333,6 +345,8 @@ impl Refusal {
             | Self::NothingToConsent { .. }
             | Self::LastKey { .. }
             | Self::BadKeys {}
+            | Self::BadConsoles {}
+            | Self::WrongDirectory {}
             | Self::Exhausted {} => Class::Refused,
         }
     }

@@ -69,6 +69,12 @@ pub(crate) enum Rule {
     EnrollerRights,
     /// A severing goes through outside terms, while suspended, and while keys wait for custody.
     SeveringNeedsTheRightAlone,
+    /// A tier names its own consoles, nobody else's.
+    OwnConsoles,
+    /// The next party's consoles replace those of the one before.
+    NextPartyOwnConsoles,
+    /// A tier that is severed has no console.
+    SeveredHasNoConsole,
     /// What is applied is the record, and nothing that stands beside it.
     AppliesRecordAlone,
 }
@@ -76,7 +82,7 @@ pub(crate) enum Rule {
 #[cfg(test)]
 impl Rule {
     /// All of them.
-    pub(crate) const ALL: [Self; 33] = [
+    pub(crate) const ALL: [Self; 36] = [
         Self::Epoch,
         Self::Tier,
         Self::Cascade,
@@ -109,6 +115,9 @@ impl Rule {
         Self::LeaderTerm,
         Self::EnrollerRights,
         Self::SeveringNeedsTheRightAlone,
+        Self::OwnConsoles,
+        Self::NextPartyOwnConsoles,
+        Self::SeveredHasNoConsole,
         Self::AppliesRecordAlone,
     ];
 }

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use id::{Digest, Epoch, KeyId, LeaseId, Name, PublicKey, TierId, Time};
 use serde::{Deserialize, Serialize};
 
+use crate::console::Console;
 use crate::lease::{Contract, Quota, Terms};
 use crate::order::{Consent, ControllerKey, PowerAction};
 use crate::right::{Grant, Rights};
@@ -39,6 +40,12 @@ pub struct Tier {
     pub data: Data,
     /// Its controller keys.
     pub keys: BTreeMap<KeyId, KeyEntry>,
+    /// Its consoles, which its courier dials. A tier that is being ended has none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub consoles: Vec<Console>,
+    /// The key that signs the directories by which names in its sets are resolved, as its lease says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub directory: Option<PublicKey>,
     /// The highest leader term seen.
     pub term: u64,
     /// The upper tiers that suspended it.

@@ -3,9 +3,10 @@
 //! It has the tier's own content, and of its children what it granted them itself. It does not depend on the
 //! content of any other tier: not on their sets, keys, consents or use, and not on whether there are siblings.
 
-use id::{Digest, Epoch, KeyId, LeaseId, Name, NodeId, TierId, Time};
+use id::{Digest, Epoch, KeyId, LeaseId, Name, NodeId, PublicKey, TierId, Time};
 use serde::Serialize;
 
+use crate::console::Console;
 use crate::lease::{Contract, Quota, Terms};
 use crate::order::Consent;
 use crate::procedure::{Purpose, Step};
@@ -45,6 +46,10 @@ pub struct View {
     pub data: Data,
     /// Its controller keys.
     pub keys: Vec<(KeyId, KeyEntry)>,
+    /// Its consoles.
+    pub consoles: Vec<Console>,
+    /// The key that signs the directories by which names in its sets are resolved.
+    pub directory: Option<PublicKey>,
     /// The highest leader term seen.
     pub term: u64,
     /// What it consented to.
@@ -111,6 +116,8 @@ pub fn view(tenure: &Tenure, tier: TierId) -> Option<View> {
         identity: own.identity,
         data: own.data,
         keys: own.keys.iter().map(|(id, entry)| (*id, *entry)).collect(),
+        consoles: own.consoles.clone(),
+        directory: own.directory,
         term: own.term,
         consents: own.consents.iter().cloned().collect(),
         standing: tenure.standing(tier),

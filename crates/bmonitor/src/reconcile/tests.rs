@@ -25,6 +25,7 @@ fn realm(gate: Gate) -> Realm {
         gate,
         deadline: Time::from_millis(5_000),
         courier: false,
+        consoles: Vec::new(),
         engines: true,
         power: PowerState::On,
         restarts: 0,
@@ -37,7 +38,7 @@ fn world(realm: Option<Realm>, due: Vec<Procedure>) -> World {
 
 fn procedure(next: Step, fate: Fate, at: u64) -> Procedure {
     let parts = vec![Part { tier: TIER, epoch: epoch(at), fate }];
-    Procedure { id: ID, purpose: Purpose::Severing, by: TIER, tier: TIER, parts, next }
+    Procedure { id: ID, purpose: Purpose::Severing, by: TIER, tier: TIER, parts, next, nonce: None }
 }
 
 fn seen(whole: bool, gate: Option<Seal>, policy: Option<Digest>) -> Observed {

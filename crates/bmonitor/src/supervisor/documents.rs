@@ -47,7 +47,7 @@ impl Standpoint<'_> {
     pub(super) fn request(&self, procedure: &Procedure, number: usize) -> Option<Request> {
         Some(match kinds(procedure).get(number)? {
             Kind::Receipt => Request::Receipt(Box::new(self.receipt(procedure))),
-            Kind::Statement(tier) => Request::Statement(Box::new(self.statement(*tier)?)),
+            Kind::Statement(tier) => Request::Statement(Box::new(self.statement(procedure, *tier)?)),
         })
     }
 
@@ -82,7 +82,7 @@ impl Standpoint<'_> {
         }
     }
 
-    fn statement(&self, id: TierId) -> Option<Statement> {
+    fn statement(&self, procedure: &Procedure, id: TierId) -> Option<Statement> {
         let tier = self.tenure.tier(id)?;
         let mut controllers: Vec<PublicKey> = tier.keys.values().map(|entry| entry.key).collect();
         controllers.sort_unstable();
@@ -99,8 +99,8 @@ impl Standpoint<'_> {
             sealing: None,
             controllers,
             boundary: tier.given,
-            directory: None,
-            nonce: None,
+            directory: tier.directory,
+            nonce: procedure.nonce.filter(|_| id == procedure.tier),
         })
     }
 }

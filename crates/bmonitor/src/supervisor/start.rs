@@ -289,6 +289,8 @@ fn enrol(node: &mut Node, node_key: &PublicKey, enrolment: Enrolment, steps: &St
         document: enrolment.document,
         name: enrolment.name,
         controllers: enrolment.controllers,
+        consoles: enrolment.consoles,
+        directory: enrolment.directory,
         fresh: Fresh::from_bytes(fresh),
         at,
     };

@@ -304,9 +304,9 @@ impl Life {
             Act::Lease => self.landlord.order(&landlord, Verb::Lease(self.lease(name.unwrap()))),
             Act::Open | Act::Change => self.tenant.order(&standing(TENANT), boundary(None)),
             Act::Narrow => self.landlord.order(&landlord, boundary(Some(below()))),
-            Act::Renew => {
-                self.tenant.order(&standing(TENANT), Verb::Renew(Renew { tier: None, keep: vec![] }))
-            }
+            Act::Renew => self
+                .tenant
+                .order(&standing(TENANT), Verb::Renew(Renew { tier: None, keep: vec![], nonce: None })),
             Act::Sever => self.landlord.order(&landlord, Verb::Sever(Below { tier: below() })),
         };
         (envelope, object)
@@ -321,6 +321,8 @@ impl Life {
             quota: Quota { tiers: 1, keys: 8, objects: 8, records_per_hour: 1000 },
             keys: vec![self.tenant.controller(Rights::ALL)],
             boundary,
+            consoles: Vec::new(),
+            directory: None,
         }
     }
 

@@ -3,6 +3,7 @@
 use std::fs;
 use std::process::Command;
 
+use id::Nonce;
 use keys::{NodeRecord, Purpose, Receipt};
 use tenure::{Renew, Target, Verb};
 
@@ -141,7 +142,9 @@ pub(crate) fn renewed_from_above() {
     let (tier, _lease) = world.lease(0, REALMS);
     let before = world.standing(0, TENANT);
     let engine = world.server(0);
-    assert_eq!(world.say(0, Verb::Renew(Renew { tier: Some(tier), keep: Vec::new() })).exit, 0);
+    let nonce = Nonce::from_bytes([7; 16]);
+    let renew = Renew { tier: Some(tier), keep: Vec::new(), nonce: Some(nonce) };
+    assert_eq!(world.say(0, Verb::Renew(renew)).exit, 0);
     let status = world.tier(0, TENANT).unwrap();
     assert!(engine.heard().is_err(), "an engine of the past epoch lives");
     assert_eq!((status.epoch.get(), status.realm.unwrap().open), (before.epoch.get() + 1, true));
@@ -151,6 +154,9 @@ pub(crate) fn renewed_from_above() {
     let late = world.tenant.order(&before, sever_of(&world));
     let late = world.facility.nodes()[0].submit(&late, &[]).unwrap();
     assert_eq!((late.exit, late.code()), (6, Some("wrong-epoch")));
+
+    let statement = world.statement(0, &tier.to_string());
+    assert_eq!((statement.epoch, statement.nonce), (status.epoch, Some(nonce)));
 
     let export = world.ask(0, &["journal", "export"]).answer;
     let summary = journal::verify(export.as_str().unwrap().as_bytes(), None).unwrap();

@@ -5,8 +5,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use id::{LeaseId, NodeId, TierId, Time};
+use keys::{Envelope, Statement};
 use lab::{Facility, Guard, Host, Object, Party, Plan, Said, Standing, Transport};
-use node_protocol::call::{Answer, Status, TierStatus};
+use node_protocol::call::{Answer, Call, Status, TierStatus};
 use tenure::{Grant, Lease, Quota, Rights, Target, Terms, Verb};
 
 pub(crate) const SOON: Duration = Duration::from_secs(5);
@@ -99,6 +100,15 @@ impl World {
         Standing { node: node_of(&status), lease: tier.lease, tier: tier.tier, epoch: tier.epoch }
     }
 
+    /// The node's newest statement about a tier.
+    pub(crate) fn statement(&self, node: usize, tier: &str) -> Statement {
+        self.settled(node);
+        let call = Call::Receipts { about: tier.to_owned() };
+        let (_number, lines) = self.facility.nodes()[node].call(&call, &[], SOON).unwrap();
+        let line = lines.split(|byte| *byte == b'\n').rfind(|line| !line.is_empty()).unwrap();
+        serde_json::from_slice(Envelope::parse(line).unwrap().unverified_payload()).unwrap()
+    }
+
     /// Leases a realm of the node to the tenant, with a boundary.
     pub(crate) fn lease(&self, node: usize, boundary: &str) -> (TierId, LeaseId) {
         let said = self.say_lease(node, boundary);
@@ -129,6 +139,8 @@ impl World {
             quota: Quota { tiers: 4, keys: 64, objects: 64, records_per_hour: 1000 },
             keys: vec![tenure::ControllerKey { key: *self.tenant.key().public(), rights: Rights::ALL }],
             boundary: boundary.name(),
+            consoles: Vec::new(),
+            directory: None,
         }
     }
 

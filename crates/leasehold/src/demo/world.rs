@@ -145,6 +145,8 @@ impl<'a> World<'a> {
             quota: if to.1 == TEAM { TEAM_QUOTA } else { QUOTA },
             keys: vec![to.0.controller(rights)],
             boundary: object.name(),
+            consoles: Vec::new(),
+            directory: None,
         };
         let order = from.0.order(&self.standing(place, from.1)?, Verb::Lease(lease));
         self.node(place)?.submit(&order, &[&object])

@@ -4,6 +4,7 @@ use id::Epoch;
 
 use super::{keys, passed};
 use crate::change::Change;
+use crate::console::are_consoles;
 use crate::input::Enrolment;
 use crate::procedure::{Fate, Part, Procedure, ProcedureId, Purpose};
 use crate::refusal::Refusal;
@@ -15,6 +16,7 @@ pub(super) fn decide(tenure: &Tenure, enrolment: &Enrolment) -> Result<Vec<Chang
         return Err(Refusal::AlreadyEnrolled {});
     }
     keys::are_a_set(&enrolment.controllers, Rights::ALL, Rights::ALL)?;
+    are_consoles(&enrolment.consoles)?;
     let tier = enrolment.fresh.tier;
     let parts = vec![Part { tier, epoch: first_epoch()?, fate: Fate::New }];
     let procedure = Procedure {
@@ -24,6 +26,7 @@ pub(super) fn decide(tenure: &Tenure, enrolment: &Enrolment) -> Result<Vec<Chang
         tier,
         next: Procedure::first_step(&parts),
         parts,
+        nonce: None,
     };
     let mut changes = passed(tenure, enrolment.at);
     changes.push(Change::Enrolled {
@@ -32,6 +35,8 @@ pub(super) fn decide(tenure: &Tenure, enrolment: &Enrolment) -> Result<Vec<Chang
         lease: enrolment.fresh.lease,
         name: enrolment.name.clone(),
         keys: enrolment.controllers.clone(),
+        consoles: enrolment.consoles.clone(),
+        directory: enrolment.directory,
     });
     changes.push(Change::Begun { procedure });
     Ok(changes)

@@ -2,6 +2,7 @@
 
 use super::{Signer, boundary, enrolment, keys};
 use crate::change::Change;
+use crate::console::are_consoles;
 use crate::input::Verified;
 use crate::lease::{Quota, Terms};
 use crate::limits::DEPTH_MAX;
@@ -39,6 +40,11 @@ pub(super) fn grant(
     if unknown > args.quota.keys as usize {
         return Err(Refusal::ExceedsQuota { what: QuotaKind::Keys, left: args.quota.keys });
     }
+    are_consoles(&args.consoles)?;
+    let directory = signer.tier.directory;
+    if args.directory.is_some() && args.directory != directory {
+        return Err(Refusal::WrongDirectory {});
+    }
     boundary::within(tenure, &tenure.sets_with_depth(signer.id), args.boundary)?;
 
     let parts = vec![Part { tier: fresh.tier, epoch: enrolment::first_epoch()?, fate: Fate::New }];
@@ -49,6 +55,7 @@ pub(super) fn grant(
         tier: fresh.tier,
         next: Procedure::first_step(&parts),
         parts,
+        nonce: None,
     };
     let leased = Change::Leased {
         parent: signer.id,
@@ -61,6 +68,8 @@ pub(super) fn grant(
         quota: args.quota,
         keys: args.keys.clone(),
         given: args.boundary,
+        consoles: args.consoles.clone(),
+        directory,
     };
     Ok(vec![leased, Change::Begun { procedure }])
 }

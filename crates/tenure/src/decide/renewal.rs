@@ -6,10 +6,11 @@
 
 use std::collections::BTreeSet;
 
-use id::{KeyId, TierId};
+use id::{KeyId, Nonce, TierId};
 
 use super::{Signer, keys};
 use crate::change::Change;
+use crate::console::are_consoles;
 use crate::input::Verified;
 use crate::limits::CONSENTS_PER_TIER_MAX;
 use crate::order::{Consent, Reassign, Renew};
@@ -33,7 +34,8 @@ pub(super) fn renew(
     }
     let needed = Consent { tier: target, epoch: tier.epoch, successor: None };
     let used = consents(tenure, target, &args.keep, &needed, |kept| kept == signer.id)?;
-    let begun = begin(tenure, signer, target, &args.keep, Purpose::Renewal, verified)?;
+    let what = (target, Purpose::Renewal, args.nonce);
+    let begun = begin(tenure, signer, what, &args.keep, verified)?;
     Ok(used.into_iter().chain([begun]).collect())
 }
 
@@ -44,6 +46,7 @@ pub(super) fn reassign(
     verified: &Verified,
 ) -> Result<Vec<Change>, Refusal> {
     let child = signer.child(tenure, args.tier)?;
+    are_consoles(&args.consoles)?;
     keys::are_a_set(&args.keys, child.named_rights(), child.rights.exercise)?;
     let unknown = args.keys.iter().filter(|key| !tenure.sequences.contains_key(&key.key.id())).count();
     if child.used.keys as usize + unknown > tenure.own_share(args.tier).keys as usize {
@@ -56,12 +59,14 @@ pub(super) fn reassign(
     let needed =
         Consent { tier: args.tier, epoch: child.epoch, successor: Some(successor.into_iter().collect()) };
     let used = consents(tenure, args.tier, &args.keep, &needed, |_| false)?;
-    let begun = begin(tenure, signer, args.tier, &args.keep, Purpose::Reassignment, verified)?;
+    let what = (args.tier, Purpose::Reassignment, None);
+    let begun = begin(tenure, signer, what, &args.keep, verified)?;
     let reassigned = Change::Reassigned {
         tier: args.tier,
         lease: verified.fresh.lease,
         contract: args.contract.clone(),
         keys: args.keys.clone(),
+        consoles: args.consoles.clone(),
     };
     Ok(used.into_iter().chain([reassigned, begun]).collect())
 }
@@ -124,9 +129,8 @@ fn answers(consent: &Consent, needed: &Consent) -> bool {
 fn begin(
     tenure: &Tenure,
     signer: &Signer<'_>,
-    target: TierId,
+    (target, purpose, nonce): (TierId, Purpose, Option<Nonce>),
     keep: &[TierId],
-    purpose: Purpose,
     verified: &Verified,
 ) -> Result<Change, Refusal> {
     let mut parts = Vec::new();
@@ -144,7 +148,9 @@ fn begin(
     }
     let next = Procedure::first_step(&parts);
     let id = ProcedureId(verified.envelope);
-    Ok(Change::Begun { procedure: Procedure { id, purpose, by: signer.id, tier: target, parts, next } })
+    Ok(Change::Begun {
+        procedure: Procedure { id, purpose, by: signer.id, tier: target, parts, next, nonce },
+    })
 }
 
 /// The named tier has new keys in any case; one below keeps its keys with its data.

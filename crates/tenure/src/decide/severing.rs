@@ -37,6 +37,7 @@ pub(super) fn sever(
         tier: args.tier,
         next: Procedure::first_step(&parts),
         parts,
+        nonce: None,
     };
     Ok(vec![Change::Begun { procedure }])
 }

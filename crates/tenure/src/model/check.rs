@@ -64,6 +64,9 @@ invariants! {
     NotAfter = "nothing is obeyed after its time",
     ClockForward = "time never goes back",
     LeaderTerm = "a past leader is not obeyed",
+    OwnConsoles = "a tier's consoles are those that it named itself, or its lease before it did",
+    NextConsoles = "after a lease was handed on the party before is dialled nowhere",
+    NoConsole = "a severed tier is dialled nowhere",
 }
 
 /// How often each invariant was put to the test.

@@ -223,7 +223,12 @@ fn remember(state: &mut State, before: &State, verified: &Verified) {
         Verb::RemoveKey(args) => {
             past.removed.insert((order.tier, args.key));
         }
-        Verb::Terms(_) | Verb::Boundary(_) | Verb::Suspend(_) | Verb::Resume(_) | Verb::Power(_) => {}
+        Verb::Terms(_)
+        | Verb::Boundary(_)
+        | Verb::Consoles(_)
+        | Verb::Suspend(_)
+        | Verb::Resume(_)
+        | Verb::Power(_) => {}
     }
 }
 

@@ -3,8 +3,10 @@
 //! Not all are good ones: most scenarios have orders that reach above, beside or beyond what the signer has.
 
 use super::state::{Fresher, State};
-use crate::order::{Boundary, Consent, NewTerms, Power, PowerAction, Reassign, RemoveKey, Renew, Target};
-use crate::tests::example::{controller, key, lease, object, tier_id};
+use crate::order::{
+    Boundary, Consent, Consoles, NewTerms, Power, PowerAction, Reassign, RemoveKey, Renew, Target,
+};
+use crate::tests::example::{console, controller, key, lease, object, tier_id};
 use crate::{Grant, Right, Rights, Tenure, Terms, Verb, Verified};
 use id::{Sequence, Time};
 
@@ -89,7 +91,8 @@ pub(super) fn resume(tier: u8) -> Verb {
 }
 
 pub(super) fn renew(tier: Option<u8>, keep: &[u8]) -> Verb {
-    Verb::Renew(Renew { tier: tier.map(tier_id), keep: keep.iter().copied().map(tier_id).collect() })
+    let keep = keep.iter().copied().map(tier_id).collect();
+    Verb::Renew(Renew { tier: tier.map(tier_id), keep, nonce: None })
 }
 
 pub(super) fn reassign(tier: u8, party: u8, keep: &[u8]) -> Verb {
@@ -98,6 +101,7 @@ pub(super) fn reassign(tier: u8, party: u8, keep: &[u8]) -> Verb {
         contract: "L-10".to_owned().try_into().unwrap(),
         keys: vec![controller(party, Rights::ALL)],
         keep: keep.iter().copied().map(tier_id).collect(),
+        consoles: vec![console(party)],
     })
 }
 
@@ -118,6 +122,11 @@ pub(super) fn power(tier: Option<u8>) -> Verb {
 
 pub(super) fn enrol(number: u8, rights: Rights) -> Verb {
     Verb::EnrolKey(controller(number, rights))
+}
+
+/// The signer's tier has the console of that number and no other.
+pub(super) fn consoles(number: u8) -> Verb {
+    Verb::Consoles(Consoles { consoles: vec![console(number)] })
 }
 
 pub(super) fn remove(number: u8) -> Verb {

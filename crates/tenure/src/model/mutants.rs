@@ -74,9 +74,12 @@ const fn shown_in(rule: Rule) -> &'static str {
         | Rule::Suspension
         | Rule::View => "limits",
         Rule::Epoch | Rule::Cascade | Rule::ForcedErases => "renewal",
-        Rule::ConsentOnce | Rule::ConsentNeeded | Rule::ConsentNamesSuccessor | Rule::ErasureReplacesSalt => {
-            "reassignment"
-        }
+        Rule::ConsentOnce
+        | Rule::ConsentNeeded
+        | Rule::ConsentNamesSuccessor
+        | Rule::ErasureReplacesSalt
+        | Rule::OwnConsoles
+        | Rule::NextPartyOwnConsoles => "reassignment",
         Rule::LapseOnlySuspends
         | Rule::TermsSubset
         | Rule::TermsAlongPath
@@ -88,7 +91,7 @@ const fn shown_in(rule: Rule) -> &'static str {
             "replay"
         }
         Rule::QuotaSparesSevering => "resilience",
-        Rule::StepOrder | Rule::NoRegrant => "severing",
+        Rule::StepOrder | Rule::NoRegrant | Rule::SeveredHasNoConsole => "severing",
     }
 }
 

@@ -1,8 +1,8 @@
 //! What is explored: beginnings, menus, and what else may happen in each.
 
 use super::menu::{
-    Item, boundary, consent, enrol, grant, grant_of, power, reassign, remove, renew, resume, sever, suspend,
-    until, without,
+    Item, boundary, consent, consoles, enrol, grant, grant_of, power, reassign, remove, renew, resume, sever,
+    suspend, until, without,
 };
 use super::state::Fresher;
 use crate::tests::example::{Example, controller, lease, rights, tier_id};
@@ -171,6 +171,7 @@ fn reassignment() -> Scenario {
         Item::new("user 3 consents to party 8", 3, |tenure| consent(tenure, 2, Some(8))),
         Item::new("user 3 consents to party 9", 3, |tenure| consent(tenure, 2, Some(9))),
         Item::new("the operator's old key suspends user 3", 2, |_| suspend(3)),
+        Item::new("the operator has another console", 2, |_| consoles(7)),
         Item::new("party 8 suspends user 3", 2, |_| suspend(3)).by(8),
         Item::new("party 8 resumes user 3", 2, |_| resume(3)).by(8),
     ];

@@ -6,8 +6,8 @@ use id::{Digest, KeyId, LeaseId, NodeId, PublicKey, Sequence, TierId, Time};
 use packet_set::{Budget, Field, PacketSet, Ranges, Region};
 
 use crate::{
-    Change, ControllerKey, Enrolment, Fresh, Freshness, Grant, Input, Lease, Made, Order, Outcome, Quota,
-    Refusal, Right, Rights, Step, Tenure, Terms, Verb, Verified, apply_all, decide,
+    Change, Console, ControllerKey, Enrolment, Fresh, Freshness, Grant, Input, Lease, Made, Order, Outcome,
+    Quota, Refusal, Right, Rights, Step, Tenure, Terms, Verb, Verified, apply_all, decide,
 };
 
 pub(crate) const NODE: [u8; 32] = [7; 32];
@@ -49,6 +49,11 @@ pub(crate) fn controller(number: u8, rights: Rights) -> ControllerKey {
     ControllerKey { key: key(number), rights }
 }
 
+/// The console with that number.
+pub(crate) fn console(number: u8) -> Console {
+    Console { key: key(100 + number), addresses: vec![format!("10.0.0.{number}:7443").parse().unwrap()] }
+}
+
 /// A node with its shell's part: sequences, fresh ids and outcomes.
 #[derive(Debug, Clone)]
 pub(crate) struct Example {
@@ -73,6 +78,8 @@ impl Example {
             document: Digest::of(b"enrolment"),
             name: "owner".parse().unwrap(),
             controllers: vec![controller(1, Rights::ALL)],
+            consoles: vec![console(1)],
+            directory: Some(key(90)),
             fresh: example.draw(),
             at: example.now,
         };
@@ -178,6 +185,8 @@ pub(crate) fn lease(number: u8, rights: Grant, tiers: u32) -> Lease {
         quota: Quota { tiers, keys: tiers * 10, objects: tiers * 10, records_per_hour: tiers * 10 },
         keys: vec![controller(number, rights.exercise.or(rights.grant))],
         boundary: object(9),
+        consoles: vec![console(number)],
+        directory: None,
     }
 }
 

@@ -5,14 +5,15 @@ use crate::{Order, Refusal, Verb};
 
 const PAGE: &str = include_str!("../../../../docs/orders.md");
 
-const GOLDEN: [(&str, &str); 12] = [
-    ("lease", include_str!("../../golden/orders/lease.json")),
+const GOLDEN: [(&str, &str); 13] = [
+    ("lease", include_str!("../../golden/orders/lease-with-consoles.json")),
     ("terms", include_str!("../../golden/orders/terms.json")),
-    ("reassign", include_str!("../../golden/orders/reassign.json")),
+    ("reassign", include_str!("../../golden/orders/reassign-with-consoles.json")),
     ("boundary", include_str!("../../golden/orders/boundary.json")),
     ("enrol-key", include_str!("../../golden/orders/enrol-key.json")),
     ("remove-key", include_str!("../../golden/orders/remove-key.json")),
-    ("renew", include_str!("../../golden/orders/renew.json")),
+    ("consoles", include_str!("../../golden/orders/consoles.json")),
+    ("renew", include_str!("../../golden/orders/renew-with-nonce.json")),
     ("consent", include_str!("../../golden/orders/consent.json")),
     ("suspend", include_str!("../../golden/orders/suspend.json")),
     ("resume", include_str!("../../golden/orders/resume.json")),
@@ -20,9 +21,16 @@ const GOLDEN: [(&str, &str); 12] = [
     ("sever", include_str!("../../golden/orders/sever.json")),
 ];
 
+/// Orders as they were before there were consoles.
+const OLDER: [(&str, &str); 3] = [
+    ("lease", include_str!("../../golden/orders/lease.json")),
+    ("reassign", include_str!("../../golden/orders/reassign.json")),
+    ("renew", include_str!("../../golden/orders/renew.json")),
+];
+
 #[test]
 fn each_golden_order_reads_back_to_the_same_text() {
-    for (name, text) in GOLDEN {
+    for (name, text) in GOLDEN.into_iter().chain(OLDER) {
         let order = Order::parse(text.as_bytes()).unwrap_or_else(|error| panic!("{name}: {error}"));
         assert_eq!(order.verb.name(), name);
         let golden: serde_json::Value = serde_json::from_str(text).unwrap();
@@ -58,7 +66,7 @@ fn the_page_lists_every_refusal() {
 
 #[test]
 fn what_is_not_an_order_is_refused_with_what_is_wrong() {
-    let (_, sever) = GOLDEN[11];
+    let (_, sever) = GOLDEN[12];
     let cases = [
         (sever.replace("\"args\": {", "\"args\": { \"more\": 1,"), "in `args`: unknown field `more`"),
         (sever.replace("\"verb\": \"sever\"", "\"verb\": \"look\""), "an unknown verb \"look\""),

@@ -44,7 +44,7 @@ fn a_plan_says_who_ends_and_what_is_lost() {
 fn a_plan_of_a_renewal_says_what_is_kept_and_what_that_means() {
     check(
         2,
-        Verb::Renew(Renew { tier: None, keep: vec![tier_id(2)] }),
+        Verb::Renew(Renew { tier: None, keep: vec![tier_id(2)], nonce: None }),
         &expect![[r#"
         tier-2: its stored data is kept; who had the data's key before still has it
         tier-2: its identity on the node is replaced
@@ -66,7 +66,7 @@ fn a_plan_says_who_passes_to_another_party() {
     let contract = "L-10".to_owned().try_into().unwrap();
     check(
         1,
-        Verb::Reassign(Reassign { tier: tier_id(2), contract, keys, keep: Vec::new() }),
+        Verb::Reassign(Reassign { tier: tier_id(2), contract, keys, keep: Vec::new(), consoles: Vec::new() }),
         &expect![[r#"
             tier-2: its stored data becomes unreadable for ever
             tier-2: its identity on the node is replaced

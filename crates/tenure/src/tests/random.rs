@@ -3,8 +3,10 @@
 use proptest::prelude::{Just, Strategy, any, prop, prop_assert, prop_assert_eq, prop_oneof, proptest};
 use proptest::test_runner::TestCaseError;
 
-use super::example::{Example, at, controller, key, lease, object, tier_id};
-use crate::order::{Boundary, Consent, NewTerms, Power, PowerAction, Reassign, RemoveKey, Renew, Target};
+use super::example::{Example, at, console, controller, key, lease, object, tier_id};
+use crate::order::{
+    Boundary, Consent, Consoles, NewTerms, Power, PowerAction, Reassign, RemoveKey, Renew, Target,
+};
 use crate::{
     Change, Grant, Input, Outcome, Quota, Right, Rights, Step, Tenure, Terms, Verb, apply_all, decide,
     effects, plan, view,
@@ -64,15 +66,26 @@ fn verb() -> impl Strategy<Value = Verb> {
         (tier(), tier(), kept()).prop_map(|(tier, party, keep)| {
             let keys = vec![controller(party, Rights::ALL)];
             let contract = "L-7".to_owned().try_into().unwrap();
-            Verb::Reassign(Reassign { tier: tier_id(tier), contract, keys, keep })
+            Verb::Reassign(Reassign {
+                tier: tier_id(tier),
+                contract,
+                keys,
+                keep,
+                consoles: vec![console(party)],
+            })
         }),
         (prop::option::of(tier()), 0u8..12).prop_map(|(tier, last)| {
             Verb::Boundary(Boundary { tier: tier.map(tier_id), object: object(last) })
         }),
         (tier(), some_rights()).prop_map(|(number, rights)| Verb::EnrolKey(controller(number, rights))),
+        prop::collection::vec(tier().prop_map(console), 0..6)
+            .prop_map(|consoles| Verb::Consoles(Consoles { consoles })),
         tier().prop_map(|number| Verb::RemoveKey(RemoveKey { key: key(number).id() })),
-        (prop::option::of(tier()), kept())
-            .prop_map(|(tier, keep)| Verb::Renew(Renew { tier: tier.map(tier_id), keep })),
+        (prop::option::of(tier()), kept()).prop_map(|(tier, keep)| Verb::Renew(Renew {
+            tier: tier.map(tier_id),
+            keep,
+            nonce: None
+        })),
         (tier(), 1u64..4, prop::option::of(tier())).prop_map(|(tier, epoch, party)| {
             let epoch = id::Epoch::new(epoch).unwrap();
             let successor = party.map(|party| vec![key(party).id()]);

@@ -2,12 +2,14 @@
 
 use id::Nonce;
 
-use super::example::{Example, at, controller, key, lease, object, tier_id};
+use super::example::{Example, at, console, controller, key, lease, object, tier_id};
 use crate::limits::{DEPTH_MAX, QUOTA_WINDOW_MS};
-use crate::order::{Boundary, Consent, NewTerms, Power, PowerAction, Reassign, RemoveKey, Renew, Target};
+use crate::order::{
+    Boundary, Consent, Consoles, NewTerms, Power, PowerAction, Reassign, RemoveKey, Renew, Target,
+};
 use crate::{
-    ControllerKey, Freshness, Gate, Grant, Input, Outcome, Quota, Right, Rights, Standing, Step, Terms, Verb,
-    effects,
+    Console, ConsoleAddress, ControllerKey, Freshness, Gate, Grant, Input, Lease, Outcome, Quota, Right,
+    Rights, Standing, Step, Terms, Verb, effects,
 };
 
 fn target(tier: u8) -> Target {
@@ -27,7 +29,11 @@ fn enrol(number: u8, rights: Rights) -> Verb {
 }
 
 fn renew(tier: Option<u8>, keep: &[u8]) -> Verb {
-    Verb::Renew(Renew { tier: tier.map(tier_id), keep: keep.iter().copied().map(tier_id).collect() })
+    Verb::Renew(Renew {
+        tier: tier.map(tier_id),
+        keep: keep.iter().copied().map(tier_id).collect(),
+        nonce: None,
+    })
 }
 
 fn reassign(tier: u8, party: u8, keep: &[u8]) -> Verb {
@@ -38,6 +44,7 @@ fn reassign(tier: u8, party: u8, keep: &[u8]) -> Verb {
         contract,
         keys: vec![controller(party, Rights::ALL)],
         keep,
+        consoles: vec![console(party)],
     })
 }
 
@@ -337,4 +344,77 @@ fn what_is_switched_off_above_does_not_run_below() {
     let quota = Quota { tiers: 1, keys: 9, objects: 9, records_per_hour: 9 };
     example.order(2, Verb::Terms(NewTerms { quota: Some(quota), ..terms(3) })).unwrap();
     assert_eq!(example.tenure.tier(tier_id(3)).unwrap().quota, quota);
+}
+
+#[test]
+fn consoles_are_few_and_each_stands_once() {
+    let mut example = Example::four_tiers();
+    let named = |numbers: &[u8]| {
+        Verb::Consoles(Consoles { consoles: numbers.iter().copied().map(console).collect() })
+    };
+    for (numbers, code) in
+        [([].as_slice(), "bad-consoles"), (&[5, 5], "bad-consoles"), (&[1, 2, 3, 4, 5], "limit")]
+    {
+        assert_eq!(refused(&mut example, 3, named(numbers)), code);
+    }
+    let with = |addresses: &[&str]| {
+        let addresses = addresses.iter().map(|address| address.parse().unwrap()).collect();
+        Verb::Consoles(Consoles { consoles: vec![Console { addresses, ..console(5) }] })
+    };
+    let (one, other) = ("10.0.0.1:1", "[fd00::1]:1");
+    let five = [one, other, "10.0.0.2:1", "10.0.0.3:1", "10.0.0.4:1"];
+    for (addresses, code) in [(&[][..], "bad-consoles"), (&[one, one], "bad-consoles"), (&five, "limit")] {
+        assert_eq!(refused(&mut example, 3, with(addresses)), code);
+    }
+    example.order(3, with(&[one, other])).unwrap();
+    let world = effects(&example.tenure);
+    assert_eq!(world.realm(tier_id(3)).unwrap().consoles[0].addresses[1].to_string(), other);
+    let none = Lease { consoles: vec![console(5); 2], ..lease(5, Grant::ALL, 1) };
+    assert_eq!(refused(&mut example, 2, Verb::Lease(none)), "bad-consoles");
+    let none = Lease { consoles: Vec::new(), ..lease(5, Grant::ALL, 1) };
+    example.order(2, Verb::Lease(none)).unwrap();
+    let five = tier_id(example.drawn);
+    example.finish();
+    assert!(!effects(&example.tenure).realm(five).unwrap().courier, "a courier that has nobody to dial");
+}
+
+#[test]
+fn an_address_of_a_console_has_one_spelling_and_can_be_dialled() {
+    for text in ["10.0.0.2:7443", "[fd00:10::2]:7443"] {
+        assert_eq!(text.parse::<ConsoleAddress>().unwrap().to_string(), text);
+    }
+    for text in [
+        "",
+        "10.0.0.2",
+        "10.0.0.2:0",
+        "10.0.0.2:07443",
+        "console.example:7443",
+        "0.0.0.0:1",
+        "224.0.0.1:1",
+        "255.255.255.255:1",
+        "[::]:1",
+        "[ff02::1]:1",
+        "[fd00:0010::2]:7443",
+        "[fe80::1%2]:7443",
+        "[::ffff:10.0.0.2]:7443",
+    ] {
+        assert!(text.parse::<ConsoleAddress>().is_err(), "{text:?}");
+    }
+}
+
+#[test]
+fn the_key_for_directories_is_the_grantors() {
+    let mut example = Example::four_tiers();
+    assert_eq!(example.tenure.tier(tier_id(3)).unwrap().directory, Some(key(90)));
+    let with = |number| Verb::Lease(Lease { directory: Some(key(number)), ..lease(5, Grant::ALL, 1) });
+    assert_eq!(refused(&mut example, 2, with(91)), "wrong-directory");
+    example.order(2, with(90)).unwrap();
+}
+
+#[test]
+fn a_renewals_nonce_goes_with_its_procedure() {
+    let mut example = Example::four_tiers();
+    let nonce = Some(Nonce::from_bytes([9; 16]));
+    example.order(3, Verb::Renew(Renew { tier: None, keep: Vec::new(), nonce })).unwrap();
+    assert_eq!(example.tenure.procedures().next().unwrap().nonce, nonce);
 }

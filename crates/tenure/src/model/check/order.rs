@@ -120,7 +120,9 @@ fn target(checks: &mut Checks<'_>, tenure: &Tenure, sent: &Verified, refused: bo
         Verb::Boundary(args) => args.tier.is_none_or(|tier| tier == s || child(tier)),
         Verb::Terms(args) => child(args.tier),
         Verb::Reassign(args) => child(args.tier),
-        Verb::Lease(_) | Verb::EnrolKey(_) | Verb::RemoveKey(_) | Verb::Consent(_) => true,
+        Verb::Lease(_) | Verb::EnrolKey(_) | Verb::RemoveKey(_) | Verb::Consoles(_) | Verb::Consent(_) => {
+            true
+        }
     };
     if !allowed {
         checks.expect(Invariant::TierAbove, refused);
@@ -187,6 +189,7 @@ fn consents_needed(tenure: &Tenure, sent: &Verified) -> Vec<(TierId, Consent, bo
 pub(in crate::model) fn accepted(checks: &mut Checks<'_>, before: &State, after: &State, sent: &Verified) {
     let s = sent.order.tier;
     untouched(checks, &before.tenure, &after.tenure, s);
+    consoles(checks, &before.tenure, &after.tenure, sent);
     let target = match &sent.order.verb {
         Verb::Renew(args) => args.tier.unwrap_or(s),
         Verb::Reassign(args) => args.tier,
@@ -210,6 +213,25 @@ pub(in crate::model) fn accepted(checks: &mut Checks<'_>, before: &State, after:
         }
     }
     erased(checks, before, after, sent, &inside);
+}
+
+/// Which consoles changed, and by whose word.
+fn consoles(checks: &mut Checks<'_>, before: &Tenure, after: &Tenure, sent: &Verified) {
+    for (id, new) in after.tiers().filter(|(_, tier)| !tier.ending) {
+        let old = before.tier(id).map(|tier| &tier.consoles);
+        match &sent.order.verb {
+            Verb::Consoles(args) if id == sent.order.tier => {
+                checks.expect(Invariant::OwnConsoles, new.consoles == args.consoles);
+            }
+            Verb::Reassign(args) if id == args.tier => {
+                checks.expect(Invariant::NextConsoles, new.consoles == args.consoles);
+            }
+            Verb::Lease(args) if old.is_none() => {
+                checks.expect(Invariant::OwnConsoles, new.consoles == args.consoles);
+            }
+            _ => checks.expect(Invariant::OwnConsoles, old == Some(&new.consoles)),
+        }
+    }
 }
 
 /// Nothing outside the signer's subtree, and nothing of its own lease.

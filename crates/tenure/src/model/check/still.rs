@@ -5,7 +5,7 @@ use id::{Digest, Sequence, TierId, Time};
 use super::walk::{above, is_below, is_suspended, may_exercise, reach, reach_of_line, runs_at};
 use super::{Checks, Invariant};
 use crate::model::state::State;
-use crate::tests::example::{key, node, object};
+use crate::tests::example::{console, key, node, object};
 use crate::tier::KeyEntry;
 use crate::{
     Freshness, Input, Order, Right, Rights, Target, Tenure, Tier, Verb, Verified, decide, effects, view,
@@ -22,6 +22,11 @@ pub(in crate::model) fn standing_still(checks: &mut Checks<'_>, state: &State) {
         views(checks, &state.tenure, upper);
     }
     filters(checks, &state.tenure);
+    for (id, _) in state.tenure.tiers().filter(|(_, tier)| tier.ending) {
+        let dialled = effects(&state.tenure).realm(id).is_some_and(|realm| !realm.consoles.is_empty());
+        let kept = state.tenure.tier(id).is_some_and(|tier| !tier.consoles.is_empty());
+        checks.expect(Invariant::NoConsole, !dialled && !kept);
+    }
 }
 
 /// A severing that the upper tier signs now is accepted.
@@ -88,6 +93,8 @@ fn views(checks: &mut Checks<'_>, tenure: &Tenure, own: TierId) {
         tier.keys = [(key(99).id(), KeyEntry { key: key(99), rights: Rights::NONE })].into();
         tier.identity = Some(object(2));
         tier.consents.clear();
+        tier.consoles = vec![console(9)];
+        tier.directory = None;
         tier.used.records += 7;
         tier.used.keys += 7;
         tier.term += 1;
