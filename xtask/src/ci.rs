@@ -9,14 +9,26 @@ use std::process::Command;
 use crate::command::{run, run_watched};
 use crate::failure::Failure;
 use crate::fuzz::fuzz;
+use crate::guest::guest;
 use crate::leftovers::looked_for;
 use crate::stages::Stages;
 use crate::workspace::Workspace;
 use crate::{tools, trusted_base};
 
 /// The stages, in their order.
-pub(crate) const STAGES: [&str; 10] =
-    ["format", "deny", "test", "clippy", "docs", "trusted-base", "typos", "fuzz", "demo", "leftovers"];
+pub(crate) const STAGES: [&str; 11] = [
+    "format",
+    "deny",
+    "test",
+    "guest",
+    "clippy",
+    "docs",
+    "trusted-base",
+    "typos",
+    "fuzz",
+    "demo",
+    "leftovers",
+];
 
 /// For so long each target is fuzzed.
 const FUZZ_S: u64 = 10;
@@ -29,6 +41,7 @@ pub(crate) fn ci(only: Vec<String>) -> Result<bool, Failure> {
     stages.run("format", || format(&workspace));
     stages.run("deny", || tools::deny(&workspace));
     stages.run("test", || tests.run(&workspace));
+    stages.run("guest", || guest(&workspace, &["--workspace"]));
     stages.run("clippy", || clippy(&workspace));
     stages.run("docs", || docs(&workspace));
     stages.run("trusted-base", || trusted_base::check(&workspace));

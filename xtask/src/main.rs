@@ -8,6 +8,7 @@ mod failure;
 mod fresh;
 mod fuzz;
 mod graph;
+mod guest;
 mod leftovers;
 #[cfg(test)]
 mod promises;
@@ -67,6 +68,8 @@ enum Chore {
     },
     /// Whether our crates depend on each other as docs/crate-graph.txt permits
     Graph,
+    /// The node monitor on Debian 12's own kernel, in an emulated machine
+    Guest,
     /// Fuzzers and the model of authority, for hours
     Soak {
         /// For at least so long
@@ -108,6 +111,7 @@ fn run(chore: Chore) -> Result<bool, Failure> {
         Chore::Fresh { command } => fresh::fresh(&Workspace::load()?, &command).map(|()| true),
         Chore::Fuzz { only, seconds } => fuzz::fuzz(&Workspace::load()?, &only, seconds).map(|()| true),
         Chore::Graph => graph::check(&Workspace::load()?).map(|()| true),
+        Chore::Guest => guest::guest(&Workspace::load()?, &guest::PACKAGES).map(|()| true),
         Chore::Soak { hours } => soak::soak(&Workspace::load()?, hours).map(|()| true),
         Chore::TrustedBase { write } => trusted_base::show(&Workspace::load()?, write).map(|()| true),
     }

@@ -331,3 +331,13 @@ fn a_million_frames_get_the_oracles_verdict() {
         assert!(corpus.hits(rarest) * 10 >= FRAMES, "{} is under 10 %", rarest.name());
     }
 }
+
+/// The same in a minute on a machine that is emulated (`cargo xtask guest`).
+#[test]
+fn a_thousand_frames_get_the_oracles_verdict() {
+    let mut corpus = Corpus::new(SEED, &Program::embedded());
+    corpus.run(1_000).unwrap_or_else(|difference| panic!("after {}: {}", difference.after, difference.what));
+    let hits = Rarest::ALL.map(|rarest| corpus.hits(rarest));
+    println!("1,000 frames, {} generations, {hits:?} of each verdict: 0 differences", corpus.switches);
+    assert!(hits.into_iter().all(|hits| hits > 0), "{hits:?}");
+}
