@@ -3,6 +3,7 @@
 mod schedule;
 mod sealed;
 mod vectors;
+mod wycheproof;
 
 use aws_lc_rs::signature::{ED25519, UnparsedPublicKey};
 use data_encoding::{BASE64, HEXLOWER};

@@ -32,14 +32,16 @@ fn array<const N: usize>(bytes: &[u8]) -> &[u8; N] {
     bytes.try_into().unwrap()
 }
 
+/// The ML-KEM-768 key that aws-lc reads, of a seed, from which it makes none itself: another library does.
 #[expect(deprecated, reason = "the form that is called old is the one that aws-lc reads")]
-/// The secret that we keep of an X-Wing seed, once SHAKE256 has expanded that to 96 bytes: the other library
-/// makes an ML-KEM key of the first 64.
-fn secret(expanded: &[u8]) -> [u8; OPENING_SECRET_BYTES] {
+pub(super) fn ml_kem_secret(seed: &[u8; 64]) -> Vec<u8> {
     use ml_kem::ExpandedKeyEncoding as _;
-    let ml_kem = DecapsulationKey::<MlKem768>::from_seed(expanded[..64].try_into().unwrap());
-    let bytes = [ml_kem.to_expanded_bytes().as_slice(), &expanded[64..]].concat();
-    *array(&bytes)
+    DecapsulationKey::<MlKem768>::from_seed((*seed).into()).to_expanded_bytes().to_vec()
+}
+
+/// The secret that we keep of an X-Wing seed, once SHAKE256 has expanded that to 96 bytes.
+fn secret(expanded: &[u8]) -> [u8; OPENING_SECRET_BYTES] {
+    *array(&[&ml_kem_secret(array(&expanded[..64])), &expanded[64..]].concat())
 }
 
 #[test]
