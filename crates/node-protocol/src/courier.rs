@@ -30,6 +30,44 @@ pub const CONSOLES_MAX: usize = 4;
 /// Addresses of a console.
 pub const ADDRESSES_MAX: usize = 4;
 
+/// The rights of a courier, from the supervisor's table of rights. It is a program of its own, and makes
+/// them true of itself before it reads anything else. They stand on its command line, as JSON.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Confinement {
+    /// Its uid and gid, which no other process has.
+    pub uid: u32,
+    /// The process that must be its parent; it dies with it.
+    pub parent: u32,
+    /// The most that it may use.
+    pub limits: Limits,
+    /// The system calls that work.
+    pub calls: Vec<AllowedCall>,
+}
+
+/// The limits of a courier.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Limits {
+    /// Of a core dump.
+    pub core_bytes: u64,
+    /// Open at once.
+    pub descriptors: u64,
+    /// Of address space.
+    pub address_space_bytes: u64,
+}
+
+/// A system call that works.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AllowedCall {
+    /// Its name.
+    pub name: String,
+    /// The values that its first argument may have; none: any.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub first: Vec<u32>,
+}
+
 /// What a courier that the supervisor started is told. In JSON: `{"begin": {…}}`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
