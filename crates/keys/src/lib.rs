@@ -5,6 +5,7 @@
 //! only where a signature was checked over the very bytes that arrived.
 #![forbid(unsafe_code)]
 
+pub mod at_rest;
 mod directory;
 mod envelope;
 mod hpke;

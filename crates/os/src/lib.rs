@@ -20,6 +20,7 @@ pub mod privilege;
 pub mod process;
 pub mod random;
 pub mod seccomp;
+pub mod secret;
 pub mod signal;
 
 pub use failed::Failed;
