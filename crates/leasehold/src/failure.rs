@@ -16,6 +16,27 @@ pub(crate) enum Exit {
     Refused = 3,
     NotAuthenticated = 4,
     NotFound = 5,
+    Stale = 6,
+    TimedOut = 7,
+    Changes = 10,
+}
+
+impl Exit {
+    /// The one of that number; any other is a failure.
+    pub(crate) fn of(number: u8) -> Self {
+        let all = [
+            Self::Ok,
+            Self::Failed,
+            Self::Usage,
+            Self::Refused,
+            Self::NotAuthenticated,
+            Self::NotFound,
+            Self::Stale,
+            Self::TimedOut,
+            Self::Changes,
+        ];
+        all.into_iter().find(|exit| *exit as u8 == number).unwrap_or(Self::Failed)
+    }
 }
 
 impl From<Exit> for ExitCode {

@@ -1,7 +1,8 @@
-//! `leasehold`: the command line, and later the console and the demo. See `help exit-codes`.
+//! `leasehold`: the command line, the console, the demo. See `help exit-codes`.
 #![forbid(unsafe_code)]
 
 mod boundary;
+mod console;
 mod demo;
 mod failure;
 mod file;
@@ -9,6 +10,7 @@ mod journal;
 mod key;
 mod order;
 mod output;
+mod reach;
 mod receipt;
 
 use std::process::ExitCode;
@@ -35,6 +37,9 @@ enum Noun {
         /// For which shell
         shell: clap_complete::Shell,
     },
+    /// Make, run and show a console
+    #[command(subcommand)]
+    Console(console::Verb),
     /// Run a whole facility on this machine, with a narrated tour
     Demo(demo::Arguments),
     /// Verify exported journals
@@ -63,6 +68,7 @@ fn main() -> ExitCode {
             output::completions(shell, &mut Arguments::command());
             Ok(failure::Exit::Ok)
         }
+        Noun::Console(verb) => console::run(&verb),
         Noun::Demo(arguments) => demo::run(&arguments),
         Noun::Journal(verb) => journal::run(&verb),
         Noun::Key(verb) => key::run(&verb),

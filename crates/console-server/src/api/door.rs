@@ -1,0 +1,195 @@
+//! The doors: a unix socket and, where the settings say so, a TCP port. A connection carries one request;
+//! each step of it has its deadline, and there is a bound for all of them together.
+
+use std::fs;
+use std::net::SocketAddr;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE};
+use axum::http::{HeaderValue, Request, Response, StatusCode};
+use console_api::Exit;
+use hyper::server::conn::http1;
+use hyper::service::{Service as _, service_fn};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, UnixListener};
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+
+use super::authority::{self, Peer};
+use super::problem::{No, Told};
+use crate::Failed;
+use crate::folder::Opened;
+use crate::state::Console;
+
+/// The most connections at once; more wait to be accepted.
+const CONNECTIONS_MAX: usize = 256;
+/// How long a client may take to say what it wants, without the body.
+const HEAD_PATIENCE: Duration = Duration::from_secs(5);
+/// How long a request may take, its body included.
+const REQUEST_PATIENCE: Duration = Duration::from_secs(120);
+/// How long a connection may last: the request, and an answer that is taken slowly.
+const CONNECTION_PATIENCE: Duration = Duration::from_secs(180);
+/// How long requests under way are waited for when the console ends.
+const END_PATIENCE: Duration = Duration::from_secs(5);
+/// How long nothing is accepted after accepting failed: descriptors may have run out.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// The longest head of a request.
+const HEAD_BYTES_MAX: usize = 16 * 1024;
+
+/// Both doors, open.
+pub(crate) struct Doors {
+    unix: UnixListener,
+    socket: PathBuf,
+    tcp: Option<(TcpListener, SocketAddr)>,
+}
+
+impl Doors {
+    pub(crate) async fn open(opened: &Opened) -> Result<Self, Failed> {
+        let socket = opened.socket();
+        let unix =
+            open_unix(&socket).map_err(|error| Failed::act(format!("open {}", socket.display()), error))?;
+        let tcp = match opened.settings.api {
+            None => None,
+            Some(address) => {
+                let failed = |error| Failed::act(format!("listen at {address}"), error);
+                let listener = TcpListener::bind(address).await.map_err(failed)?;
+                let address = listener.local_addr().map_err(failed)?;
+                Some((listener, address))
+            }
+        };
+        Ok(Self { unix, socket, tcp })
+    }
+
+    pub(crate) fn addresses(&self) -> Vec<String> {
+        let tcp = self.tcp.iter().map(|(_, address)| format!("http://{address}"));
+        std::iter::once(format!("unix:{}", self.socket.display())).chain(tcp).collect()
+    }
+
+    /// Serves until `ended`; then lets requests under way finish, for a while.
+    pub(crate) async fn serve(self, console: Arc<Console>, ended: impl Future<Output = ()> + Send) {
+        let guard = Guard { router: TowerToHyperService::new(super::router(Arc::clone(&console))), console };
+        let room = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+        let mut connections = JoinSet::new();
+        tokio::pin!(ended);
+        loop {
+            let permit = tokio::select! {
+                () = &mut ended => break,
+                permit = Arc::clone(&room).acquire_owned() => permit,
+            };
+            let Ok(permit) = permit else { break };
+            tokio::select! {
+                () = &mut ended => break,
+                accepted = self.unix.accept() => match accepted {
+                    Ok((stream, _)) => {
+                        let peer = stream.peer_cred().map_or(Peer::Remote, |peer| Peer::Local(peer.uid()));
+                        connections.spawn(serve(guard.clone(), stream, peer, permit));
+                    }
+                    Err(_exhausted) => tokio::time::sleep(ACCEPT_PAUSE).await,
+                },
+                accepted = accept(self.tcp.as_ref()) => match accepted {
+                    Ok(stream) => { connections.spawn(serve(guard.clone(), stream, Peer::Remote, permit)); }
+                    Err(_exhausted) => tokio::time::sleep(ACCEPT_PAUSE).await,
+                },
+            }
+            while connections.try_join_next().is_some() {}
+        }
+        drop(fs::remove_file(&self.socket));
+        let last = async { while connections.join_next().await.is_some() {} };
+        drop(tokio::time::timeout(END_PATIENCE, last).await);
+    }
+}
+
+async fn accept(tcp: Option<&(TcpListener, SocketAddr)>) -> std::io::Result<tokio::net::TcpStream> {
+    match tcp {
+        Some((listener, _)) => Ok(listener.accept().await?.0),
+        None => std::future::pending().await,
+    }
+}
+
+/// A socket that a console left behind when it was killed is taken away: the store's lock says that none lives.
+fn open_unix(socket: &Path) -> std::io::Result<UnixListener> {
+    match fs::remove_file(socket) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
+        Err(_) | Ok(()) => {}
+    }
+    // The folder is its owner's alone, so that nobody gets in before the mode is right.
+    let listener = UnixListener::bind(socket)?;
+    fs::set_permissions(socket, fs::Permissions::from_mode(0o600))?;
+    Ok(listener)
+}
+
+/// What stands behind both doors.
+#[derive(Clone)]
+struct Guard {
+    router: TowerToHyperService<Router>,
+    console: Arc<Console>,
+}
+
+async fn serve<S>(guard: Guard, stream: S, peer: Peer, _room: tokio::sync::OwnedSemaphorePermit)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let service = service_fn(move |request: Request<hyper::body::Incoming>| {
+        let guard = guard.clone();
+        async move { Ok::<_, std::convert::Infallible>(guard.answer(request.map(Body::new), peer).await) }
+    });
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD_PATIENCE)
+        .max_buf_size(HEAD_BYTES_MAX)
+        .keep_alive(false)
+        .serve_connection(TokioIo::new(stream), service);
+    // What goes wrong with a connection is its peer's business.
+    drop(tokio::time::timeout(CONNECTION_PATIENCE, connection).await);
+}
+
+impl Guard {
+    async fn answer(self, request: Request<Body>, peer: Peer) -> Response<Body> {
+        let id = self.console.request_id();
+        let opened = &self.console.opened;
+        let open_to_all = request.uri().path() == "/healthz";
+        let allowed = authority::check(peer, opened.owner, request.headers(), &opened.token);
+        let response = match allowed {
+            Err(no) if !open_to_all => axum::response::IntoResponse::into_response(no),
+            Err(_) | Ok(()) => {
+                match tokio::time::timeout(REQUEST_PATIENCE, self.router.call(request)).await {
+                    Ok(Ok(response)) => response,
+                    Ok(Err(never)) => match never {},
+                    Err(_late) => axum::response::IntoResponse::into_response(No::new(
+                        "timed-out",
+                        Exit::TimedOut,
+                        "the request took too long; what it began may still be done",
+                    )),
+                }
+            }
+        };
+        finish(response, &id)
+    }
+}
+
+/// Writes out a problem, with the request's id; every answer carries the id in its head.
+fn finish(mut response: Response<Body>, id: &str) -> Response<Body> {
+    if let Some(Told(mut problem)) = response.extensions_mut().remove::<Told>() {
+        problem.request_id = Some(id.to_owned());
+        let body = serde_json::to_vec(&problem).unwrap_or_default();
+        *response.body_mut() = Body::from(body);
+        // That of the empty body.
+        response.headers_mut().remove(CONTENT_LENGTH);
+        response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    } else if response.status() == StatusCode::INTERNAL_SERVER_ERROR {
+        // Nothing here answers so without a problem; whatever did tells nothing.
+        *response.body_mut() = Body::empty();
+        response.headers_mut().remove(CONTENT_LENGTH);
+    }
+    if let Ok(value) = HeaderValue::from_str(id) {
+        response.headers_mut().insert("x-request-id", value);
+    }
+    response
+}

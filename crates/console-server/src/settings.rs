@@ -1,0 +1,90 @@
+//! `console.toml`: the settings of one console.
+
+use std::net::SocketAddr;
+use std::path::Path;
+
+use id::Name;
+use serde::{Deserialize, Serialize};
+
+use crate::Failed;
+
+/// The file's name in the console's folder.
+pub(crate) const FILE: &str = "console.toml";
+
+/// The longest one.
+pub(crate) const BYTES_MAX: u64 = 256 * 1024;
+
+/// The most addresses that a lease says (docs/orders.md).
+const ADDRESSES_MAX: usize = 4;
+
+/// What the file says.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Settings {
+    /// The party's name.
+    pub(crate) name: Name,
+    /// Where nodes dial.
+    pub(crate) listen: SocketAddr,
+    /// What enrolments and leases say of that, where it is something else.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) addresses: Vec<SocketAddr>,
+    /// Where people's requests are answered, beside the socket in the folder.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) api: Option<SocketAddr>,
+}
+
+impl Settings {
+    pub(crate) fn parse(file: &Path, text: &str) -> Result<Self, Failed> {
+        let settings: Self = toml::from_str(text).map_err(|error| {
+            let line = error.span().map_or(1, |span| text[..span.start].matches('\n').count() + 1);
+            let message = error.message().lines().collect::<Vec<_>>().join(" ");
+            Failed::folder(
+                file,
+                format!("line {line}: {message}"),
+                "`leasehold console init` writes a right one",
+            )
+        })?;
+        let hint = "write one to four: addresses = [\"10.0.0.2:7443\"]";
+        if settings.addresses().len() > ADDRESSES_MAX {
+            return Err(Failed::folder(file, "more than four `addresses`", hint));
+        }
+        if settings.addresses().iter().any(|address| address.ip().is_unspecified() || address.port() == 0) {
+            return Err(Failed::folder(file, "nodes cannot dial 0.0.0.0, [::] or port 0", hint));
+        }
+        Ok(settings)
+    }
+
+    /// Where nodes are told to dial.
+    pub(crate) fn addresses(&self) -> Vec<SocketAddr> {
+        if self.addresses.is_empty() { vec![self.listen] } else { self.addresses.clone() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(text: &str, expected: &str) {
+        let told = match Settings::parse(Path::new("console.toml"), text) {
+            Ok(settings) => {
+                settings.addresses().iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")
+            }
+            Err(failed) => failed.to_string(),
+        };
+        assert!(told.starts_with(expected), "{told}");
+    }
+
+    #[test]
+    fn settings_say_where_nodes_dial() {
+        check("name = \"a\"\nlisten = \"10.0.0.2:7443\"\n", "10.0.0.2:7443");
+        check("name = \"a\"\nlisten = \"0.0.0.0:1\"\naddresses = [\"[fd00::1]:2\"]\n", "[fd00::1]:2");
+        check("name = \"a\"\nlisten = \"0.0.0.0:1\"\n", "console.toml: nodes cannot dial");
+        check(
+            "name = \"a\"\nlisten = \"10.0.0.2:7443\"\nlsiten = 1\n",
+            "console.toml: line 3: unknown field",
+        );
+        check("name = \"A\"\nlisten = \"10.0.0.2:7443\"\n", "console.toml: line 1: ");
+        check("", "console.toml: line 1: missing field");
+    }
+}

@@ -1,0 +1,87 @@
+//! How a command finds the console that it speaks to, and what it makes of its answers.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::Args;
+use console_api::{Address, Client, Failed, Problem};
+use zeroize::Zeroizing;
+
+use crate::failure::{Exit, Failure};
+use crate::file;
+use crate::output::Format;
+
+/// How long a console may take for one answer; its own bound for a request is a little shorter.
+const PATIENCE: Duration = Duration::from_secs(150);
+
+const TOKEN_BYTES_MAX: usize = 4096;
+
+/// Which console, and how its answer is printed.
+#[derive(Args)]
+pub(crate) struct Reach {
+    /// The console: unix:PATH or <http://HOST:PORT>; `LEASEHOLD_CONSOLE` when left out
+    #[arg(long)]
+    console: Option<Address>,
+    /// How to print it
+    #[arg(short, long, value_enum, default_value_t)]
+    pub(crate) output: Format,
+}
+
+impl Reach {
+    /// Speaks to the console: `ask` makes its calls.
+    pub(crate) fn ask<T>(&self, ask: impl AsyncFnOnce(&Client) -> Result<T, Failed>) -> Result<T, Failure> {
+        let client = Client::new(self.address()?, token()?, PATIENCE);
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .map_err(|error| Failure::new(Exit::Failed, format!("no runtime was started: {error}")))?;
+        runtime.block_on(ask(&client)).map_err(failure)
+    }
+
+    fn address(&self) -> Result<Address, Failure> {
+        if let Some(address) = &self.console {
+            return Ok(address.clone());
+        }
+        let hint = "name it with --console, or set LEASEHOLD_CONSOLE=unix:FOLDER/console.sock";
+        let text = std::env::var("LEASEHOLD_CONSOLE")
+            .map_err(|_unset| Failure::new(Exit::Usage, "no console is named").hint(hint))?;
+        text.parse().map_err(|malformed: console_api::MalformedAddress| {
+            Failure::new(Exit::Usage, format!("LEASEHOLD_CONSOLE: {malformed}")).hint(hint)
+        })
+    }
+}
+
+/// The token: by itself, or in a file. A unix socket needs none.
+fn token() -> Result<Option<Zeroizing<String>>, Failure> {
+    if let Ok(token) = std::env::var("LEASEHOLD_TOKEN") {
+        return Ok(Some(Zeroizing::new(token)));
+    }
+    let Some(path) = std::env::var_os("LEASEHOLD_TOKEN_FILE") else { return Ok(None) };
+    let path = PathBuf::from(path);
+    let bytes = Zeroizing::new(file::read(&path, TOKEN_BYTES_MAX)?);
+    let text = str::from_utf8(bytes.trim_ascii())
+        .map_err(|_no_text| Failure::new(Exit::Usage, format!("{} is no token", path.display())))?;
+    Ok(Some(Zeroizing::new(text.to_owned())))
+}
+
+/// What a command ends with when the console says no, or nothing.
+fn failure(failed: Failed) -> Failure {
+    let told = file::chain(&failed);
+    match failed {
+        Failed::Problem(problem) => told_by_console(&problem),
+        Failed::Unreachable { .. } => {
+            Failure::new(Exit::Failed, told).hint("`leasehold console run FOLDER` runs one")
+        }
+        Failed::Broken(_) | Failed::Malformed(_) => Failure::new(Exit::Failed, told),
+        Failed::TimedOut(_) => Failure::new(Exit::TimedOut, told),
+    }
+}
+
+/// A problem as the command's own failure: its code of exit, its words, its hint.
+pub(crate) fn told_by_console(problem: &Problem) -> Failure {
+    let failure = Failure::new(Exit::of(problem.exit), &problem.message);
+    match &problem.hint {
+        Some(hint) => failure.hint(hint),
+        None => failure,
+    }
+}

@@ -1,0 +1,201 @@
+//! A console as a process: made, run, spoken to, ended; and what becomes of those who speak otherwise.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::TcpStream;
+use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+use std::process::{Child, Command, Output, Stdio};
+use std::time::Duration;
+
+use serde_json::Value;
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_leasehold");
+
+/// A console that runs; killed if a test forgets it.
+struct Running {
+    child: Child,
+    /// What it has said when it was ready.
+    told: String,
+    folder: tempfile::TempDir,
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        drop(self.child.kill().and_then(|()| self.child.wait()));
+    }
+}
+
+fn made() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let made = Command::new(PROGRAM)
+        .args(["console", "init", "--name", "landlord", "--api", "127.0.0.1:0", "--listen", "127.0.0.1:0"])
+        .args(["--address", "127.0.0.1:7443"])
+        .arg(folder.path())
+        .output()
+        .unwrap();
+    assert!(made.status.success(), "{made:?}");
+    folder
+}
+
+impl Running {
+    fn start(folder: tempfile::TempDir) -> Self {
+        let mut child = Command::new(PROGRAM)
+            .args(["console", "run"])
+            .arg(folder.path())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut told = String::new();
+        BufReader::new(child.stderr.take().unwrap()).read_line(&mut told).unwrap();
+        assert!(told.contains("answers at"), "{told}");
+        Self { child, told, folder }
+    }
+
+    fn http(&self) -> String {
+        self.told.trim_end().rsplit("http://").next().unwrap().to_owned()
+    }
+
+    fn socket(&self) -> std::path::PathBuf {
+        self.folder.path().join("console.sock")
+    }
+
+    fn terminate(mut self) -> i32 {
+        let asked = Command::new("kill").arg(self.child.id().to_string()).status().unwrap();
+        assert!(asked.success());
+        self.child.wait().unwrap().code().unwrap()
+    }
+}
+
+fn leasehold(console: &str, token: Option<&Path>, arguments: &[&str]) -> Output {
+    let mut command = Command::new(PROGRAM);
+    command.args(arguments).env("LEASEHOLD_CONSOLE", console).env_remove("LEASEHOLD_TOKEN");
+    match token {
+        Some(file) => command.env("LEASEHOLD_TOKEN_FILE", file),
+        None => command.env_remove("LEASEHOLD_TOKEN_FILE"),
+    };
+    command.output().unwrap()
+}
+
+#[test]
+fn a_console_is_made_run_asked_and_ended() {
+    let folder = made();
+    for entry in std::fs::read_dir(folder.path()).unwrap() {
+        let entry = entry.unwrap();
+        assert_eq!(entry.metadata().unwrap().permissions().mode() & 0o077, 0, "{:?}", entry.path());
+    }
+    let running = Running::start(folder);
+    let mode = std::fs::metadata(running.socket()).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+
+    let unix = format!("unix:{}", running.socket().display());
+    let shown = leasehold(&unix, None, &["console", "show", "-o", "json"]);
+    let console: Value = serde_json::from_slice(&shown.stdout).unwrap();
+    assert_eq!((console["name"].as_str(), console["nodes"].as_u64()), (Some("landlord"), Some(0)));
+
+    let token = running.folder.path().join("admin.token");
+    let http = format!("http://{}", running.http());
+    let identity = leasehold(&http, Some(&token), &["console", "identity"]);
+    let identity: Value = serde_json::from_slice(&identity.stdout).unwrap();
+    assert_eq!(identity["consoles"][0]["addresses"][0], "127.0.0.1:7443");
+
+    let second = Command::new(PROGRAM).args(["console", "run"]).arg(running.folder.path()).output().unwrap();
+    assert_eq!(second.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&second.stderr).contains("another console runs"), "{second:?}");
+
+    assert_eq!(running.terminate(), 0);
+    let gone = leasehold(&unix, None, &["console", "show"]);
+    assert_eq!(gone.status.code(), Some(1));
+}
+
+#[test]
+fn over_tcp_the_token_is_needed_and_the_right_one() {
+    let running = Running::start(made());
+    let http = format!("http://{}", running.http());
+    let none = leasehold(&http, None, &["console", "show"]);
+    assert_eq!(none.status.code(), Some(4), "{none:?}");
+    let wrong = running.folder.path().join("wrong");
+    std::fs::write(&wrong, "0".repeat(64)).unwrap();
+    let wrong = leasehold(&http, Some(&wrong), &["console", "show"]);
+    assert_eq!(wrong.status.code(), Some(4));
+    assert!(String::from_utf8_lossy(&wrong.stderr).contains("is not this console's"), "{wrong:?}");
+    let health =
+        say(&mut TcpStream::connect(running.http()).unwrap(), b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n");
+    assert!(health.starts_with("HTTP/1.1 200"), "{health}");
+}
+
+/// Says it, and gives all that comes back until the other end closes.
+fn say(stream: &mut (impl std::io::Read + std::io::Write), bytes: &[u8]) -> String {
+    // Who is refused in mid-sentence cannot say the rest.
+    drop(stream.write_all(bytes));
+    let mut heard = Vec::new();
+    drop(stream.read_to_end(&mut heard));
+    String::from_utf8_lossy(&heard).into_owned()
+}
+
+#[test]
+fn hostile_clients_get_an_answer_or_nothing_and_hold_up_nobody() {
+    let running = Running::start(made());
+    let patience = Some(Duration::from_secs(30));
+    // Slow ones: they say a word, and then nothing more.
+    let slow: Vec<UnixStream> = (0..100)
+        .map(|_| {
+            let mut stream = UnixStream::connect(running.socket()).unwrap();
+            stream.set_read_timeout(patience).unwrap();
+            stream.write_all(b"GET /v1/cons").unwrap();
+            stream
+        })
+        .collect();
+    let connect = || {
+        let stream = UnixStream::connect(running.socket()).unwrap();
+        stream.set_read_timeout(patience).unwrap();
+        stream
+    };
+    let mut garbage = vec![0xff; 4096];
+    garbage.extend((0..=255_u8).cycle().take(20_000));
+    let long_head = [b"GET / HTTP/1.1\r\nX: ".as_slice(), &[b'x'; 100_000], b"\r\n\r\n"].concat();
+    for (said, expected) in [
+        (garbage.as_slice(), "400"),
+        (&long_head, "431"),
+        (b"GET /nowhere HTTP/1.1\r\nHost: x\r\n\r\n", "404"),
+        (b"POST /v1/console HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n", "400"),
+        (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", "400"),
+        (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", ""),
+    ] {
+        let heard = say(&mut connect(), said);
+        let status = heard.split(' ').nth(1).unwrap_or_default();
+        assert!(expected.is_empty() || status == expected, "{expected}: {heard}");
+    }
+    let no = say(&mut connect(), b"GET /nowhere HTTP/1.1\r\nHost: x\r\n\r\n");
+    let problem: Value = serde_json::from_str(no.split("\r\n\r\n").nth(1).unwrap()).unwrap();
+    assert_eq!((problem["code"].as_str(), problem["exit"].as_u64()), (Some("not-found"), Some(5)));
+    assert!(problem["request_id"].is_string());
+    // In the end the slow ones are let go.
+    for mut stream in slow {
+        let mut heard = Vec::new();
+        drop(stream.read_to_end(&mut heard));
+    }
+    let unix = format!("unix:{}", running.socket().display());
+    assert!(leasehold(&unix, None, &["console", "show"]).status.success());
+}
+
+#[test]
+fn a_folder_that_is_no_consoles_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = |folder: &Path| Command::new(PROGRAM).args(["console", "run"]).arg(folder).output().unwrap();
+    let none = run(folder.path());
+    assert_eq!(none.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&none.stderr).contains("hint: `leasehold console init"), "{none:?}");
+
+    let made = made();
+    let key = made.path().join("controller.key");
+    std::fs::set_permissions(&key, std::fs::Permissions::from_mode(0o644)).unwrap();
+    let open = run(made.path());
+    assert_eq!(open.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&open.stderr).contains("others may read it (mode 644)"), "{open:?}");
+
+    let again =
+        Command::new(PROGRAM).args(["console", "init", "--name", "other"]).arg(made.path()).output().unwrap();
+    assert_eq!(again.status.code(), Some(2));
+}
