@@ -10,11 +10,12 @@ use os::link::{End, Links};
 use os::mount;
 use os::namespace::{self, Namespace};
 
+use crate::console::Console;
 use crate::failed::{Act, Failed};
 use crate::guard::{Guard, Thing, undo};
 use crate::host::Host;
 use crate::node::Node;
-use crate::plan::{INTERNET, NodePlan, Plan};
+use crate::plan::{ConsolePlan, INTERNET, NodePlan, Plan};
 
 /// The bridge, in the router's and in each node's namespace.
 const BRIDGE: &str = "br0";
@@ -27,6 +28,7 @@ pub struct Facility {
     /// The outside client, at [`INTERNET`].
     pub internet: Host,
     nodes: Vec<Node>,
+    consoles: Vec<Console>,
     names: PathBuf,
     folder: PathBuf,
     plan: Plan,
@@ -49,7 +51,12 @@ impl Facility {
         guard.record(&Thing::Names { folder: names.clone(), prefix: plan.prefix.clone() })?;
         let router = make_router(&plan, &names)?;
         let internet = make_internet(&plan, &names, &folder, &router)?;
-        let mut facility = Self { internet, nodes: Vec::new(), names, folder, plan };
+        let (nodes, consoles) = (Vec::new(), Vec::new());
+        let mut facility = Self { internet, nodes, consoles, names, folder, plan };
+        for planned in &facility.plan.consoles {
+            let console = facility.make_console(planned, &router)?;
+            facility.consoles.push(console);
+        }
         for place in 0..facility.plan.nodes.len() {
             let node = facility.make_node(place, &router, guard)?;
             facility.nodes.push(node);
@@ -66,6 +73,17 @@ impl Facility {
     /// The same, to act on them.
     pub fn nodes_mut(&mut self) -> &mut [Node] {
         &mut self.nodes
+    }
+
+    /// The consoles, in the order of the plan.
+    #[must_use]
+    pub fn consoles(&self) -> &[Console] {
+        &self.consoles
+    }
+
+    /// The same, to start and stop them.
+    pub fn consoles_mut(&mut self) -> &mut [Console] {
+        &mut self.consoles
     }
 
     /// The plan that it was built from.
@@ -123,6 +141,24 @@ impl Facility {
         Ok(())
     }
 
+    fn make_console(&self, planned: &ConsolePlan, router: &Namespace) -> Result<Console, Failed> {
+        let act = || format!("make the console {:?}", planned.name);
+        let path = self.path_of(&planned.name);
+        let namespace = Namespace::create(&path).act(act)?;
+        plug(router, &planned.name, &namespace, "eth0").act(act)?;
+        let wired = namespace.run(|| -> Result<(), os::Failed> {
+            let mut links = Links::open()?;
+            links.add_address("eth0", planned.address.into(), 16)?;
+            links.set_up("lo")?;
+            links.set_up("eth0")
+        });
+        wired.and_then(|wired| wired).act(act)?;
+        let home = self.folder.join(&planned.name);
+        fs::create_dir(&home).act(act)?;
+        fs::set_permissions(&home, fs::Permissions::from_mode(0o700)).act(act)?;
+        Ok(Console::new(planned, &path, &home, self.plan.leasehold.as_deref()))
+    }
+
     fn make_node(&self, place: usize, router: &Namespace, guard: &Guard) -> Result<Node, Failed> {
         let act = || format!("make node number {place}");
         let planned = self.plan.nodes.get(place).ok_or("it is not planned").act(act)?;
@@ -130,7 +166,8 @@ impl Facility {
         let path = self.path_of(&planned.name);
         let namespace = Namespace::create(&path).act(act)?;
         plug(router, &planned.name, &namespace, "uplink").act(act)?;
-        namespace.run(|| wire_node(address.into())).and_then(|wired| wired).act(act)?;
+        let own = (!self.plan.dhcp).then_some(address.into());
+        namespace.run(|| wire_node(own)).and_then(|wired| wired).act(act)?;
         let folder = self.folder.join(&planned.name);
         let pins = Node::pins_in(&folder);
         fs::create_dir_all(&pins).act(act)?;
@@ -220,12 +257,14 @@ fn plug(router: &Namespace, port: &str, namespace: &Namespace, name: &str) -> Re
         .and_then(|plugged| plugged)
 }
 
-/// In a node's namespace: its bridge with its own address, and the uplink as its first port.
-fn wire_node(address: IpAddr) -> Result<(), os::Failed> {
+/// In a node's namespace: its bridge, with its own address if it has one already, and the uplink as its first port.
+fn wire_node(address: Option<IpAddr>) -> Result<(), os::Failed> {
     let mut links = Links::open()?;
     links.add_bridge(BRIDGE)?;
     links.set_master("uplink", BRIDGE)?;
-    links.add_address(BRIDGE, address, 16)?;
+    if let Some(address) = address {
+        links.add_address(BRIDGE, address, 16)?;
+    }
     for name in ["lo", "uplink", BRIDGE] {
         links.set_up(name)?;
     }
@@ -248,12 +287,13 @@ fn write_configuration(
     let mut text = format!(
         "version = 1\nname = \"{name}\"\nstate = \"{at}/state\"\nrun = \"{at}/run\"\npins = \"{pins}\"\n\
          namespaces = \"{names}\"\nprefix = \"{prefix}-{name}\"\nbridge = \"{BRIDGE}\"\n\
-         management = [\"{management}\"]\n",
+         {own}\n",
         name = node.name,
         at = folder.display(),
         pins = Node::pins_in(folder).display(),
         names = names.display(),
         prefix = plan.prefix,
+        own = if plan.dhcp { "dhcp = true".to_owned() } else { format!("management = [\"{management}\"]") },
     );
     for realm in &node.realms {
         text += &format!(

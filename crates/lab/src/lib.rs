@@ -1,6 +1,6 @@
 //! Facilities made of namespaces, for demo, tests and benches.
 //!
-//! A facility is a router with a bridge, nodes, and an outside client, each a network namespace. A
+//! A facility is a router with a bridge, nodes, consoles, and an outside client, each a network namespace. A
 //! node has a first process of its own (kill it and the node is off) which runs the real `bmonitor`.
 //! Packets, filters and processes are the kernel's; nothing is simulated.
 //!
@@ -11,6 +11,7 @@
 //! begins with [`serve`].
 #![forbid(unsafe_code)]
 
+mod console;
 mod engine;
 mod facility;
 mod failed;
@@ -24,6 +25,7 @@ mod plan;
 mod role;
 pub mod trial;
 
+pub use console::Console;
 pub use facility::Facility;
 pub use failed::Failed;
 pub use guard::{Guard, Thing};
@@ -31,5 +33,5 @@ pub use host::Host;
 pub use host::wire::{Heard, Probed, Streamed, Target, Transport};
 pub use node::{Ending, Node};
 pub use party::{Caller, Object, Party, Said, Standing};
-pub use plan::{INTERNET, NodePlan, Plan, RealmPlan};
+pub use plan::{ConsolePlan, INTERNET, NodePlan, Plan, RealmPlan};
 pub use role::serve;

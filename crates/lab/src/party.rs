@@ -179,7 +179,7 @@ impl Said {
         self.answer.get("code").and_then(Value::as_str)
     }
 
-    fn of(output: &Output) -> Self {
+    pub(crate) fn of(output: &Output) -> Self {
         let answer = serde_json::from_slice(&output.stdout);
         let text = || Value::from(String::from_utf8_lossy(&output.stdout).into_owned());
         Self {

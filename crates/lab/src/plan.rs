@@ -3,7 +3,8 @@
 //! ```text
 //! internet 203.0.113.7 ── router ── bridge ┬─ node n1 (10.0.0.11) ─ br0 ┬─ realm 10.1.0.11
 //!                       203.0.113.1        │                            └─ realm 10.2.0.11
-//!                       10.0.0.1 10.1.0.1 …└─ node n2 (10.0.0.12) ─ br0 ── …
+//!                       10.0.0.1 10.1.0.1 …├─ node n2 (10.0.0.12) ─ br0 ── …
+//!                                          └─ console landlord (10.0.0.2)
 //! ```
 
 use std::net::{IpAddr, Ipv4Addr};
@@ -22,8 +23,25 @@ pub struct Plan {
     pub visible: bool,
     /// The `bmonitor` program that the nodes run; none for nodes without one.
     pub bmonitor: Option<PathBuf>,
+    /// The `leasehold` program that the consoles run; none for consoles without one.
+    pub leasehold: Option<PathBuf>,
     /// The nodes.
     pub nodes: Vec<NodePlan>,
+    /// The parties' consoles, on the same bridge.
+    pub consoles: Vec<ConsolePlan>,
+    /// The realms' networks beside those of the nodes' plans, each as the router's address in it.
+    pub networks: Vec<Ipv4Addr>,
+    /// Whether the nodes get their own addresses by DHCP; else each is told its own.
+    pub dhcp: bool,
+}
+
+/// One console: a place on the management network where a party's programs run.
+#[derive(Debug, Clone)]
+pub struct ConsolePlan {
+    /// Its name.
+    pub name: String,
+    /// Its management address.
+    pub address: Ipv4Addr,
 }
 
 /// One node.
@@ -62,7 +80,27 @@ impl Plan {
                 })
                 .collect(),
         };
-        Self { prefix: prefix.into(), visible: false, bmonitor: None, nodes: (1..=nodes).map(node).collect() }
+        Self {
+            prefix: prefix.into(),
+            visible: false,
+            bmonitor: None,
+            leasehold: None,
+            nodes: (1..=nodes).map(node).collect(),
+            consoles: Vec::new(),
+            networks: Vec::new(),
+            dhcp: false,
+        }
+    }
+
+    /// Adds consoles, at 10.0.0.2 and the addresses after it.
+    #[must_use]
+    pub fn with_consoles(mut self, names: &[&str]) -> Self {
+        let console = |(last, name): (u8, &&str)| ConsolePlan {
+            name: (*name).to_owned(),
+            address: Ipv4Addr::new(10, 0, 0, last),
+        };
+        self.consoles = (2..=10).zip(names).map(console).collect();
+        self
     }
 
     /// The management address of the node at this place in the plan.
@@ -74,6 +112,7 @@ impl Plan {
     /// The networks that the router joins: the nodes' own and the realms', each as its first address.
     pub(crate) fn gateways(&self) -> Vec<Ipv4Addr> {
         let realms = self.nodes.iter().flat_map(|node| &node.realms).map(|realm| realm.gateway());
+        let realms = realms.chain(self.networks.iter().copied());
         let mut gateways: Vec<_> = realms.chain([Ipv4Addr::new(10, 0, 0, 1)]).collect();
         gateways.sort_unstable();
         gateways.dedup();

@@ -5,7 +5,7 @@ use std::os::unix::process::CommandExt;
 use std::process::{Command, ExitCode};
 
 use crate::failed::Failed;
-use crate::{engine, guard, init};
+use crate::{console, engine, guard, init};
 
 /// One of the lab's processes: the running program, started again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,9 +18,11 @@ pub(crate) enum Role {
     Init,
     /// A process in a realm that talks to the network when told to.
     Engine,
+    /// Enters a network namespace and becomes another program.
+    Enter,
 }
 
-const ALL: [Role; 4] = [Role::Guard, Role::Node, Role::Init, Role::Engine];
+const ALL: [Role; 5] = [Role::Guard, Role::Node, Role::Init, Role::Engine, Role::Enter];
 
 impl Role {
     const fn word(self) -> &'static str {
@@ -29,6 +31,7 @@ impl Role {
             Self::Node => "lab:node",
             Self::Init => "lab:init",
             Self::Engine => "lab:engine",
+            Self::Enter => "lab:enter",
         }
     }
 
@@ -53,6 +56,7 @@ pub fn serve() -> Option<ExitCode> {
         Role::Node => init::run_node(&rest),
         Role::Init => init::run_init(&rest),
         Role::Engine => engine::run(&rest),
+        Role::Enter => console::enter(&rest),
     };
     Some(match ended {
         Ok(()) => ExitCode::SUCCESS,

@@ -20,6 +20,7 @@ fn main() -> ExitCode {
     }
     lab::trial::main(&[
         ("nodes_and_the_outside_reach_each_other", nodes_and_the_outside_reach_each_other),
+        ("a_console_works_in_its_place", a_console_works_in_its_place),
         ("a_node_without_power_is_gone_and_comes_back", a_node_without_power_is_gone_and_comes_back),
         ("two_facilities_do_not_meet", two_facilities_do_not_meet),
         ("a_panic_leaves_nothing", a_panic_leaves_nothing),
@@ -29,7 +30,11 @@ fn main() -> ExitCode {
 
 fn plan() -> Plan {
     let random: [u8; 3] = os::random::bytes().unwrap();
-    Plan::new(format!("lh{:02x}{:02x}{:02x}", random[0], random[1], random[2]), 2, &["tenant-a"])
+    let prefix = format!("lh{:02x}{:02x}{:02x}", random[0], random[1], random[2]);
+    let mut plan = Plan::new(prefix, 2, &["tenant-a"]).with_consoles(&["landlord"]);
+    // A shell does for what a console's program does.
+    plan.leasehold = Some(PathBuf::from("/bin/bash"));
+    plan
 }
 
 fn nodes_and_the_outside_reach_each_other() {
@@ -53,6 +58,27 @@ fn nodes_and_the_outside_reach_each_other() {
     while client.streamed(connection).unwrap().answers < 10 {}
     let probed = client.probed().unwrap();
     assert!(probed[0].passed > 0, "{probed:?}");
+}
+
+fn a_console_works_in_its_place() {
+    let guard = Guard::start().unwrap();
+    let mut facility = Facility::build(plan(), &guard).unwrap();
+    let path = facility.path_of("n1");
+    let engine = facility.nodes_mut()[0].start_engine("echo", &path).unwrap();
+    engine.listen(Transport::Tcp, 80).unwrap();
+    let console = &mut facility.consoles_mut()[0];
+    console.set("PARTY", "the landlord");
+    let reached = console.run(&["-c", "exec 3<>/dev/tcp/10.0.0.11/80 && echo \"\\\"$PARTY\\\"\""]).unwrap();
+    assert_eq!((reached.exit, reached.answer.as_str()), (0, Some("the landlord")), "{reached:?}");
+    assert_eq!(console.address().to_string(), "10.0.0.2");
+    console.start(&["-c", "echo here; touch up; sleep 1000"]).unwrap();
+    console.start(&[]).unwrap_err();
+    console.answers(&["-c", "test -e up"], SOON).unwrap();
+    assert_eq!(console.log(), "here\n");
+    console.kill().unwrap();
+    console.start(&["-c", "exit 3"]).unwrap();
+    let failed = console.answers(&["-c", "test -e never"], SOON).unwrap_err();
+    assert!(failed.told().contains("exit status: 3"), "{}", failed.told());
 }
 
 fn a_node_without_power_is_gone_and_comes_back() {
@@ -103,7 +129,8 @@ fn a_kill_leaves_nothing() {
 
 fn hold() {
     let guard = Guard::start().unwrap();
-    let _facility = Facility::build(plan(), &guard).unwrap();
+    let mut facility = Facility::build(plan(), &guard).unwrap();
+    facility.consoles_mut()[0].start(&["-c", "sleep 1000"]).unwrap();
     std::io::Write::write_all(&mut std::io::stdout(), b"\n").unwrap();
     loop {
         std::thread::park();
