@@ -1,8 +1,12 @@
 //! The landlord's map of names to addresses (FORMATS, "Directory file").
 
+mod written;
+
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 
 use id::{INTEGER_MAX, KeyId, Name};
+use packet_set::{address_number, address_of};
 use toml::de::DeTable;
 
 use crate::addresses::{self, AddressRanges};
@@ -10,25 +14,32 @@ use crate::document::{Document, Entry, check_version};
 use crate::problem::{Problem, Problems, quoted};
 
 /// Each with an example of its use, for hints.
-const KEYS: [(&str, &str); 4] = [
+const KEYS: [(&str, &str); 5] = [
     ("version", "version = 1"),
     ("serial", "serial = 7"),
     ("facility", r#"facility = ["10.0.0.0/8", "fd00:10::/32"]"#),
+    ("management", r#"management = ["10.0.0.2", "10.0.250.0/24"]"#),
     ("node", "[node.web-1]"),
 ];
-const NODE_KEYS: [(&str, &str); 5] = [
+const NODE_KEYS: [(&str, &str); 6] = [
     ("addresses", r#"addresses = ["10.1.0.11"]"#),
     ("management", r#"management = ["10.0.0.11"]"#),
     ("key", r#"key = "lh1:…""#),
     ("cluster", r#"cluster = "bakery""#),
     ("groups", r#"groups = ["db"]"#),
+    ("realm", "[node.web-1.realm.tenant-a]"),
 ];
+const REALM_KEYS: [(&str, &str); 1] = [("addresses", r#"addresses = ["10.1.0.11"]"#)];
+
+/// Addresses of one realm: as many as a filter compares.
+pub const REALM_ADDRESSES_MAX: usize = 16;
 
 /// What the names in rules mean.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Directory {
     serial: Option<u64>,
     facility: AddressRanges,
+    management: AddressRanges,
     nodes: BTreeMap<Name, Node>,
 }
 
@@ -37,6 +48,8 @@ pub struct Directory {
 pub struct Node {
     /// Its realms' addresses, IPv4 as v4-mapped: what `node:x` in a rule means.
     pub addresses: Vec<u128>,
+    /// Those of each realm, by its tier's name on the node; all of them are in `addresses`.
+    pub realms: BTreeMap<Name, Vec<u128>>,
     /// Its own, which no rule speaks of.
     pub management: Vec<u128>,
     /// Its key's id.
@@ -63,7 +76,8 @@ impl Directory {
             let read = match entry.key {
                 "version" => Ok(()),
                 "serial" => serial(entry).map(|serial| directory.serial = Some(serial)),
-                "facility" => facility(entry).map(|facility| directory.facility = facility),
+                "facility" => ranges(entry).map(|facility| directory.facility = facility),
+                "management" => ranges(entry).map(|management| directory.management = management),
                 "node" => entry.table().map(|nodes| directory.read_nodes(&document, nodes, &mut problems)),
                 other => {
                     let problem =
@@ -73,6 +87,7 @@ impl Directory {
             };
             problems.extend(read.err().map(|problem| problem.example(entry.key, &KEYS)));
         }
+        problems.extend(directory.shared_addresses());
         match Problems::of(problems) {
             None => Ok(directory),
             Some(problems) => Err(problems),
@@ -86,7 +101,7 @@ impl Directory {
                 .key
                 .parse::<Name>()
                 .map_err(|malformed| Problem::new(entry.line, malformed.to_string()));
-            let node = entry.table().map(|table| Node::read(document, table, problems));
+            let node = entry.table().map(|table| Node::read(document, (entry.line, table), problems));
             match (name, node) {
                 (Ok(name), Ok(node)) => {
                     if let Some(other) = node.key.and_then(|key| keys.insert(key, name.to_string())) {
@@ -101,6 +116,66 @@ impl Directory {
                 }
             }
         }
+    }
+
+    /// A realm's address is that realm's alone.
+    fn shared_addresses(&self) -> Option<Problem> {
+        let mut seen: BTreeMap<u128, (&Name, &Name)> = BTreeMap::new();
+        for (name, node) in &self.nodes {
+            for (tier, addresses) in &node.realms {
+                for address in addresses {
+                    if let Some((other, its)) = seen.insert(*address, (name, tier)) {
+                        let shown = address_of(*address);
+                        let error =
+                            format!("{shown} is of realm `{its}` on `{other}` and `{tier}` on `{name}`");
+                        return Some(Problem::new(1, error).hint("give each realm addresses of its own"));
+                    }
+                }
+            }
+        }
+        None
+    }
+
+    /// An empty directory of that version.
+    #[must_use]
+    pub fn numbered(serial: u64) -> Self {
+        Self { serial: Some(serial), ..Self::default() }
+    }
+
+    /// Says which addresses, prefixes and ranges are the facility's.
+    ///
+    /// # Errors
+    /// What is none of these.
+    pub fn set_facility(&mut self, texts: &[impl AsRef<str>]) -> Result<(), String> {
+        self.facility = ranges_of(texts)?;
+        Ok(())
+    }
+
+    /// Says which addresses, prefixes and ranges no realm reaches, beside the nodes' own.
+    ///
+    /// # Errors
+    /// What is none of these.
+    pub fn set_management(&mut self, texts: &[impl AsRef<str>]) -> Result<(), String> {
+        self.management = ranges_of(texts)?;
+        Ok(())
+    }
+
+    /// Enters a node, or another entry for it.
+    pub fn insert(&mut self, name: Name, node: Node) {
+        self.nodes.insert(name, node);
+    }
+
+    /// The entry of the node with that key.
+    #[must_use]
+    pub fn node_of_key(&self, key: &KeyId) -> Option<(&Name, &Node)> {
+        self.nodes.iter().find(|(_, node)| node.key.as_ref() == Some(key))
+    }
+
+    /// What no realm reaches: the nodes' own addresses, consoles, BMCs. Ascending and disjoint.
+    #[must_use]
+    pub fn management(&self) -> Vec<(u128, u128)> {
+        let nodes = self.nodes.values().flat_map(|node| &node.management).map(|address| (*address, *address));
+        addresses::normalise(self.management.iter().copied().chain(nodes).collect())
     }
 
     /// Counts the directory's versions; never goes back.
@@ -161,11 +236,39 @@ impl Directory {
 }
 
 impl Node {
-    fn read<'t>(document: &Document<'t>, table: &DeTable<'t>, problems: &mut Vec<Problem>) -> Self {
+    /// Enters a realm's addresses: the node's are those of all its realms.
+    pub fn set_realm(&mut self, tier: Name, addresses: &[IpAddr]) {
+        let numbers = addresses.iter().copied().map(address_number).collect();
+        let old = self.realms.insert(tier, numbers).unwrap_or_default();
+        self.addresses.retain(|address| !old.contains(address));
+        let new = self.realms.values().flatten().copied();
+        self.addresses.extend(new.collect::<Vec<_>>());
+        self.addresses.sort_unstable();
+        self.addresses.dedup();
+    }
+
+    /// Enters the node's own addresses.
+    pub fn set_management(&mut self, addresses: &[IpAddr]) {
+        self.management = addresses.iter().copied().map(address_number).collect();
+    }
+
+    /// The addresses of the realm of the tier with that name, if it has an entry.
+    #[must_use]
+    pub fn realm(&self, tier: &Name) -> Option<Vec<IpAddr>> {
+        Some(self.realms.get(tier)?.iter().copied().map(address_of).collect())
+    }
+
+    fn read<'t>(
+        document: &Document<'t>,
+        (line, table): (usize, &DeTable<'t>),
+        problems: &mut Vec<Problem>,
+    ) -> Self {
         let mut node = Self::default();
+        let mut listed = None;
         for entry in document.entries(table) {
             let read = match entry.key {
-                "addresses" => address_list(&entry).map(|addresses| node.addresses = addresses),
+                "addresses" => address_list(&entry).map(|addresses| listed = Some(addresses)),
+                "realm" => entry.table().map(|realms| node.read_realms(document, realms, problems)),
                 "management" => address_list(&entry).map(|addresses| node.management = addresses),
                 "key" => parsed(&entry, entry.string()).map(|key| node.key = Some(key)),
                 "cluster" => parsed(&entry, entry.string()).map(|name| node.cluster = Some(name)),
@@ -181,8 +284,64 @@ impl Node {
             };
             problems.extend(read.err().map(|problem| problem.example(entry.key, &NODE_KEYS)));
         }
+        let mut all: Vec<u128> = node.realms.values().flatten().copied().collect();
+        if node.realms.is_empty() {
+            node.addresses = listed.unwrap_or_default();
+        } else {
+            let sorted = |mut addresses: Vec<u128>| {
+                addresses.sort_unstable();
+                addresses.dedup();
+                addresses
+            };
+            all = sorted(all);
+            if listed.is_some_and(|listed| sorted(listed) != all) {
+                let problem = Problem::new(line, "`addresses` are not those of the realms");
+                problems.push(problem.hint("leave `addresses` out: they follow from the realms"));
+            }
+            node.addresses = all;
+        }
         node
     }
+
+    fn read_realms<'t>(
+        &mut self,
+        document: &Document<'t>,
+        realms: &DeTable<'t>,
+        problems: &mut Vec<Problem>,
+    ) {
+        for entry in document.entries(realms) {
+            let name = entry.key.parse::<Name>().map_err(|bad| Problem::new(entry.line, bad.to_string()));
+            let addresses = entry.table().and_then(|table| read_realm(document, (entry.line, table)));
+            match (name, addresses) {
+                (Ok(name), Ok(addresses)) => drop(self.realms.insert(name, addresses)),
+                (name, addresses) => {
+                    let faults = name.err().into_iter().chain(addresses.err());
+                    problems.extend(faults.map(|problem| problem.example("realm", &NODE_KEYS)));
+                }
+            }
+        }
+    }
+}
+
+fn read_realm<'t>(
+    document: &Document<'t>,
+    (line, table): (usize, &DeTable<'t>),
+) -> Result<Vec<u128>, Problem> {
+    let mut found = None;
+    for entry in document.entries(table) {
+        if entry.key != "addresses" {
+            let problem = Problem::new(entry.line, format!("a realm has no key {}", quoted(entry.key)));
+            return Err(problem.nearest(entry.key, REALM_KEYS.map(|(key, _)| key)));
+        }
+        let addresses = address_list(&entry).map_err(|problem| problem.example(entry.key, &REALM_KEYS))?;
+        let each: BTreeSet<u128> = addresses.iter().copied().collect();
+        if addresses.is_empty() || addresses.len() > REALM_ADDRESSES_MAX || each.len() != addresses.len() {
+            let wanted = format!("1 to {REALM_ADDRESSES_MAX} addresses are wanted, each once");
+            return Err(entry.problem(wanted).example(entry.key, &REALM_KEYS));
+        }
+        found = Some(addresses);
+    }
+    found.ok_or_else(|| Problem::new(line, "a realm has `addresses`").example("addresses", &REALM_KEYS))
 }
 
 fn parsed<T>(entry: &Entry<'_, '_>, text: Result<&str, Problem>) -> Result<T, Problem>
@@ -200,8 +359,8 @@ fn serial(entry: &Entry<'_, '_>) -> Result<u64, Problem> {
     Ok(serial)
 }
 
-fn facility(entry: &Entry<'_, '_>) -> Result<AddressRanges, Problem> {
-    let mut facility = Vec::new();
+fn ranges(entry: &Entry<'_, '_>) -> Result<AddressRanges, Problem> {
+    let mut found = Vec::new();
     for text in entry.strings()? {
         let mut ranges = addresses::parse(text).map_err(|(error, hint)| {
             let problem = entry.problem(error);
@@ -210,9 +369,17 @@ fn facility(entry: &Entry<'_, '_>) -> Result<AddressRanges, Problem> {
                 None => problem,
             }
         })?;
-        facility.append(&mut ranges);
+        found.append(&mut ranges);
     }
-    Ok(addresses::normalise(facility))
+    Ok(addresses::normalise(found))
+}
+
+fn ranges_of(texts: &[impl AsRef<str>]) -> Result<AddressRanges, String> {
+    let mut found = Vec::new();
+    for text in texts {
+        found.append(&mut addresses::parse(text.as_ref()).map_err(|(error, _hint)| error)?);
+    }
+    Ok(addresses::normalise(found))
 }
 
 fn address_list(entry: &Entry<'_, '_>) -> Result<Vec<u128>, Problem> {

@@ -104,31 +104,74 @@ impl FilterSet {
     /// # Errors
     /// Names that the directory does not have, with the line of their `remote`.
     pub fn resolve(&self, directory: Option<&Directory>) -> Result<ResolvedSet, Problems> {
+        match self.resolved(directory, |_deny| Lost::Fault) {
+            (set, None) => Ok(set),
+            (_, Some(problems)) => Err(problems),
+        }
+    }
+
+    /// The same for a set that is in force already, when a later directory has lost some of its names (or is
+    /// itself lost): such a name in an allow means no address, and a deny with one denies every remote.
+    /// Gives what was lost.
+    #[must_use]
+    pub fn resolve_closed(&self, directory: Option<&Directory>) -> (ResolvedSet, Option<Problems>) {
+        self.resolved(directory, |deny| Lost::Closes { deny })
+    }
+
+    /// Whether a rule speaks of names, which a directory gives their meaning.
+    #[must_use]
+    pub fn has_names(&self) -> bool {
+        let named = |remote: &Remote| match remote {
+            Remote::Cluster(_) | Remote::Node(_) | Remote::Group(_) | Remote::Key(_) => true,
+            Remote::Any | Remote::Internet | Remote::Addresses(_) => false,
+        };
+        self.allow.iter().chain(&self.deny).flat_map(|rule| &rule.remote).any(named)
+    }
+
+    fn resolved(
+        &self,
+        directory: Option<&Directory>,
+        lost: impl Fn(bool) -> Lost,
+    ) -> (ResolvedSet, Option<Problems>) {
         let mut problems = Vec::new();
         let mut resolve = |kind: &str, rules: &[Rule]| {
-            let resolve =
-                |(place, rule)| resolve_rule(Self::label(kind, place, rule), rule, directory, &mut problems);
+            let lost = lost(kind == "deny");
+            let resolve = |(place, rule)| {
+                resolve_rule(Self::label(kind, place, rule), rule, directory, lost, &mut problems)
+            };
             rules.iter().enumerate().map(resolve).collect()
         };
         let set = ResolvedSet { allow: resolve("allow", &self.allow), deny: resolve("deny", &self.deny) };
-        match Problems::of(problems) {
-            None => Ok(set),
-            Some(problems) => Err(problems),
-        }
+        (set, Problems::of(problems))
     }
+}
+
+/// Where a name that means nothing any more leaves a rule.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Lost {
+    /// It is a fault.
+    Fault,
+    /// An allow says nothing about it, a deny denies every remote: closed, whatever the name meant.
+    Closes { deny: bool },
 }
 
 fn resolve_rule(
     name: String,
     rule: &Rule,
     directory: Option<&Directory>,
+    lost: Lost,
     problems: &mut Vec<Problem>,
 ) -> ResolvedRule {
     let mut remote = Vec::new();
     for value in &rule.remote {
         match resolve_remote(value, directory, rule.remote_line) {
             Ok(mut ranges) => remote.append(&mut ranges),
-            Err(problem) => problems.push(problem),
+            Err(problem) => {
+                problems.push(problem);
+                if lost == (Lost::Closes { deny: true }) {
+                    remote.push((0, u128::MAX));
+                }
+            }
         }
     }
     ResolvedRule {

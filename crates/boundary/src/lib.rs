@@ -24,7 +24,7 @@ mod resolved;
 mod rule;
 
 pub use compare::{Comparison, Excess, Unproved, compare, intersection, witness};
-pub use directory::{Directory, Node};
+pub use directory::{Directory, Node, REALM_ADDRESSES_MAX};
 pub use document::FILE_BYTES_MAX;
 pub use filter_set::{FilterSet, RULES_MAX};
 pub use keys::{Keys, Value, Values};

@@ -172,6 +172,10 @@ fn every_fault_has_a_hint() {
         "serial = 9007199254740992\n[node.Web_1]\n[node.web-1]\naddresses = [5]\nkey = \"lh1:short\"",
         "[node.web-1]\naddresses = \"any\"\nmanagement = 5\ncluster = \"The Bakery\"\ngroups = 5",
         "facility = \"any\"\n[node]\nweb-1 = 5",
+        "management = \"any\"\n[node.a.realm]\nb = 5\nB = 5",
+        "[node.a.realm.b]\n[node.a.realm.c]\naddresses = []\n[node.a.realm.d]\nadress = \"10.1.0.1\"",
+        "[node.a]\naddresses = \"10.1.0.2\"\n[node.a.realm.b]\naddresses = \"10.1.0.1\"",
+        "[node.a.realm.b]\naddresses = \"10.1.0.1\"\n[node.c.realm.d]\naddresses = \"10.1.0.1\"",
     ] {
         let text = format!("version = 1\n{directory}\n");
         hinted(&text, Directory::parse(text.as_bytes()).unwrap_err());
@@ -194,4 +198,83 @@ fn an_icmp_type_without_a_code_is_written_as_the_type_and_a_deny() {
         assert!(text.len() < 500, "{text}");
         assert_eq!(set(text.strip_prefix("version = 1\n").unwrap(), false), exact, "{text}");
     }
+}
+
+const WITH_REALMS: &str = r#"version = 1
+serial = 8
+facility = ["10.0.0.0/8", "fd00:10::/32"]
+management = ["10.0.0.2", "10.0.250.0/24"]
+
+[node.n1]
+management = ["10.0.0.11"]
+key = "lh1:Zmh6rfhivXdsj8GLjp-OIAiXFIVu4jOzkCpZHQ1fKSU"
+cluster = "bakery"
+[node.n1.realm.tenant-a]
+addresses = ["10.1.0.11", "fd00:10:1::11"]
+[node.n1.realm.tenant-b]
+addresses = ["10.1.0.12"]
+
+[node.n2]
+addresses = ["10.1.0.21"]
+groups = ["db", "web"]
+"#;
+
+#[test]
+fn a_directory_has_the_addresses_of_each_realm() {
+    let directory = Directory::parse(WITH_REALMS.as_bytes()).unwrap();
+    let key = "lh1:Zmh6rfhivXdsj8GLjp-OIAiXFIVu4jOzkCpZHQ1fKSU".parse().unwrap();
+    let (name, node) = directory.node_of_key(&key).unwrap();
+    assert_eq!((name.as_str(), node.addresses.len()), ("n1", 3));
+    let tenant: Vec<IpAddr> = ["10.1.0.11", "fd00:10:1::11"].map(|text| text.parse().unwrap()).to_vec();
+    assert_eq!(node.realm(&"tenant-a".parse().unwrap()), Some(tenant));
+    assert_eq!(node.realm(&"tenant-c".parse().unwrap()), None);
+    let number = |text: &str| address_number(text.parse::<IpAddr>().unwrap());
+    let managed = [("10.0.0.2", "10.0.0.2"), ("10.0.0.11", "10.0.0.11"), ("10.0.250.0", "10.0.250.255")];
+    assert_eq!(directory.management(), managed.map(|(first, last)| (number(first), number(last))));
+}
+
+#[test]
+fn a_directory_is_written_as_it_was_read() {
+    let directory = Directory::parse(WITH_REALMS.as_bytes()).unwrap();
+    assert_eq!(directory.to_string(), WITH_REALMS);
+    let mut made = Directory::numbered(8);
+    made.set_facility(&["10.0.0.0/8", "fd00:10::/32"]).unwrap();
+    made.set_management(&["10.0.250.0/24", "10.0.0.2"]).unwrap();
+    assert!(made.set_management(&["somewhere"]).is_err());
+    for (name, node) in directory.nodes() {
+        let mut entry = boundary::Node { key: node.key, cluster: node.cluster.clone(), ..Default::default() };
+        entry.groups.clone_from(&node.groups);
+        entry.management.clone_from(&node.management);
+        if node.realms.is_empty() {
+            entry.addresses.clone_from(&node.addresses);
+        }
+        for tier in node.realms.keys().rev() {
+            entry.set_realm(tier.clone(), &["192.0.2.1".parse().unwrap()]);
+            entry.set_realm(tier.clone(), &node.realm(tier).unwrap());
+        }
+        made.insert(name.clone(), entry);
+    }
+    assert_eq!(made, directory);
+    let all = Directory::parse(b"version = 1\nfacility = [\"0.0.0.0/0\", \"::/0\"]").unwrap();
+    assert_eq!(Directory::parse(all.to_string().as_bytes()).unwrap(), all);
+}
+
+#[test]
+fn a_name_that_a_directory_has_lost_closes() {
+    let file = "version = 1\n[[allow]]\nremote = [\"node:web-1\", \"node:gone\"]\n\
+                [[deny]]\nprotocol = \"tcp\"\nlocal_port = 22\nremote = \"group:gone\"\n";
+    let file = FilterSet::parse(file.as_bytes()).unwrap();
+    assert!(file.has_names() && !FilterSet::default().has_names());
+    let directory = Directory::parse(DIRECTORY.as_bytes()).unwrap();
+    file.resolve(Some(&directory)).unwrap_err();
+    let packet_set = |directory| {
+        let (resolved, lost) = file.resolve_closed(directory);
+        (resolved.packet_set(&mut Budget::for_tier()).unwrap(), lost.unwrap().as_slice().len())
+    };
+    let without = set(
+        "[[allow]]\nremote = [\"10.1.0.11\", \"fd00:10::11\"]\n[[deny]]\nprotocol = \"tcp\"\nlocal_port = 22",
+        false,
+    );
+    assert_eq!(packet_set(Some(&directory)), (without, 2));
+    assert_eq!(packet_set(None).0, set("", false));
 }

@@ -29,6 +29,8 @@ addresses = ["10.1.0.11"]
 management = ["10.0.0.11"]
 cluster = "bakery"
 groups = ["db"]
+[node.web-2.realm.tenant-a]
+addresses = ["10.1.0.12"]
 "#;
 
 const PACKETS: &str = r#"{"direction": "in", "protocol": 6, "remote": "10.1.0.7", "remote_port": 40000, "local_port": 443, "one_way": false}
