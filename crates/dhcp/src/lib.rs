@@ -6,12 +6,14 @@
 #![forbid(unsafe_code)]
 
 pub mod arp;
+pub mod client;
 mod client_id;
 pub mod frame;
 mod mac;
 mod malformed;
 mod message;
 mod options;
+pub mod server;
 
 pub use client_id::{ClientId, NODE_CLASS, REALM_CLASS, TIER_OF_THE_NODE};
 pub use mac::Mac;
