@@ -92,6 +92,18 @@ impl Facility {
         &self.plan
     }
 
+    /// Puts another `enrolment.json` into a node's configuration, before its first start.
+    ///
+    /// # Errors
+    /// When there is no such node, or the file cannot be written.
+    pub fn enrol(&mut self, place: usize, enrolment: String) -> Result<(), Failed> {
+        let act = || format!("enrol node number {place}");
+        let node = self.plan.nodes.get_mut(place).ok_or("it is not planned").act(act)?;
+        node.enrolment = enrolment;
+        let path = Node::configuration_in(&self.folder.join(&node.name)).join("enrolment.json");
+        fs::write(path, &node.enrolment).act(act)
+    }
+
     /// Where its files are; anything put here goes with it.
     #[must_use]
     pub fn folder(&self) -> &Path {

@@ -4,6 +4,7 @@
 
 mod boundaries;
 mod boundary_refused;
+mod consoles_up;
 mod deeper;
 mod env;
 mod leased_again;

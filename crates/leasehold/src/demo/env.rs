@@ -9,6 +9,7 @@ use clap::ValueEnum;
 use keys::write_key_file;
 use lab::{Facility, Failed, Guard, Party, Thing};
 
+use super::consoles_up::party_of;
 use super::world::{LANDLORD, Parties, TEAM, TENANT_A, TENANT_B};
 use crate::failure::{Exit, Failure};
 use crate::output::line;
@@ -55,6 +56,11 @@ pub(crate) fn leave(parties: &Parties, facility: &Facility, guard: &Guard) -> Re
     for (name, party) in all {
         put(&key_file(name), write_key_file(party.key()).as_bytes()).map_err(failed)?;
     }
+    for console in facility.consoles() {
+        let exports = console.environment().iter().map(|(name, value)| format!("export {name}={value}\n"));
+        put(&console_file(party_of(console.name())), exports.collect::<String>().as_bytes())
+            .map_err(failed)?;
+    }
     let exports = facility
         .nodes()
         .iter()
@@ -62,7 +68,7 @@ pub(crate) fn leave(parties: &Parties, facility: &Facility, guard: &Guard) -> Re
     put(&Path::new(FOLDER).join(NODES), exports.collect::<String>().as_bytes()).map_err(failed)
 }
 
-/// Prints shell lines: the party's key file, and each node's socket.
+/// Prints shell lines: the party's key file, its console, and each node's socket.
 pub(crate) fn run(who: Who) -> Result<Exit, Failure> {
     let nodes = fs::read_to_string(Path::new(FOLDER).join(NODES)).map_err(|error| {
         let failure = Failure::new(Exit::NotFound, format!("no demo is running here ({error})"));
@@ -70,8 +76,14 @@ pub(crate) fn run(who: Who) -> Result<Exit, Failure> {
     })?;
     line(&format!("export LEASEHOLD_PARTY={}", who.name()));
     line(&format!("export LEASEHOLD_KEY={}", key_file(who.name()).display()));
+    // The team has none: it lives with the tenant's.
+    fs::read_to_string(console_file(who.name())).unwrap_or_default().lines().for_each(line);
     nodes.lines().for_each(line);
     Ok(Exit::Ok)
+}
+
+fn console_file(name: &str) -> PathBuf {
+    Path::new(FOLDER).join(format!("{name}.console"))
 }
 
 fn key_file(name: &str) -> PathBuf {

@@ -1,4 +1,4 @@
-//! Two nodes come up for the first time: each enrols the landlord as its root and makes its own key.
+//! Six nodes come up for the first time: each enrols the landlord as its root and makes its own key.
 
 use std::fs;
 
@@ -6,12 +6,11 @@ use lab::{Failed, Node};
 use serde_json::{Value, json};
 
 use super::show::Evidence;
-use super::world::{LANDLORD, World};
+use super::world::{LANDLORD, NODES, World};
 
 pub(crate) fn run(world: &mut World<'_>, evidence: &mut Evidence) -> Result<(), Failed> {
-    world.build()?;
     let mut facts = Vec::new();
-    for place in 0..2 {
+    for place in 0..usize::from(NODES) {
         world.node_mut(place)?.start_supervisor(&[], true)?;
         let status = world.settled(place)?;
         let node = world.node(place)?;

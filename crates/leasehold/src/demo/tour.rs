@@ -9,8 +9,8 @@ use lab::{Failed, Guard};
 use super::show::{Evidence, Show};
 use super::world::World;
 use super::{
-    boundary_refused, deeper, leased_again, leased_closed, nodes_up, opened, orders_refused, severed,
-    supervisor_killed, wider_refused,
+    boundary_refused, consoles_up, deeper, leased_again, leased_closed, nodes_up, opened, orders_refused,
+    severed, supervisor_killed, wider_refused,
 };
 
 /// The byte that says at the end that every step held.
@@ -38,8 +38,9 @@ const STEPS: &[Step] = &[
         "A boundary wider than the landlord's is refused, with a packet that shows why",
         boundary_refused::run,
     ),
-    step("nodes-up", "Two nodes come up and enrol the landlord", nodes_up::run),
-    step("leased-closed", "The landlord leases both to tenant-a: nothing passes", leased_closed::run),
+    step("consoles-up", "Three parties start their consoles", consoles_up::run),
+    step("nodes-up", "Six nodes come up and enrol the landlord", nodes_up::run),
+    step("leased-closed", "The landlord leases n1 and n2 to tenant-a: nothing passes", leased_closed::run),
     step("opened", "The landlord admits more, the tenant opens one port: a real connection", opened::run),
     step("wider-refused", "It asks the node for more: refused, with a packet", wider_refused::run),
     step("orders-refused", "Forged, altered, stale, replayed and escalating orders", orders_refused::run),

@@ -7,17 +7,24 @@ use std::time::Duration;
 use super::env;
 use id::TierId;
 use keys::Envelope;
-use lab::{Facility, Failed, Guard, Host, Node, NodePlan, Object, Party, Plan, Said, Standing};
+use lab::{Console, Facility, Failed, Guard, Host, Node, Object, Party, Plan, Said, Standing};
 use node_protocol::call::Status;
-use serde_json::Value;
+use serde_json::{Value, json};
 use tenure::{Boundary, Grant, Lease, Quota, Right, Rights, Terms, Verb};
 
 /// The first tenant, its sub-tenant, and the tenant after it: names of tiers and of their realms.
 pub(crate) const TENANT_A: &str = "tenant-a";
 pub(crate) const TEAM: &str = "team";
 pub(crate) const TENANT_B: &str = "tenant-b";
-/// The root tier's name.
+/// The root tier's name, and its console's.
 pub(crate) const LANDLORD: &str = "landlord";
+/// The tenants' consoles.
+pub(crate) const CONSOLE_A: &str = "console-a";
+pub(crate) const CONSOLE_B: &str = "console-b";
+/// How many nodes there are.
+pub(crate) const NODES: u8 = 6;
+/// Where every console listens for nodes.
+pub(crate) const CHANNEL_PORT: u16 = 7443;
 const QUOTA: Quota = Quota { tiers: 2, keys: 8, objects: 16, records_per_hour: 1000 };
 const TEAM_QUOTA: Quota = Quota { tiers: 0, keys: 2, objects: 4, records_per_hour: 100 };
 /// How long a node may take to be as its journal demands.
@@ -50,18 +57,17 @@ impl<'a> World<'a> {
         Self { guard, facility: None, parties: None, engines: Vec::new(), old_order: None }
     }
 
-    /// Makes the parties and builds the facility, the landlord being the root of every node.
+    /// Makes the parties and builds the facility. Nothing runs in it yet.
     pub(crate) fn build(&mut self) -> Result<(), Failed> {
         let new = Party::new;
         let parties =
             Parties { landlord: new()?, tenant_a: new()?, tenant_b: new()?, team: new()?, stranger: new()? };
-        let mut plan = Plan::new("lh", 2, &[TENANT_A, TENANT_B, TEAM]);
+        let mut plan = Plan::new("lh", NODES, &[TENANT_A, TENANT_B, TEAM])
+            .with_consoles(&[LANDLORD, CONSOLE_A, CONSOLE_B]);
         plan.visible = true;
-        plan.bmonitor = Some(bmonitor()?);
-        let enrol = |node: &mut NodePlan| node.enrolment = parties.landlord.enrolment(LANDLORD);
-        plan.nodes.iter_mut().for_each(enrol);
+        plan.bmonitor = Some(beside("bmonitor")?);
+        plan.leasehold = Some(beside("leasehold")?);
         let facility = Facility::build(plan, self.guard)?;
-        env::leave(&parties, &facility, self.guard)?;
         self.facility = Some(facility);
         self.parties = Some(parties);
         Ok(())
@@ -69,6 +75,36 @@ impl<'a> World<'a> {
 
     pub(crate) fn facility(&self) -> Result<&Facility, Failed> {
         self.facility.as_ref().ok_or_else(|| Failed::new("go on", "there is no facility"))
+    }
+
+    /// Leaves what a second shell needs ([`env::run`]).
+    pub(crate) fn leave_for_others(&self) -> Result<(), Failed> {
+        env::leave(self.parties()?, self.facility()?, self.guard)
+    }
+
+    /// A party's console.
+    pub(crate) fn console(&self, name: &str) -> Result<&Console, Failed> {
+        let found = self.facility()?.consoles().iter().find(|console| console.name() == name);
+        found.ok_or_else(|| Failed::new("go on", "there is no such console"))
+    }
+
+    pub(crate) fn consoles_mut(&mut self) -> Result<&mut [Console], Failed> {
+        let facility = self.facility.as_mut();
+        facility.map(Facility::consoles_mut).ok_or_else(|| Failed::new("go on", "there is no facility"))
+    }
+
+    /// Someone with the machines in hand makes the landlord their root, and tells them of its console.
+    pub(crate) fn enrol_nodes(&mut self) -> Result<(), Failed> {
+        let mut identity = self.console(LANDLORD)?.run(&["console", "identity"])?;
+        let act = |why: &str| Failed::new("enrol the nodes", why);
+        let identity = identity.answer.as_object_mut().ok_or_else(|| act("the console has no identity"))?;
+        // A second key of the landlord's, kept in a drawer: not all of the tour goes through its console.
+        let own = self.parties()?.landlord.controller(Rights::ALL);
+        let controllers = identity.get_mut("controllers").and_then(Value::as_array_mut);
+        controllers.ok_or_else(|| act("it has no keys"))?.push(json!(own));
+        let text = Value::from(identity.clone()).to_string();
+        let facility = self.facility.as_mut().ok_or_else(|| act("there is no facility"))?;
+        (0..usize::from(NODES)).try_for_each(|place| facility.enrol(place, text.clone()))
     }
 
     pub(crate) fn parties(&self) -> Result<&Parties, Failed> {
@@ -196,7 +232,8 @@ impl<'a> World<'a> {
             ways.push(format!("  {} status --socket {}", own("bmonitor"), node.socket().display()));
         }
         let env = format!("  eval \"$({} demo env --as {TENANT_B})\"", own("leasehold"));
-        ways.push(env + "    (its key, the nodes' sockets)");
+        ways.push(env + "    (its key, its console, the nodes' sockets)");
+        ways.push(format!("  {} console show    (then)", own("leasehold")));
         ways.push(format!("  ip netns exec lh-n2-{TENANT_A} ip address"));
         ways.push(format!("  ip netns exec lh-n1-{TENANT_B} ss -ltn"));
         ways.push(
@@ -211,11 +248,11 @@ pub(crate) fn made(said: &Said) -> Option<TierId> {
     said.answer.get("tier").and_then(Value::as_str)?.parse().ok()
 }
 
-/// The node monitor, built beside this program.
-fn bmonitor() -> Result<PathBuf, Failed> {
-    let act = "find bmonitor";
-    let own = std::env::current_exe().map_err(|error| Failed::new(act, error))?;
-    let path = own.with_file_name("bmonitor");
-    let missing = || Failed::new(act, format!("{} is not there: build it, too", path.display()));
+/// A program that was built together with this one.
+fn beside(name: &str) -> Result<PathBuf, Failed> {
+    let act = || format!("find {name}");
+    let own = std::env::current_exe().map_err(|error| Failed::new(act(), error))?;
+    let path = own.with_file_name(name);
+    let missing = || Failed::new(act(), format!("{} is not there: build it, too", path.display()));
     if path.exists() { Ok(path) } else { Err(missing()) }
 }
