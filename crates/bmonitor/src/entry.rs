@@ -18,6 +18,9 @@ pub(crate) enum Entry {
         #[serde(default, skip_serializing_if = "is_zero")]
         unrecorded: u64,
     },
+    /// Segments that are older than `before`, the first record of another, go from the medium now: there were
+    /// more than are kept.
+    Forgotten { before: u64 },
     /// A signed payload of a known key that is no order.
     NoOrder {
         signer: KeyId,

@@ -1,6 +1,9 @@
 //! The node's memory: its tenure, the journal that it follows from, the objects that it names, its clock.
 //! Every input goes through [`Node::submit`]: decided, recorded, synced, applied, in this order.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::{BTreeSet, VecDeque};
 
 use boundary::PacketSet;
@@ -15,6 +18,8 @@ use crate::ration::Ration;
 use crate::sets;
 use crate::step::{Step, Steps};
 
+/// Segments that are kept, of 4 MiB and a little more each: what the journal may take of the disk.
+const SEGMENTS_KEPT: usize = 16;
 /// Objects that are kept before an order names them.
 const PENDING_MAX: usize = 32;
 
@@ -127,11 +132,24 @@ impl Node {
         let Entry::Decided { changes, .. } = entry else { unreachable!("made above") };
         self.tenure = coming;
         if self.journal.wants_snapshot() {
-            // The input is in force, whatever becomes of the snapshot: without one the segment goes on.
-            let snapshot = Snapshot { tenure: self.tenure.clone() };
-            unless_undone(self.journal.snapshot(at, &snapshot))?;
+            self.begin_segment(at, SEGMENTS_KEPT)?;
         }
         Ok(Submitted::Accepted { record, digest, changes })
+    }
+
+    /// Begins a segment, and lets go of the oldest where there are more than `keep`: first it is put on record.
+    /// Whatever becomes of it, what was recorded is in force: without a snapshot the segment goes on, without
+    /// room for the record the old ones stay.
+    fn begin_segment(&mut self, at: Time, keep: usize) -> Result<(), journal::Error> {
+        let snapshot = Snapshot { tenure: self.tenure.clone() };
+        if unless_undone(self.journal.snapshot(at, &snapshot))?.is_none() {
+            return Ok(());
+        }
+        let Some(before) = self.journal.oldest_after_forgetting(keep)? else { return Ok(()) };
+        if unless_undone(self.journal.append(at, &Entry::Forgotten { before }))?.is_some() {
+            self.journal.forget(keep)?;
+        }
+        Ok(())
     }
 
     fn record_refusal(&mut self, input: Input, refusal: &Refusal) -> Result<(), journal::Error> {

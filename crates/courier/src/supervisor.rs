@@ -208,7 +208,7 @@ mod tests {
     }
 
     fn answer(there: &mut UnixStream, number: u64, newest: u64) {
-        let answer = ToCourier::Answer { number, answer: Answer::Lines { newest } };
+        let answer = ToCourier::Answer { number, answer: Answer::Lines { oldest: 1, newest, head: None } };
         frame::write(there, &answer, b"lines").unwrap();
     }
 
@@ -232,7 +232,10 @@ mod tests {
             answers = both => answers,
         };
         for (at, (answer, attachment)) in [(1, answers.0), (2, answers.1)] {
-            assert_eq!((answer, attachment), (Answer::Lines { newest: at }, b"lines".to_vec()));
+            assert_eq!(
+                (answer, attachment),
+                (Answer::Lines { oldest: 1, newest: at, head: None }, b"lines".to_vec())
+            );
         }
         supervisor.join().unwrap();
     }

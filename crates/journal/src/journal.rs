@@ -226,6 +226,35 @@ impl<D: Disk> Journal<D> {
         Ok(lines)
     }
 
+    /// The number of the oldest record that is still there.
+    ///
+    /// # Errors
+    /// [`Error::Medium`].
+    pub fn oldest(&self) -> Result<u64, Error> {
+        let segments = segments(&self.disk)?;
+        segments.first().map(|(first, _)| *first).ok_or(Error::Missing)
+    }
+
+    /// Whether the journal has that record: how one that was put back, older or another's, is known by a
+    /// head that was kept elsewhere.
+    ///
+    /// # Errors
+    /// [`Error::Medium`].
+    pub fn holds(&self, record: u64, digest: Digest) -> Result<Held, Error> {
+        holds(&self.disk, record, digest)
+    }
+
+    /// What [`Self::forget`] would remove: the number of the record that would be the oldest then. None if
+    /// nothing would go.
+    ///
+    /// # Errors
+    /// [`Error::Medium`].
+    pub fn oldest_after_forgetting(&self, keep: usize) -> Result<Option<u64>, Error> {
+        let segments = segments(&self.disk)?;
+        let gone = segments.len().saturating_sub(keep.max(1));
+        Ok(if gone == 0 { None } else { segments.get(gone).map(|(first, _)| *first) })
+    }
+
     /// Removes the oldest segments, all but the newest `keep` (at least one stays). That it was done
     /// belongs into the journal: by the caller, before. Gives how many went.
     ///
@@ -286,6 +315,41 @@ enum Failed {
 
 /// What is given back of the reserve at once: room for an order of a severing.
 const RESERVED_STEP: u64 = 64 * 1024;
+
+/// What a journal says of a record that somebody vouches for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Held {
+    /// It has that record.
+    There,
+    /// In its place stands another one: this is not the journal that was vouched for.
+    Otherwise,
+    /// It ends before: an older journal.
+    Ahead,
+    /// Its segment was removed as being old; the journal is newer than the record.
+    Forgotten,
+}
+
+/// Whether a journal has a record with that digest. Only the record's own segment is read; that the chain
+/// holds, opening the journal says.
+///
+/// # Errors
+/// [`Error::Missing`], [`Error::Broken`] if the record cannot be read, [`Error::Medium`].
+pub fn holds(disk: &impl Disk, record: u64, digest: Digest) -> Result<Held, Error> {
+    let segments = segments(disk)?;
+    let Some((first, name)) = segments.iter().rev().find(|(first, _)| *first <= record) else {
+        return if segments.is_empty() { Err(Error::Missing) } else { Ok(Held::Forgotten) };
+    };
+    let bytes = disk.read(name, SEGMENT_BYTES_READ).map_err(Error::Medium)?;
+    let skip = usize::try_from(record - first).unwrap_or(usize::MAX);
+    let Some(line) = bytes.split_inclusive(|&byte| byte == b'\n').nth(skip) else { return Ok(Held::Ahead) };
+    match Record::read(line) {
+        Ok(found) if found.number == record && found.digest == digest => Ok(Held::There),
+        Ok(_) => Ok(Held::Otherwise),
+        // What a crash left of a record that nobody was told of.
+        Err(Flaw::NotEnded) => Ok(Held::Ahead),
+        Err(flaw) => Err(Error::Broken { segment: name.clone(), line: skip.saturating_add(1), flaw }),
+    }
+}
 
 /// What stands in a journal.
 #[derive(Debug)]

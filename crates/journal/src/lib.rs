@@ -24,7 +24,9 @@ mod reserve;
 
 pub use disk::{Disk, Folder};
 pub use export::{Broken, Summary, Vouched, Why, verify};
-pub use journal::{Error, Journal, Opened, Read, SEGMENT_BYTES_MAX, SEGMENT_BYTES_WANTED, Torn, inspect};
+pub use journal::{
+    Error, Held, Journal, Opened, Read, SEGMENT_BYTES_MAX, SEGMENT_BYTES_WANTED, Torn, holds, inspect,
+};
 pub use line::{Body, Flaw, RECORD_BYTES_MAX, Record, SNAPSHOT_BYTES_MAX};
 pub use object::{OBJECT_BYTES_MAX, Object, ObjectError, Objects, SALT_BYTES};
 pub use reserve::RESERVE_BYTES;

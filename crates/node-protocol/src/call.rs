@@ -20,7 +20,7 @@ pub enum Call {
     },
     /// Give whole lines of the journal. Answer: [`Answer::Lines`], empty past the end.
     ReadJournal {
-        /// The number of the first record wanted.
+        /// The number of the first record wanted; 0: the oldest that there is.
         from: u64,
     },
     /// Say how the node is. Answer: [`Answer::Status`].
@@ -74,8 +74,13 @@ pub enum Answer {
     },
     /// Attachment: lines of the journal.
     Lines {
+        /// The number of the oldest record that the node still has.
+        oldest: u64,
         /// The number of the journal's newest record.
         newest: u64,
+        /// The newest signed head, an envelope on one line; its record may be before or after these lines.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        head: Option<String>,
     },
     /// How the node is.
     Status(Box<Status>),

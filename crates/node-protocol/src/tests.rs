@@ -129,7 +129,8 @@ fn calls_and_answers_have_the_documented_shape() {
         format!(r#"{{"answer":"accepted","record":2,"digest":"{digest}"}}"#),
         format!(r#"{{"answer":"accepted","record":2,"digest":"{digest}","tier":"{tier}","lease":"{tier}"}}"#),
         format!(r#"{{"answer":"stored","name":"{digest}"}}"#),
-        r#"{"answer":"lines","newest":7}"#.to_owned(),
+        r#"{"answer":"lines","oldest":1,"newest":7}"#.to_owned(),
+        r#"{"answer":"lines","oldest":3,"newest":7,"head":"{}"}"#.to_owned(),
         format!(r#"{{"answer":"nonce","nonce":"{tier}"}}"#),
         r#"{"answer":"refused","code":"used-sequence","exit":6,"message":"sequence 1 was used"}"#.to_owned(),
         r#"{"answer":"refused","code":"c","exit":3,"message":"m","hint":"h","details":{"witness":null}}"#

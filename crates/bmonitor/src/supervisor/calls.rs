@@ -12,6 +12,8 @@ use crate::failure::{Exit, chain};
 use crate::node::{NotStored, Submitted};
 use crate::step::Step;
 
+/// The newest head that custody has signed, in the state folder.
+const HEAD: &str = "head.json";
 /// Bytes of journal in one answer.
 const LINES_BYTES: usize = 4 * 1024 * 1024;
 
@@ -101,13 +103,26 @@ impl Supervisor {
     }
 
     fn lines(&self, from: u64) -> (Answer, Vec<u8>) {
-        match self.node.journal.lines_from(from, LINES_BYTES) {
-            Ok(lines) => (Answer::Lines { newest: self.node.journal.head().0 }, lines),
+        let journal = &self.node.journal;
+        let read = journal.oldest().and_then(|oldest| {
+            let from = if from == 0 { oldest } else { from };
+            Ok((oldest, journal.lines_from(from, LINES_BYTES)?))
+        });
+        match read {
+            Ok((oldest, lines)) => {
+                (Answer::Lines { oldest, newest: journal.head().0, head: self.signed_head() }, lines)
+            }
             Err(error @ journal::Error::Missing) => {
                 (refused(code::NOT_FOUND, Exit::NotFound, chain(&error)), Vec::new())
             }
             Err(error) => (refused(code::FAILED, Exit::Failed, chain(&error)), Vec::new()),
         }
+    }
+
+    /// The newest head that custody has signed; none where there is none that can be read.
+    fn signed_head(&self) -> Option<String> {
+        let text = std::fs::read_to_string(self.config.state(HEAD)).ok()?;
+        Some(text.trim_end().to_owned()).filter(|head| !head.is_empty() && !head.contains('\n'))
     }
 
     fn receipts(&self, about: &str) -> (Answer, Vec<u8>) {

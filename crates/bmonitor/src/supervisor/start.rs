@@ -343,7 +343,7 @@ fn apply_record(tenure: &mut Tenure, record: &Record) -> Result<(), Halt> {
         serde_json::from_str(json.get()).map_err(|source| Halt::Record { number: record.number, source })?;
     match entry {
         Entry::Decided { changes, .. } => apply_all(tenure, &changes),
-        Entry::Refused { .. } | Entry::NoOrder { .. } => {}
+        Entry::Refused { .. } | Entry::NoOrder { .. } | Entry::Forgotten { .. } => {}
     }
     Ok(())
 }

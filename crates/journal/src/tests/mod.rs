@@ -112,6 +112,34 @@ fn lines_are_given_whole_and_in_order() {
     assert!(matches!(journal.lines_from(0, 1), Err(crate::Error::Missing)));
 }
 
+/// What a head that was kept elsewhere says about the journal that is there now.
+#[test]
+fn a_kept_head_tells_an_older_and_another_journal() {
+    use crate::Held;
+    let disk = two_segments();
+    let mut journal = Journal::open(disk.clone()).unwrap().journal;
+    let (number, digest) = journal.head();
+    assert_eq!(journal.holds(number, digest).unwrap(), Held::There);
+    assert_eq!(crate::holds(&disk, number, digest).unwrap(), Held::There);
+    assert_eq!(journal.holds(number, id::Digest::of(b"other")).unwrap(), Held::Otherwise);
+    let older = SimDisk::default();
+    let mut before = Journal::create(older.clone(), AT, &json!({})).unwrap();
+    assert_eq!(crate::holds(&older, number, digest).unwrap(), Held::Ahead);
+    while before.head().0 < number {
+        before.append(AT, &entry(9)).unwrap();
+    }
+    assert_eq!(before.holds(number, digest).unwrap(), Held::Otherwise);
+    let first = journal.lines_from(1, 1).unwrap();
+    let first = crate::verify(&first, None).unwrap().digest;
+    assert_eq!(journal.holds(1, first).unwrap(), Held::There);
+    assert_eq!((journal.oldest().unwrap(), journal.oldest_after_forgetting(1).unwrap()), (1, Some(4)));
+    journal.forget(1).unwrap();
+    assert_eq!((journal.oldest().unwrap(), journal.oldest_after_forgetting(1).unwrap()), (4, None));
+    assert_eq!(journal.holds(1, first).unwrap(), Held::Forgotten);
+    assert_eq!(journal.holds(number, digest).unwrap(), Held::There);
+    assert!(matches!(crate::holds(&SimDisk::default(), 1, first), Err(crate::Error::Missing)));
+}
+
 #[test]
 fn forgotten_segments_leave_a_journal_that_opens() {
     let disk = two_segments();
