@@ -1,7 +1,7 @@
 //! Published vectors, and everything that must be refused.
 
-mod schedule;
 mod at_rest;
+mod schedule;
 mod sealed;
 mod vectors;
 mod wycheproof;

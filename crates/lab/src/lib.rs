@@ -23,6 +23,7 @@ mod node;
 mod party;
 mod plan;
 mod role;
+mod search;
 pub mod trial;
 
 pub use console::Console;
@@ -35,3 +36,4 @@ pub use node::{Ending, Node};
 pub use party::{Caller, Object, Party, Said, Standing};
 pub use plan::{ConsolePlan, INTERNET, NodePlan, Plan, RealmPlan};
 pub use role::serve;
+pub use search::{Form, Found, Search, WINDOW_BYTES};
