@@ -8,12 +8,14 @@
 pub mod arp;
 pub mod client;
 mod client_id;
+pub mod desk;
 pub mod frame;
 mod mac;
 mod malformed;
 mod message;
 mod options;
 pub mod server;
+pub mod wire;
 
 pub use client_id::{ClientId, NODE_CLASS, REALM_CLASS, TIER_OF_THE_NODE};
 pub use mac::Mac;

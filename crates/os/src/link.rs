@@ -190,18 +190,34 @@ impl Links {
     /// # Errors
     /// When the link is not there, or has the address ([`Failed::already_exists`]).
     pub fn add_address(&mut self, name: &str, address: IpAddr, prefix: u8) -> Result<(), Failed> {
+        let mut message = self.address_of(name, address, prefix)?;
+        if address.is_ipv6() {
+            message.header.flags = AddressHeaderFlags::Nodad;
+        }
+        self.socket
+            .change(RouteNetlinkMessage::NewAddress(message), NLM_F_CREATE | NLM_F_EXCL)
+            .act(|| format!("give {address}/{prefix} to the link {name:?}"))
+    }
+
+    /// Takes an address from a link.
+    ///
+    /// # Errors
+    /// When the link is not there ([`Failed::not_found`]), or has no such address (`AddrNotAvailable`).
+    pub fn remove_address(&mut self, name: &str, address: IpAddr, prefix: u8) -> Result<(), Failed> {
+        let message = self.address_of(name, address, prefix)?;
+        self.socket
+            .change(RouteNetlinkMessage::DelAddress(message), 0)
+            .act(|| format!("take {address}/{prefix} from the link {name:?}"))
+    }
+
+    fn address_of(&mut self, name: &str, address: IpAddr, prefix: u8) -> Result<AddressMessage, Failed> {
         let mut message = AddressMessage::default();
         message.header.family = family(address);
         message.header.prefix_len = prefix;
         message.header.scope = AddressScope::Universe;
         message.header.index = self.find(name)?.index;
-        if address.is_ipv6() {
-            message.header.flags = AddressHeaderFlags::Nodad;
-        }
         message.attributes = vec![AddressAttribute::Local(address), AddressAttribute::Address(address)];
-        self.socket
-            .change(RouteNetlinkMessage::NewAddress(message), NLM_F_CREATE | NLM_F_EXCL)
-            .act(|| format!("give {address}/{prefix} to the link {name:?}"))
+        Ok(message)
     }
 
     /// The addresses of a link with their prefix lengths.

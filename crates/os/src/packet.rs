@@ -1,10 +1,14 @@
 //! Whole frames over one link: packet(7).
 
+mod tap;
+
 use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 
 use crate::failed::{Act, Failed};
 use crate::link::Links;
+
+pub use self::tap::{Tap, Tapped};
 
 /// A socket that sends whole Ethernet frames over one link and receives nothing.
 #[derive(Debug)]
@@ -23,7 +27,7 @@ impl FrameSocket {
         let act = || format!("open a socket on the link {name:?}");
         let index = Links::open()?.find(name)?.index;
         let socket = packet_socket().act(act)?;
-        bind(&socket, i32::try_from(index).map_err(io::Error::other).act(act)?).act(act)?;
+        bind(&socket, i32::try_from(index).map_err(io::Error::other).act(act)?, 0).act(act)?;
         Ok(Self { socket, link: name.to_owned() })
     }
 
@@ -42,7 +46,7 @@ impl FrameSocket {
     }
 }
 
-/// A packet socket of protocol 0: it receives nothing.
+/// A packet socket of protocol 0: it receives nothing until it is bound to another.
 fn packet_socket() -> io::Result<OwnedFd> {
     // SAFETY: socket(2) takes three numbers and touches no memory of ours.
     let descriptor = unsafe { libc::socket(libc::AF_PACKET, libc::SOCK_RAW | libc::SOCK_CLOEXEC, 0) };
@@ -53,10 +57,11 @@ fn packet_socket() -> io::Result<OwnedFd> {
     Ok(unsafe { OwnedFd::from_raw_fd(descriptor) })
 }
 
-fn bind(socket: &OwnedFd, index: i32) -> io::Result<()> {
+/// Binds it to a link, for frames of one protocol, as ethernet(7) numbers them; for none with 0.
+fn bind(socket: &OwnedFd, index: i32, protocol: i32) -> io::Result<()> {
     let address = libc::sockaddr_ll {
         sll_family: libc::AF_PACKET.cast_unsigned().try_into().map_err(io::Error::other)?,
-        sll_protocol: 0,
+        sll_protocol: u16::try_from(protocol).map_err(io::Error::other)?.to_be(),
         sll_ifindex: index,
         sll_hatype: 0,
         sll_pkttype: 0,

@@ -1,0 +1,80 @@
+//! ISC's client, which keeps to T1 and T2, with leases of seconds.
+
+use std::net::Ipv4Addr;
+use std::process::Command;
+
+use dhcp::REALM_CLASS;
+use dhcp::server::{Class, Standing};
+use os::namespace::Namespace;
+
+use crate::place::{Place, Program, eventually};
+use crate::programs::Script;
+use crate::station::{Office, config, serve};
+
+const LEASE_S: u32 = 8;
+
+const SCRIPT: &str = r#"
+case "$reason" in
+PREINIT) ip link set "$interface" up ;;
+BOUND|RENEW|REBIND|REBOOT) ip -4 addr replace "$new_ip_address/16" dev "$interface" ;;
+EXPIRE|FAIL|RELEASE|STOP) ip -4 addr flush dev "$interface" ;;
+esac
+echo "$reason $new_ip_address $new_subnet_mask $new_routers $new_dhcp_server_identifier" >> "$lines"
+"#;
+
+fn command(place: &Place, script: &Script) -> Command {
+    let mut command = Command::new("dhclient");
+    command.args(["-4", "-d", "-sf"]).arg(&script.path).arg("-lf").arg(place.path("leases"));
+    command.arg("-pf").arg(place.path("pid")).arg("-cf").arg(place.path("conf"));
+    command
+}
+
+fn start(place: &Place, machine: &Namespace, script: &Script) -> Program {
+    place.start(machine, command(place, script).arg("eth0"))
+}
+
+fn address(line: &[String]) -> Ipv4Addr {
+    line[1].parse().unwrap()
+}
+
+pub(crate) fn lives_a_lease() {
+    let place = Place::new();
+    let (machine, office) = (place.plug("client"), Office::default());
+    let conf = format!(
+        "send vendor-class-identifier \"{REALM_CLASS}\";\nsend dhcp-client-identifier 00:11:22:33;\n\
+         initial-interval 1;\nbackoff-cutoff 2;\nretry 1;\nselect-timeout 0;\n"
+    );
+    std::fs::write(place.path("conf"), conf).unwrap();
+    let mut script = Script::new(place.folder(), SCRIPT);
+    let serve_again = || serve(&place.machine("server"), config(9, LEASE_S), &office);
+    let server = serve_again();
+    let client = start(&place, &machine, &script);
+    let bound = script.wait_for(&["BOUND"]);
+    let given = address(&bound);
+    assert_eq!(bound[2..], ["255.255.0.0", "10.0.0.1", "10.0.0.2"]);
+    let record = office.record(given).unwrap();
+    assert_eq!((record.class, record.client.to_string().as_str()), (Class::Realm, "00112233"));
+    assert_eq!(address(&script.wait_for(&["RENEW"])), given);
+    // The server is gone until after T2: the client asks everybody.
+    let renewed = office.record(given).unwrap();
+    drop(server);
+    eventually("T2", || (os::clock::wall().as_secs() + 2 > renewed.until_s).then_some(()));
+    let server = serve_again();
+    assert_eq!(address(&script.wait_for(&["REBIND", "BOUND"])), given);
+    // Gone for longer than a lease.
+    drop(server);
+    script.wait_for(&["EXPIRE"]);
+    let server = serve_again();
+    assert_eq!(address(&script.wait_for(&["BOUND"])), given);
+    // The client dies, and remembers.
+    client.kill();
+    let client = start(&place, &machine, &script);
+    assert_eq!(address(&script.wait_for(&["REBOOT"])), given);
+    // Given back.
+    client.kill();
+    let mut release = command(&place, &script);
+    let releasing = machine.run(|| release.args(["-r", "eth0"]).output()).unwrap().unwrap();
+    assert!(releasing.status.success(), "{releasing:?}");
+    eventually("released", || (office.record(given).unwrap().standing == Standing::Released).then_some(()));
+    drop(server);
+}
