@@ -11,8 +11,15 @@ use crate::failure::Failure;
 use crate::workspace::Workspace;
 
 /// A bench, the package whose example it is, and the example.
-const BENCHES: [(&str, &str, &str); 2] =
-    [("policy", "boundary", "bench_policy"), ("filter", "datapath", "bench_filter")];
+const BENCHES: [(&str, &str, &str); 3] = [
+    ("policy", "boundary", "bench_policy"),
+    ("filter", "datapath", "bench_filter"),
+    ("tour", "leasehold", "bench_tour"),
+];
+
+/// What the examples of `leasehold` start, built beside them.
+const PROGRAMS: [&str; 7] =
+    ["--package", "leasehold", "--package", "bmonitor", "--package", "courier", "--bins"];
 
 /// One line of a bench.
 #[derive(Debug, Deserialize)]
@@ -25,7 +32,7 @@ struct Figure {
 }
 
 /// The names that may be asked for.
-pub(crate) fn names() -> [&'static str; 2] {
+pub(crate) fn names() -> [&'static str; BENCHES.len()] {
     BENCHES.map(|(name, ..)| name)
 }
 
@@ -34,6 +41,9 @@ pub(crate) fn bench(workspace: &Workspace, name: &str, json: bool) -> Result<(),
     let Some((_, package, example)) = BENCHES.iter().find(|(known, ..)| *known == name) else {
         return Err(Failure::Found(vec![format!("no bench {name}; there are {}", names().join(", "))]));
     };
+    if *package == "leasehold" {
+        run(cargo(workspace).args(["build", "--release", "--locked", "--quiet"]).args(PROGRAMS))?;
+    }
     let arguments = ["--release", "--locked", "--quiet", "--package", package, "--example", example];
     run(cargo(workspace).arg("build").args(arguments))?;
     let mut command: Command = cargo(workspace);

@@ -15,7 +15,7 @@ mod promises;
 mod soak;
 mod stages;
 mod tools;
-
+mod tour;
 mod trusted_base;
 mod workspace;
 
@@ -76,6 +76,12 @@ enum Chore {
         #[arg(long, default_value_t = 4.0)]
         hours: f64,
     },
+    /// The demo's tour, many times in a row, without a second try
+    Tour {
+        /// How many times
+        #[arg(long, default_value_t = 10)]
+        times: u32,
+    },
     /// What has to be trusted on a node: lines of code, and crates of others
     TrustedBase {
         /// Record it in docs/trusted-base.txt
@@ -113,6 +119,7 @@ fn run(chore: Chore) -> Result<bool, Failure> {
         Chore::Graph => graph::check(&Workspace::load()?).map(|()| true),
         Chore::Guest => guest::guest(&Workspace::load()?, &guest::PACKAGES).map(|()| true),
         Chore::Soak { hours } => soak::soak(&Workspace::load()?, hours).map(|()| true),
+        Chore::Tour { times } => tour::tour(&Workspace::load()?, times).map(|()| true),
         Chore::TrustedBase { write } => trusted_base::show(&Workspace::load()?, write).map(|()| true),
     }
 }

@@ -2,6 +2,7 @@
 
 mod listen;
 mod probe;
+mod send;
 mod stream;
 
 use std::io::{BufReader, ErrorKind, Read, Write};
@@ -62,6 +63,7 @@ impl Engine {
                 Some(open) => Answer::Streamed(open.streamed()),
                 None => unknown(),
             },
+            Ask::Send { to, every_us } => done(send::begin(&to, Duration::from_micros(every_us))),
             Ask::Probe { targets } => {
                 self.prober = Some(Prober::start(targets));
                 Answer::Done

@@ -129,6 +129,16 @@ impl Host {
         if let Answer::Streamed(streamed) = answer { Ok(streamed) } else { Err(self.odd(&answer)) }
     }
 
+    /// Goes on sending datagrams to each of these from now, one each `every`, answered or not.
+    ///
+    /// # Errors
+    /// When the engine is gone, or has no socket for it.
+    pub fn send(&self, to: &[SocketAddr], every: Duration) -> Result<(), Failed> {
+        let every_us = u64::try_from(every.as_micros()).unwrap_or(u64::MAX);
+        let answer = self.ask(&Ask::Send { to: to.to_vec(), every_us }, Duration::ZERO)?;
+        if answer == Answer::Done { Ok(()) } else { Err(self.odd(&answer)) }
+    }
+
     /// Goes on trying to reach the targets from now.
     ///
     /// # Errors

@@ -58,6 +58,11 @@ fn nodes_and_the_outside_reach_each_other() {
     while client.streamed(connection).unwrap().answers < 10 {}
     let probed = client.probed().unwrap();
     assert!(probed[0].passed > 0, "{probed:?}");
+    let datagrams = |engine: &lab::Host| engine.heard().unwrap()[1];
+    let before = datagrams(&engine);
+    client.send(&[at(53)], Duration::from_micros(100)).unwrap();
+    while datagrams(&engine).count < before.count + 10 {}
+    assert!(datagrams(&engine).last_ns > before.last_ns);
 }
 
 fn a_console_works_in_its_place() {

@@ -10,12 +10,26 @@ use crate::host::wire::{Heard, Transport};
 
 /// The ports of an engine; each has its thread, which lives as long as the process.
 #[derive(Default)]
-pub(super) struct Listeners(Vec<(Transport, u16, Arc<AtomicU64>)>);
+pub(super) struct Listeners(Vec<(Transport, u16, Arc<Tally>)>);
+
+/// What came to a port.
+#[derive(Default)]
+struct Tally {
+    count: AtomicU64,
+    last_ns: AtomicU64,
+}
+
+impl Tally {
+    fn came(&self) {
+        let now = u64::try_from(os::clock::monotonic().as_nanos()).unwrap_or(u64::MAX);
+        self.last_ns.store(now, Ordering::Relaxed);
+    }
+}
 
 impl Listeners {
     pub(super) fn add(&mut self, transport: Transport, port: u16) -> std::io::Result<()> {
-        let count = Arc::new(AtomicU64::new(0));
-        let counted = Arc::clone(&count);
+        let tally = Arc::new(Tally::default());
+        let counted = Arc::clone(&tally);
         // `::` listens for IPv4 as well (ipv6(7)).
         let at = (Ipv6Addr::UNSPECIFIED, port);
         match transport {
@@ -28,42 +42,47 @@ impl Listeners {
                 thread::spawn(move || return_datagrams(&socket, &counted));
             }
         }
-        self.0.push((transport, port, count));
+        self.0.push((transport, port, tally));
         Ok(())
     }
 
     pub(super) fn heard(&self) -> Vec<Heard> {
-        let heard = |(transport, port, count): &(Transport, u16, Arc<AtomicU64>)| Heard {
+        let heard = |(transport, port, tally): &(Transport, u16, Arc<Tally>)| Heard {
             transport: *transport,
             port: *port,
-            count: count.load(Ordering::Relaxed),
+            count: tally.count.load(Ordering::Relaxed),
+            last_ns: tally.last_ns.load(Ordering::Relaxed),
         };
         self.0.iter().map(heard).collect()
     }
 }
 
-fn accept(listener: &TcpListener, count: &AtomicU64) {
+fn accept(listener: &TcpListener, tally: &Arc<Tally>) {
     while let Ok((stream, _)) = listener.accept() {
-        count.fetch_add(1, Ordering::Relaxed);
-        thread::spawn(move || return_bytes(stream));
+        tally.count.fetch_add(1, Ordering::Relaxed);
+        tally.came();
+        let tally = Arc::clone(tally);
+        thread::spawn(move || return_bytes(stream, &tally));
     }
 }
 
-fn return_bytes(mut stream: TcpStream) {
+fn return_bytes(mut stream: TcpStream, tally: &Tally) {
     let mut buffer = [0; 4096];
     while let Ok(length @ 1..) = stream.read(&mut buffer) {
+        tally.came();
         if stream.write_all(&buffer[..length]).is_err() {
             break;
         }
     }
 }
 
-fn return_datagrams(socket: &UdpSocket, count: &AtomicU64) {
+fn return_datagrams(socket: &UdpSocket, tally: &Tally) {
     let mut buffer = [0; 2048];
     loop {
         // An error here is the refusal of an earlier answer: it says nothing about the next.
         if let Ok((length, from)) = socket.recv_from(&mut buffer) {
-            count.fetch_add(1, Ordering::Relaxed);
+            tally.count.fetch_add(1, Ordering::Relaxed);
+            tally.came();
             if socket.send_to(&buffer[..length], from).is_err() {
                 continue;
             }

@@ -32,6 +32,8 @@ pub struct Heard {
     pub port: u16,
     /// Connections or datagrams.
     pub count: u64,
+    /// When anything came last, in nanoseconds of the machine's monotonic clock; 0 for never.
+    pub last_ns: u64,
 }
 
 /// What probes to one target found.
@@ -72,6 +74,8 @@ pub(crate) enum Ask {
     Stream { connection: usize },
     /// How that went so far.
     Streamed { connection: usize },
+    /// Keep sending datagrams to these, one each so many microseconds, answered or not.
+    Send { to: Vec<SocketAddr>, every_us: u64 },
     /// Keep trying to reach these, none of which should answer.
     Probe { targets: Vec<Target> },
     /// End that, and say how it went.

@@ -1,0 +1,24 @@
+//! Datagrams without end: a flow that goes on sending, whatever becomes of it.
+
+use std::net::{SocketAddr, UdpSocket};
+use std::thread;
+use std::time::Duration;
+
+use super::any;
+
+/// Begins to send to each of `to`, on a thread each that lives as long as the process.
+pub(super) fn begin(to: &[SocketAddr], every: Duration) -> std::io::Result<()> {
+    for &to in to {
+        let socket = UdpSocket::bind(any(to))?;
+        thread::spawn(move || send(&socket, to, every));
+    }
+    Ok(())
+}
+
+/// What cannot be sent now is lost, as anywhere on the way.
+fn send(socket: &UdpSocket, to: SocketAddr, every: Duration) {
+    let mut number = 0_u64;
+    while os::poll::wait(&[], Some(every)).is_ok() {
+        number += u64::from(socket.send_to(&number.to_be_bytes(), to).is_ok());
+    }
+}
