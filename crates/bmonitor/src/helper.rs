@@ -4,15 +4,13 @@
 mod processes;
 mod realm;
 
-use std::fmt::Display;
 use std::io::{self, Read, Write};
 use std::net::IpAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use boundary::PacketSet;
+use boundary::{PacketSet, ResolvedSet};
 use datapath::{Filter, Lease, Program, Settings, compile};
-use id::{Digest, Generation};
-use journal::{Folder, Objects};
+use id::Generation;
 use serde::{Deserialize, Serialize};
 
 use crate::failure::chain;
@@ -20,8 +18,8 @@ use crate::rights::{self, Begin, Role};
 use crate::sets;
 use crate::step::{Step, Steps};
 
-/// The longest task and the longest reply.
-const MESSAGE_BYTES_MAX: u64 = 256 * 1024;
+/// The longest task: every set of a path, each of as many rules as a file may have.
+const TASK_BYTES_MAX: u64 = 256 * 1024 * 1024;
 
 /// What a helper can be asked.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -29,8 +27,8 @@ const MESSAGE_BYTES_MAX: u64 = 256 * 1024;
 pub(crate) enum Task {
     /// Make a realm, closed; what is there of it and not whole is made anew.
     RealmUp { place: Place, bridge: String, gateways: Vec<IpAddr> },
-    /// Put a policy in force: these objects, under the built-in deny.
-    Policy { place: Place, objects: PathBuf, sets: Vec<Digest>, management: Vec<IpAddr> },
+    /// Put a policy in force: these sets, from the top.
+    Policy { place: Place, sets: Vec<ResolvedSet> },
     /// Kill every process in these namespaces.
     Kill { namespaces: Vec<PathBuf> },
     /// Kill what is in a realm, and remove it.
@@ -88,7 +86,7 @@ pub(crate) enum Outcome {
 pub(crate) fn run(parent: u32, steps: &Steps) -> io::Result<()> {
     rights::enforce(Begin { role: Role::Helper, parent: Some(parent) }).map_err(io::Error::other)?;
     let mut bytes = Vec::new();
-    io::stdin().lock().take(MESSAGE_BYTES_MAX).read_to_end(&mut bytes)?;
+    io::stdin().lock().take(TASK_BYTES_MAX).read_to_end(&mut bytes)?;
     let outcome = match serde_json::from_slice(&bytes) {
         Ok(task) => outcome(&task, steps),
         Err(error) => Outcome::Failed { why: format!("the task is not understood: {error}") },
@@ -103,9 +101,7 @@ fn outcome(task: &Task, steps: &Steps) -> Outcome {
         Task::RealmUp { place, bridge, gateways } => {
             realm::up(place, bridge, gateways, steps).map(|()| None).map_err(|failed| chain(&failed))
         }
-        Task::Policy { place, objects, sets, management } => {
-            policy(place, objects, sets, management, steps).map(Some)
-        }
+        Task::Policy { place, sets } => policy(place, sets, steps).map(Some),
         Task::Kill { namespaces } => {
             let killed = namespaces.iter().try_for_each(|namespace| processes::kill_in(namespace));
             killed.map(|()| None).map_err(|failed| chain(&failed))
@@ -121,15 +117,11 @@ fn outcome(task: &Task, steps: &Steps) -> Outcome {
 }
 
 /// Compiles the policy and switches to it, if it is not the one in force already.
-fn policy(
-    place: &Place,
-    objects: &Path,
-    names: &[Digest],
-    management: &[IpAddr],
-    steps: &Steps,
-) -> Result<Generation, String> {
-    let mut stack = vec![sets::above_the_root(management)?];
-    stack.extend(read_sets(objects, names)?);
+fn policy(place: &Place, sets: &[ResolvedSet], steps: &Steps) -> Result<Generation, String> {
+    // What cannot be proved admits nothing, as where it was decided over.
+    let packet_set =
+        |set: &ResolvedSet| set.packet_set(&mut sets::budget()).unwrap_or_else(|_| PacketSet::nothing());
+    let stack: Vec<PacketSet> = sets.iter().map(packet_set).collect();
     let lease = Lease {
         mac: place.mac,
         addresses: place.addresses.iter().map(|(address, _prefix)| *address).collect(),
@@ -156,22 +148,3 @@ fn policy(
 }
 
 const EXHAUSTED: &str = "there is no generation after this one";
-
-/// The sets of the objects; one that is gone or damaged admits nothing.
-fn read_sets(objects: &Path, names: &[Digest]) -> Result<Vec<PacketSet>, String> {
-    let folder = Folder::readable(objects).map_err(|error| format!("cannot open the objects: {error}"))?;
-    let objects = Objects::over(folder);
-    Ok(names
-        .iter()
-        .map(|name| read_set(&objects, name).unwrap_or_else(|_gone| PacketSet::nothing()))
-        .collect())
-}
-
-fn read_set(objects: &Objects<Folder>, name: &Digest) -> Result<PacketSet, String> {
-    let object = objects.get(name).map_err(|error| as_text(&error))?;
-    sets::packet_set(object.content())
-}
-
-fn as_text(error: &dyn Display) -> String {
-    error.to_string()
-}

@@ -4,18 +4,20 @@
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
+use std::net::IpAddr;
 
-use boundary::PacketSet;
-use id::{Digest, KeyId, Time};
+use boundary::ResolvedSet;
+use id::{Digest, KeyId, TierId, Time};
 use journal::{Folder, Journal, Object, ObjectError, Objects};
+use serde_json::Value;
 use tenure::{Change, Input, Refusal, Tenure, Verb, apply_all, decide};
 use thiserror::Error;
 
 use crate::clock::Clock;
 use crate::entry::{Entry, Snapshot};
 use crate::ration::Ration;
-use crate::sets;
+use crate::sets::{NoMeaning, Sets};
 use crate::step::{Step, Steps};
 
 /// Segments that are kept, of 4 MiB and a little more each: what the journal may take of the disk.
@@ -31,8 +33,11 @@ pub(crate) struct Node {
     pub(crate) tenure: Tenure,
     pub(crate) clock: Clock,
     ration: Ration,
-    /// Objects that no tier names yet, the oldest first.
-    pending: VecDeque<(Digest, PacketSet)>,
+    pub(crate) sets: Sets,
+    /// Objects that nothing in force names yet, the oldest first.
+    pending: VecDeque<Digest>,
+    /// The tiers whose sets admit what stands above them refuses, each with a witness.
+    beyond: BTreeMap<TierId, Value>,
 }
 
 /// What came of an input.
@@ -47,8 +52,8 @@ pub(crate) enum Submitted {
 /// Why an object was not taken.
 #[derive(Debug, Error)]
 pub(crate) enum NotStored {
-    #[error("it is no boundary that this node can use: {0}")]
-    NoBoundary(String),
+    #[error(transparent)]
+    NoMeaning(#[from] NoMeaning),
     #[error("it cannot be stored")]
     Object(#[from] ObjectError),
 }
@@ -60,19 +65,31 @@ impl Node {
         journal: Journal<Folder>,
         objects: Objects<Folder>,
         tenure: Tenure,
+        management: Vec<IpAddr>,
         boot: std::time::Duration,
     ) -> (Self, Vec<(Digest, String)>) {
         let clock = Clock::starting(journal.time(Time::ZERO), boot);
-        let mut node =
-            Self { journal, objects, tenure, clock, ration: Ration::default(), pending: VecDeque::new() };
+        let mut node = Self {
+            journal,
+            objects,
+            tenure,
+            clock,
+            ration: Ration::default(),
+            sets: Sets::new(management),
+            pending: VecDeque::new(),
+            beyond: BTreeMap::new(),
+        };
         let mut missing = Vec::new();
-        for name in node.named() {
-            let read = node.objects.get(&name).map_err(|error| error.to_string());
-            match read.and_then(|object| sets::packet_set(object.content())) {
-                Ok(set) => node.tenure.hold(name, set),
-                Err(why) => missing.push((name, why)),
+        // The directory first: it says what the names of the others mean.
+        let directory = node.tenure.directory().map(|directory| directory.object);
+        let others = node.tenure.named_objects().into_iter().filter(|name| Some(*name) != directory);
+        for name in directory.into_iter().chain(others) {
+            if let Err(why) = node.recall(name) {
+                missing.push((name, why));
             }
         }
+        node.sets.resolve_all(&mut node.tenure);
+        node.look_beyond();
         (node, missing)
     }
 
@@ -131,6 +148,7 @@ impl Node {
         steps.reach(Step::RecordSynced);
         let Entry::Decided { changes, .. } = entry else { unreachable!("made above") };
         self.tenure = coming;
+        self.follow(&changes);
         if self.journal.wants_snapshot() {
             self.begin_segment(at, SEGMENTS_KEPT)?;
         }
@@ -189,11 +207,10 @@ impl Node {
     /// Stores an object until an order names it, and learns what it means.
     pub(crate) fn store(&mut self, name: Digest, bytes: Vec<u8>) -> Result<(), NotStored> {
         let object = Object::from_bytes(bytes)?;
-        let set = sets::packet_set(object.content()).map_err(NotStored::NoBoundary)?;
+        self.sets.learn(&mut self.tenure, name, object.content())?;
         self.objects.put(&name, &object)?;
-        self.tenure.hold(name, set.clone());
-        self.pending.retain(|(pending, _)| *pending != name);
-        self.pending.push_back((name, set));
+        self.pending.retain(|pending| *pending != name);
+        self.pending.push_back(name);
         if self.pending.len() > PENDING_MAX {
             self.pending.pop_front();
             self.sweep_objects()?;
@@ -203,22 +220,76 @@ impl Node {
 
     /// Removes the objects that no tier names any more and no order is awaited for, and forgets their sets.
     pub(crate) fn sweep_objects(&mut self) -> Result<(), ObjectError> {
-        let named = self.named();
-        self.pending.retain(|(pending, _)| !named.contains(pending));
-        self.tenure.release_unnamed();
-        for (name, set) in &self.pending {
-            self.tenure.hold(*name, set.clone());
-        }
+        let mut kept = self.tenure.named_objects();
+        self.pending.retain(|pending| !kept.contains(pending));
+        kept.extend(&self.pending);
+        self.tenure.release_all_but(&kept);
+        self.sets.keep(&kept);
         for name in self.objects.names()? {
-            if !named.contains(&name) && !self.pending.iter().any(|(pending, _)| *pending == name) {
+            if !kept.contains(&name) {
                 self.objects.remove(&name)?;
             }
         }
         Ok(())
     }
 
-    fn named(&self) -> BTreeSet<Digest> {
-        self.tenure.tiers().flat_map(|(_id, tier)| tier.given.into_iter().chain(tier.own)).collect()
+    /// The tiers whose sets admit what stands above them refuses, each with a witness: the lesser holds.
+    pub(crate) const fn beyond(&self) -> &BTreeMap<TierId, Value> {
+        &self.beyond
+    }
+
+    /// The rules that bind a tier's realm, from the top: what is denied to all, then each set along its path.
+    pub(crate) fn stack(&self, tier: TierId) -> Vec<ResolvedSet> {
+        let sets = self.tenure.sets_of(tier).into_iter().map(|name| self.sets.rules(name));
+        std::iter::once(self.sets.above(&self.tenure)).chain(sets).collect()
+    }
+
+    fn recall(&mut self, name: Digest) -> Result<(), String> {
+        let object = self.objects.get(&name).map_err(|error| error.to_string())?;
+        self.sets.recall(&mut self.tenure, name, object.content()).map_err(|error| error.to_string())
+    }
+
+    /// What names mean, and what stands above the root, as the changes say.
+    fn follow(&mut self, changes: &[Change]) {
+        let root = self.tenure.root();
+        let renames = |change: &Change| match change {
+            Change::DirectorySet { .. } | Change::Enrolled { .. } => true,
+            Change::ConsolesSet { tier, .. } => Some(*tier) == root,
+            Change::Passed { .. }
+            | Change::Lapsed { .. }
+            | Change::Accepted { .. }
+            | Change::Leased { .. }
+            | Change::TermsChanged { .. }
+            | Change::OwnBoundarySet { .. }
+            | Change::GivenBoundarySet { .. }
+            | Change::KeyEnrolled { .. }
+            | Change::KeyRemoved { .. }
+            | Change::Consented { .. }
+            | Change::ConsentUsed { .. }
+            | Change::Suspended { .. }
+            | Change::Resumed { .. }
+            | Change::Switched { .. }
+            | Change::Reassigned { .. }
+            | Change::Begun { .. }
+            | Change::IdentityMade(_)
+            | Change::StepDone { .. }
+            | Change::Completed { .. } => false,
+        };
+        let renamed = changes.iter().any(renames);
+        if renamed {
+            self.sets.resolve_all(&mut self.tenure);
+        }
+        let sets = |change: &Change| {
+            matches!(change, Change::OwnBoundarySet { .. } | Change::GivenBoundarySet { .. })
+        };
+        if renamed || changes.iter().any(sets) {
+            self.look_beyond();
+        }
+    }
+
+    fn look_beyond(&mut self) {
+        let found = |(id, _)| Some((id, self.tenure.beyond(id)?));
+        self.beyond = self.tenure.tiers().filter_map(found).collect();
     }
 }
 
@@ -244,6 +315,7 @@ fn ends_something(input: &Input) -> bool {
             | Verb::EnrolKey(_)
             | Verb::RemoveKey(_)
             | Verb::Consoles(_)
+            | Verb::Directory(_)
             | Verb::Renew(_)
             | Verb::Consent(_)
             | Verb::Suspend(_)

@@ -95,9 +95,14 @@ pub(crate) fn reconcile(
     effects
 }
 
-/// What names the policy of a realm among its policies: the sets that it is made of, from the top.
-pub(crate) fn policy_of(realm: &Realm) -> Digest {
-    let digester = Digester::new("leasehold realm policy");
+/// What names the policy of a realm among its policies: what it is denied by all means, what names mean, and
+/// the sets that it is made of, from the top.
+pub(crate) fn policy_of(world: &World, realm: &Realm) -> Digest {
+    let mut digester = Digester::new("leasehold realm policy");
+    for address in world.denied.iter().flat_map(|console| &console.addresses) {
+        digester = digester.part(address.to_string().as_bytes());
+    }
+    digester = digester.part(world.directory.as_ref().map_or(&[][..], |object| object.as_bytes()));
     realm.sets.iter().fold(digester, |digester, set| digester.part(set.as_bytes())).finish()
 }
 
@@ -114,7 +119,7 @@ fn realm_effects(world: &World, realm: &Realm, observed: &Observed, effects: &mu
         effects.push(Effect::RealmUp(name.clone()));
         return;
     };
-    let policy = policy_of(realm);
+    let policy = policy_of(world, realm);
     let in_force = seen.policy == Some(policy);
     if !in_force {
         effects.push(Effect::Policy(name.clone(), policy));
@@ -136,7 +141,7 @@ fn realm_effects(world: &World, realm: &Realm, observed: &Observed, effects: &mu
 pub(crate) fn braced(coming: &World, observed: &Observed, latest: Time) -> Vec<(Name, Time)> {
     let stays = |name: &Name, seen: &Seen| {
         let realm = coming.realms.iter().find(|realm| realm.name == *name);
-        realm.is_some_and(|realm| realm.gate == Gate::Open && seen.policy == Some(policy_of(realm)))
+        realm.is_some_and(|realm| realm.gate == Gate::Open && seen.policy == Some(policy_of(coming, realm)))
     };
     let open = observed.realms.iter().filter_map(|(name, seen)| match seen.gate {
         Some(Seal::OpenUntil(until)) => Some((name, seen, until.min(latest))),

@@ -1,9 +1,12 @@
 //! Rules after names are resolved: numbers only.
 
+use serde::{Deserialize, Serialize};
+
 use packet_set::{Budget, Direction, Field, Form, Packet, PacketSet, Ranges, Region, TooComplex};
 
 /// One rule. A packet matches when every field has it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct ResolvedRule {
     /// The rule's name, or its place: `allow[0]`.
     pub name: String,
@@ -84,7 +87,8 @@ fn has<N: Copy + Ord>(ranges: &[(N, N)], value: N) -> bool {
 }
 
 /// Allow and deny rules: admits what some allow matches and no deny matches.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct ResolvedSet {
     /// What is admitted,
     pub allow: Vec<ResolvedRule>,

@@ -128,6 +128,10 @@ pub mod code {
     pub const NOT_AUTHENTICATED: &str = "not-authenticated";
     /// The bytes are not the object of that name.
     pub const MALFORMED_OBJECT: &str = "malformed-object";
+    /// A boundary's names mean nothing on this node: no directory is in force, or it does not have them.
+    pub const UNKNOWN_NAMES: &str = "unknown-names";
+    /// A directory that the key which the enrolment names has not signed.
+    pub const WRONG_DIRECTORY: &str = "wrong-directory";
     /// The journal's disk is full: only a severing is taken.
     pub const DISK_FULL: &str = "disk-full";
     /// The node halted; its status says why.
@@ -158,6 +162,9 @@ pub struct Status {
     pub settled: bool,
     /// How many things came that nobody whom the node knows has signed, since its start.
     pub forged: u64,
+    /// The version of the directory in force, once there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub directory: Option<u64>,
     /// Every tier, parents first.
     pub tiers: Vec<TierStatus>,
     /// What somebody should know: each a stable code and a sentence.
@@ -180,6 +187,10 @@ pub struct TierStatus {
     pub epoch: Epoch,
     /// Whether it may act: `in-force`, `busy`, `suspended`, `not-in-term`, `ending`.
     pub standing: String,
+    /// A packet that its sets admit and something above them refuses, as `exceeds-boundary` has it: what stands
+    /// above was tightened since, or names mean something else. The lesser holds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub beyond: Option<Value>,
     /// Its realm, where it has one.
     pub realm: Option<RealmStatus>,
 }

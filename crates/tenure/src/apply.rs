@@ -10,7 +10,7 @@ use crate::order::ControllerKey;
 use crate::procedure::{Fate, Part, Procedure, ProcedureId, Purpose};
 use crate::right::Grant;
 use crate::rule::{Rule, holds};
-use crate::tenure::{Clock, Tenure};
+use crate::tenure::{Clock, DirectoryInForce, Tenure};
 use crate::tier::{Data, KeyEntry, Power, Tier, Used};
 
 /// Makes one change.
@@ -100,6 +100,9 @@ pub fn apply(tenure: &mut Tenure, change: &Change) {
         }
         Change::ConsolesSet { tier, consoles } => {
             on(tenure, *tier, |tier| tier.consoles.clone_from(consoles));
+        }
+        Change::DirectorySet { object, serial } => {
+            tenure.directory = Some(DirectoryInForce { object: *object, serial: *serial });
         }
         Change::Consented { tier, consent } => on(tenure, *tier, |tier| {
             tier.consents.insert(consent.clone());

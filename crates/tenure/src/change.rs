@@ -140,6 +140,13 @@ pub enum Change {
         /// All of them.
         consoles: Vec<Console>,
     },
+    /// Names in the sets of all tiers mean what this directory says.
+    DirectorySet {
+        /// The signed directory.
+        object: Digest,
+        /// Its version.
+        serial: u64,
+    },
     /// A tier consented.
     Consented {
         /// The tier whose data it is.

@@ -2,8 +2,9 @@
 //!
 //! A file per noun below; here what all have in common: the clock, and whether an order is to be heard.
 
-mod boundary;
+pub(crate) mod boundary;
 mod consoles;
+mod directory;
 mod enrolment;
 mod keys;
 mod lease;
@@ -63,6 +64,7 @@ fn order(tenure: &Tenure, verified: &Verified) -> Result<Vec<Change>, Refusal> {
         Verb::EnrolKey(args) => keys::enrol(tenure, &signer, args)?,
         Verb::RemoveKey(args) => keys::remove(tenure, &signer, args)?,
         Verb::Consoles(args) => consoles::set(&signer, args)?,
+        Verb::Directory(args) => directory::set(tenure, &signer, args)?,
         Verb::Renew(args) => renewal::renew(tenure, &signer, args, verified)?,
         Verb::Consent(args) => renewal::consent(tenure, &signer, args)?,
         Verb::Suspend(args) => suspension::suspend(tenure, &signer, args)?,

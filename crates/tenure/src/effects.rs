@@ -17,6 +17,10 @@ pub struct World {
     pub due: Vec<Procedure>,
     /// When the next term begins or ends: then a lapse is to be told.
     pub wake_at: Option<Time>,
+    /// What names in the sets mean; nothing before the first directory.
+    pub directory: Option<Digest>,
+    /// The root's consoles, which no realm reaches.
+    pub denied: Vec<Console>,
     /// How the node itself is to be switched: the root's power.
     pub node_power: Option<Power>,
 }
@@ -70,6 +74,11 @@ pub fn effects(tenure: &Tenure) -> World {
         realms: order.into_iter().filter_map(|id| realm(tenure, id)).collect(),
         due: tenure.procedures().cloned().collect(),
         wake_at: wake_at(tenure),
+        directory: tenure.directory().map(|directory| directory.object),
+        denied: tenure
+            .root()
+            .and_then(|root| tenure.tier(root))
+            .map_or_else(Vec::new, |root| root.consoles.clone()),
         node_power: tenure.root().and_then(|root| tenure.tier(root)).map(|root| root.power),
     }
 }

@@ -41,7 +41,7 @@ mod model;
 #[cfg(test)]
 mod tests;
 
-pub use self::tenure::{Clock, Standing, Tenure};
+pub use self::tenure::{Clock, DirectoryInForce, Standing, Tenure};
 pub use apply::{apply, apply_all};
 pub use change::Change;
 pub use console::{Console, ConsoleAddress, are_consoles};
@@ -50,8 +50,8 @@ pub use effects::{Gate, Realm, World, effects};
 pub use input::{Enrolment, Fresh, Input, Made, Outcome, Verified};
 pub use lease::{Contract, Quota, Terms};
 pub use order::{
-    Boundary, Consent, Consoles, ControllerKey, Freshness, Lease, NewTerms, ORDER_PAYLOAD_TYPE, Order, Power,
-    PowerAction, Reassign, RemoveKey, Renew, Target, Verb,
+    Boundary, Consent, Consoles, ControllerKey, Directory, Freshness, Lease, NewTerms, ORDER_PAYLOAD_TYPE,
+    Order, Power, PowerAction, Reassign, RemoveKey, Renew, Target, Verb,
 };
 pub use plan::{Consequence, Plan, What, consequences, overhangs, plan};
 pub use procedure::{Fate, Part, Procedure, ProcedureId, Purpose, Step};

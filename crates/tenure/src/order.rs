@@ -85,6 +85,8 @@ pub enum Verb {
     RemoveKey(RemoveKey),
     /// Says which consoles one's own tier has (right `enrol-key`).
     Consoles(Consoles),
+    /// Says what names in the sets of all tiers mean; the root's alone (right `boundary`).
+    Directory(Directory),
     /// Has the node make new keys (right `renew`).
     Renew(Renew),
     /// Lets one renewal or re-assignment above keep the signer's data (right `renew`).
@@ -202,6 +204,14 @@ pub struct Consoles {
     pub consoles: Vec<Console>,
 }
 
+/// The arguments of `directory`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Directory {
+    /// The signed directory.
+    pub object: Digest,
+}
+
 /// The arguments of `renew`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -276,6 +286,7 @@ impl Verb {
             Self::EnrolKey(_) => "enrol-key",
             Self::RemoveKey(_) => "remove-key",
             Self::Consoles(_) => "consoles",
+            Self::Directory(_) => "directory",
             Self::Renew(_) => "renew",
             Self::Consent(_) => "consent",
             Self::Suspend(_) => "suspend",
@@ -290,7 +301,7 @@ impl Verb {
     pub const fn right(&self) -> Right {
         match self {
             Self::Lease(_) | Self::Terms(_) | Self::Reassign(_) => Right::Lease,
-            Self::Boundary(_) => Right::Boundary,
+            Self::Boundary(_) | Self::Directory(_) => Right::Boundary,
             Self::EnrolKey(_) | Self::RemoveKey(_) | Self::Consoles(_) => Right::EnrolKey,
             Self::Renew(_) | Self::Consent(_) => Right::Renew,
             Self::Suspend(_) | Self::Resume(_) => Right::Suspend,
@@ -305,6 +316,7 @@ impl Verb {
         match self {
             Self::Lease(args) => vec![args.boundary],
             Self::Boundary(args) => vec![args.object],
+            Self::Directory(args) => vec![args.object],
             Self::Terms(_)
             | Self::Reassign(_)
             | Self::EnrolKey(_)
@@ -379,6 +391,7 @@ fn verb_of(name: &str, args: &str) -> Result<Verb, String> {
         "enrol-key" => Verb::EnrolKey(read(args)?),
         "remove-key" => Verb::RemoveKey(read(args)?),
         "consoles" => Verb::Consoles(read(args)?),
+        "directory" => Verb::Directory(read(args)?),
         "renew" => Verb::Renew(read(args)?),
         "consent" => Verb::Consent(read(args)?),
         "suspend" => Verb::Suspend(read(args)?),
@@ -403,6 +416,7 @@ impl From<Order> for Payload {
             Verb::EnrolKey(args) => raw(args),
             Verb::RemoveKey(args) => raw(args),
             Verb::Consoles(args) => raw(args),
+            Verb::Directory(args) => raw(args),
             Verb::Renew(args) => raw(args),
             Verb::Consent(args) => raw(args),
             Verb::Suspend(args) | Verb::Resume(args) | Verb::Sever(args) => raw(args),

@@ -63,6 +63,11 @@ pub enum What {
         /// All that bind it now, from the top.
         sets: Vec<Digest>,
     },
+    /// Names in the sets that bind it mean something else, perhaps.
+    NamesChanged {
+        /// The directory's version.
+        serial: u64,
+    },
     /// It loses rights, of those that it may exercise or grant.
     RightsLost {
         /// Which.
@@ -172,6 +177,9 @@ fn along_path(before: &Tenure, after: &Tenure, id: TierId, say: &mut impl FnMut(
     if sets != before.sets_of(id) {
         say(What::BoundaryChanged { sets });
     }
+    if let Some(directory) = after.directory().filter(|_| after.directory() != before.directory()) {
+        say(What::NamesChanged { serial: directory.serial });
+    }
     let (old, new) = (effects(before), effects(after));
     let (Some(old), Some(new)) = (old.realm(id), new.realm(id)) else { return };
     match (old.gate, new.gate) {
@@ -223,6 +231,9 @@ impl fmt::Display for What {
             },
             Self::BoundaryChanged { sets } => {
                 write!(f, "other filter sets bind it, {} along its path", sets.len())
+            }
+            Self::NamesChanged { serial } => {
+                write!(f, "names in its filter sets mean what directory {serial} says")
             }
             Self::RightsLost { rights } => write!(f, "loses the rights {}", list(rights)),
             Self::RightsGained { rights } => write!(f, "gains the rights {}", list(rights)),

@@ -196,9 +196,20 @@ pub enum Refusal {
     /// A list of consoles is empty, names one twice, or an address of one twice or not at all.
     #[error("a console or one of its addresses is missing or stands twice")]
     BadConsoles {},
-    /// The lease names a key for directories that is not the grantor's.
-    #[error("the key for directories is not the grantor's")]
+    /// The lease names a key for directories that is not the grantor's, or a directory is signed by another.
+    #[error("the key for directories is another one")]
     WrongDirectory {},
+    /// A directory as new as this one, or newer, is in force.
+    #[error("the directory has serial {serial}; {present} is in force")]
+    PastDirectory {
+        /// The order's.
+        serial: u64,
+        /// The present one.
+        present: u64,
+    },
+    /// Only the root says what names mean.
+    #[error("only the root puts a directory in force")]
+    NotRoot {},
     /// A fresh id is in use: the caller's random source is broken.
     #[error("a fresh id is in use already")]
     IdInUse {},
@@ -316,7 +327,8 @@ impl Refusal {
             | Self::UsedSequence { .. }
             | Self::Expired { .. }
             | Self::UnknownNonce { .. }
-            | Self::PastTerm { .. } => Class::Stale,
+            | Self::PastTerm { .. }
+            | Self::PastDirectory { .. } => Class::Stale,
             Self::AlreadyEnrolled {}
             | Self::IdInUse {}
             | Self::UnknownProcedure {}
@@ -347,6 +359,7 @@ impl Refusal {
             | Self::BadKeys {}
             | Self::BadConsoles {}
             | Self::WrongDirectory {}
+            | Self::NotRoot {}
             | Self::Exhausted {} => Class::Refused,
         }
     }

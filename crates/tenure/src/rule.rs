@@ -75,6 +75,12 @@ pub(crate) enum Rule {
     NextPartyOwnConsoles,
     /// A tier that is severed has no console.
     SeveredHasNoConsole,
+    /// A directory's version never goes back.
+    DirectoryForward,
+    /// Only the root says what names mean.
+    DirectoryOfRoot,
+    /// A directory is signed by the root's key for directories.
+    DirectorySigned,
     /// What is applied is the record, and nothing that stands beside it.
     AppliesRecordAlone,
 }
@@ -82,7 +88,7 @@ pub(crate) enum Rule {
 #[cfg(test)]
 impl Rule {
     /// All of them.
-    pub(crate) const ALL: [Self; 36] = [
+    pub(crate) const ALL: [Self; 39] = [
         Self::Epoch,
         Self::Tier,
         Self::Cascade,
@@ -118,6 +124,9 @@ impl Rule {
         Self::OwnConsoles,
         Self::NextPartyOwnConsoles,
         Self::SeveredHasNoConsole,
+        Self::DirectoryForward,
+        Self::DirectoryOfRoot,
+        Self::DirectorySigned,
         Self::AppliesRecordAlone,
     ];
 }

@@ -33,8 +33,21 @@ pub struct Tenure {
     pub(crate) sequences: BTreeMap<KeyId, Sequence>,
     /// The procedures under way.
     pub(crate) procedures: BTreeMap<ProcedureId, Procedure>,
+    /// What names in sets mean; nothing before the first directory.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) directory: Option<DirectoryInForce>,
     #[serde(skip)]
     pub(crate) aside: Aside,
+}
+
+/// The directory in force on a node.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DirectoryInForce {
+    /// The signed directory.
+    pub object: Digest,
+    /// Its version, which never goes back.
+    pub serial: u64,
 }
 
 /// The clock of a tenure; at first the beginning of time.
@@ -53,6 +66,8 @@ impl Default for Clock {
 pub(crate) struct Aside {
     /// What the objects mean; one that is missing means: nothing is admitted.
     pub(crate) sets: BTreeMap<Digest, PacketSet>,
+    /// The signed directories that are held: under which key each was verified, and its version.
+    pub(crate) directories: BTreeMap<Digest, (PublicKey, u64)>,
     /// What every realm is denied, whatever the root's set says; nothing: no such deny.
     pub(crate) builtin: Option<PacketSet>,
     /// Per tier, those given and not used.
@@ -165,17 +180,45 @@ impl Tenure {
         self.aside.sets.insert(object, set);
     }
 
+    /// Tells of an object that it is a directory of that version, with a signature that holds under `signer`.
+    pub fn hold_directory(&mut self, object: Digest, signer: PublicKey, serial: u64) {
+        self.aside.directories.insert(object, (signer, serial));
+    }
+
+    /// What names in sets mean; nothing before the first directory.
+    #[must_use]
+    pub const fn directory(&self) -> Option<DirectoryInForce> {
+        self.directory
+    }
+
+    /// The key that signs the directories which this node takes, once it is enrolled and if it takes any.
+    #[must_use]
+    pub fn directory_signer(&self) -> Option<PublicKey> {
+        self.tiers.get(&self.root?)?.directory
+    }
+
+    /// Every object that something in force names.
+    #[must_use]
+    pub fn named_objects(&self) -> BTreeSet<Digest> {
+        let sets = self.tiers.values().flat_map(|tier| tier.given.into_iter().chain(tier.own));
+        sets.chain(self.directory.map(|directory| directory.object)).collect()
+    }
+
     /// What the object means, if it is held.
     #[must_use]
     pub fn held(&self, object: Digest) -> Option<&PacketSet> {
         self.aside.sets.get(&object)
     }
 
-    /// Forgets every object that no tier names.
+    /// Forgets every object that nothing in force names.
     pub fn release_unnamed(&mut self) {
-        let named: BTreeSet<Digest> =
-            self.tiers.values().flat_map(|tier| tier.given.into_iter().chain(tier.own)).collect();
+        self.release_all_but(&self.named_objects());
+    }
+
+    /// Forgets every object but these.
+    pub fn release_all_but(&mut self, named: &BTreeSet<Digest>) {
         self.aside.sets.retain(|object, _| named.contains(object));
+        self.aside.directories.retain(|object, _| named.contains(object));
     }
 
     /// Sets what stands above the root's set: everything but the management addresses, consoles and BMCs.
@@ -203,6 +246,13 @@ impl Tenure {
     pub fn own_share(&self, tier: TierId) -> Quota {
         let whole = self.effective_quota(tier);
         self.children(tier).fold(whole, |left, (_, child)| left.less(&child.quota))
+    }
+
+    /// A packet that a tier's sets admit and something above them refuses, as `exceeds-boundary` has it: what
+    /// stands above was tightened, or names mean something else, since they were accepted. The lesser holds.
+    #[must_use]
+    pub fn beyond(&self, tier: TierId) -> Option<serde_json::Value> {
+        crate::decide::boundary::beyond(self, tier)
     }
 
     /// The tiers from the root to `tier`, both included; empty for an unknown one.

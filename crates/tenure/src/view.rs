@@ -12,7 +12,7 @@ use crate::order::Consent;
 use crate::procedure::{Purpose, Step};
 use crate::right::Grant;
 use crate::rule::{Rule, holds};
-use crate::tenure::{Standing, Tenure};
+use crate::tenure::{DirectoryInForce, Standing, Tenure};
 use crate::tier::{Data, KeyEntry, Power, Used};
 
 /// What a tier sees.
@@ -64,6 +64,8 @@ pub struct View {
     pub above: Vec<(TierId, Epoch)>,
     /// What it granted.
     pub granted: Vec<Granted>,
+    /// The directory in force on the node, the same for all.
+    pub directory_in_force: Option<DirectoryInForce>,
     /// The node's clock.
     pub clock: Time,
 }
@@ -125,6 +127,7 @@ pub fn view(tenure: &Tenure, tier: TierId) -> Option<View> {
         power: own.power,
         above: above.iter().filter_map(|id| Some((*id, tenure.tier(*id)?.epoch))).collect(),
         granted: tenure.children(tier).map(|(id, _)| granted(tenure, id)).collect::<Option<_>>()?,
+        directory_in_force: tenure.directory(),
         clock: tenure.clock(),
     })
 }

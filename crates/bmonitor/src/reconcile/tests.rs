@@ -33,7 +33,14 @@ fn realm(gate: Gate) -> Realm {
 }
 
 fn world(realm: Option<Realm>, due: Vec<Procedure>) -> World {
-    World { realms: realm.into_iter().collect(), due, wake_at: None, node_power: None }
+    World {
+        realms: realm.into_iter().collect(),
+        due,
+        wake_at: None,
+        directory: None,
+        denied: Vec::new(),
+        node_power: None,
+    }
 }
 
 fn procedure(next: Step, fate: Fate, at: u64) -> Procedure {
@@ -47,7 +54,7 @@ fn seen(whole: bool, gate: Option<Seal>, policy: Option<Digest>) -> Observed {
 }
 
 fn in_force() -> Option<Digest> {
-    Some(policy_of(&realm(Gate::Open)))
+    Some(policy_of(&world(None, Vec::new()), &realm(Gate::Open)))
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "as expect_test wants it")]
@@ -60,7 +67,7 @@ fn check(world: World, observed: Observed, expected: Expect) {
 
 /// Without the digests and ids that are the same everywhere.
 fn short(text: &str) -> String {
-    let policy = policy_of(&realm(Gate::Open)).to_string();
+    let policy = policy_of(&world(None, Vec::new()), &realm(Gate::Open)).to_string();
     text.replace(&policy, "policy").replace(&ID.to_string(), "id").replace(&TIER.to_string(), "tier")
 }
 
@@ -203,4 +210,17 @@ fn an_erasure_spares_the_secret_of_the_new_epoch_and_keeping_unlinks_after_remak
         one,
         expect!["Tell(ProcedureId(Digest(id)), Remade, [(TierId(tier), Epoch(2), Digest(id))])"],
     );
+}
+
+#[test]
+fn a_directory_and_the_roots_consoles_make_another_policy() {
+    let with = |directory: Option<Digest>, consoles: &[&str]| {
+        let key = "ed25519:11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo".parse().unwrap();
+        let addresses = consoles.iter().map(|address| address.parse().unwrap()).collect();
+        let denied = vec![tenure::Console { key, addresses }];
+        policy_of(&World { directory, denied, ..world(None, Vec::new()) }, &realm(Gate::Open))
+    };
+    let directory = Some(Digest::of(b"directory"));
+    let policies = [with(None, &[]), with(directory, &[]), with(None, &["10.0.0.2:7443"])];
+    assert!(policies[0] != policies[1] && policies[1] != policies[2] && policies[0] != policies[2]);
 }

@@ -10,6 +10,7 @@ use super::Supervisor;
 use super::world::brace;
 use crate::failure::{Exit, chain};
 use crate::node::{NotStored, Submitted};
+use crate::sets::NoMeaning;
 use crate::step::Step;
 
 /// The newest head that custody has signed, in the state folder.
@@ -97,6 +98,12 @@ impl Supervisor {
             }
             Err(NotStored::Object(error @ ObjectError::Full(_))) => {
                 refused(code::DISK_FULL, Exit::Failed, chain(&error))
+            }
+            Err(NotStored::NoMeaning(error @ NoMeaning::Names(_))) => {
+                refused(code::UNKNOWN_NAMES, Exit::Refused, chain(&error))
+            }
+            Err(NotStored::NoMeaning(error @ NoMeaning::Signer(_))) => {
+                refused(code::WRONG_DIRECTORY, Exit::Refused, chain(&error))
             }
             Err(error) => refused(code::MALFORMED_OBJECT, Exit::Usage, chain(&error)),
         }

@@ -31,6 +31,8 @@ struct Job {
     child: Child,
     deadline: Duration,
     overdue: bool,
+    /// What it has not taken yet of its request.
+    request: Vec<u8>,
     reply: Vec<u8>,
 }
 
@@ -81,8 +83,10 @@ impl Jobs {
         at_most: Duration,
     ) {
         match start(command, request) {
-            Ok(child) => {
-                let job = Job { child, deadline: boot() + at_most, overdue: false, reply: Vec::new() };
+            Ok((child, request)) => {
+                let deadline = boot() + at_most;
+                let mut job = Job { child, deadline, overdue: false, request, reply: Vec::new() };
+                job.write();
                 self.running.insert(effect, job);
             }
             Err(error) => self.fail(effect, format!("cannot start a process: {error}")),
@@ -136,7 +140,7 @@ impl Jobs {
     /// What to wait for.
     pub(super) fn descriptors(&self) -> Vec<(BorrowedFd<'_>, Wanted)> {
         let each = self.running.values();
-        each.flat_map(|job| [(job.child.ended(), Wanted::READ), (job.child.stream.as_fd(), Wanted::READ)])
+        each.flat_map(|job| [(job.child.ended(), Wanted::READ), (job.child.stream.as_fd(), job.wanted())])
             .collect()
     }
 
@@ -144,6 +148,7 @@ impl Jobs {
     pub(super) fn turn(&mut self) -> Vec<Ended> {
         let mut over = Vec::new();
         for (effect, job) in &mut self.running {
+            job.write();
             job.read();
             if !job.overdue && job.deadline <= boot() {
                 job.overdue = true;
@@ -161,6 +166,26 @@ impl Jobs {
 }
 
 impl Job {
+    /// Gives it as much of its request as it takes now, then the end.
+    fn write(&mut self) {
+        while !self.request.is_empty() {
+            match self.child.stream.write(&self.request) {
+                Ok(taken) => drop(self.request.drain(..taken)),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                // It ends without its request, and says so when it is reaped.
+                Err(_) => self.request.clear(),
+            }
+            if self.request.is_empty() {
+                self.child.stream.shutdown(Shutdown::Write).unwrap_or_default();
+            }
+        }
+    }
+
+    fn wanted(&self) -> Wanted {
+        Wanted { read: true, write: !self.request.is_empty() }
+    }
+
     fn read(&mut self) {
         let mut part = [0; 16 * 1024];
         while self.reply.len() <= REPLY_BYTES_MAX {
@@ -198,16 +223,9 @@ pub(super) fn command(role: Role, die_at: Option<DieAt>) -> Command {
     command
 }
 
-fn start(command: Command, request: &impl Serialize) -> io::Result<Child> {
+fn start(command: Command, request: &impl Serialize) -> io::Result<(Child, Vec<u8>)> {
     let request = serde_json::to_vec(request)?;
-    let mut child = Child::start(command)?;
-    // A request is far smaller than a socket's buffer: it fits, or the child is of no use.
-    let sent = child.stream.write_all(&request).and_then(|()| child.stream.shutdown(Shutdown::Write));
-    if let Err(error) = sent {
-        child.kill()?;
-        return Err(error);
-    }
-    Ok(child)
+    Ok((Child::start(command)?, request))
 }
 
 /// What an effect is called in messages.

@@ -66,8 +66,6 @@ pub(crate) enum Halt {
     Custody(String),
     #[error("the objects cannot be opened")]
     Objects(#[from] journal::ObjectError),
-    #[error("the management addresses cannot be denied: {0}")]
-    Management(String),
     #[error("cannot look at the realms: {0}")]
     Realms(String),
 }
@@ -95,7 +93,6 @@ impl Halt {
             | Self::Refused(_)
             | Self::Custody(_)
             | Self::Objects(_)
-            | Self::Management(_)
             | Self::Realms(_) => None,
         }
     }
@@ -312,11 +309,10 @@ fn replay(config: &Config, disk: Folder) -> Result<Remembered, Halt> {
     if let Some(other) = tenure.node().filter(|other| *other != node) {
         return Err(Halt::ForeignJournal { journal: other.to_string(), node });
     }
-    let above = crate::sets::above_the_root(&config.management).map_err(Halt::Management)?;
-    tenure.set_builtin(above);
     let objects_path = config.state("objects");
     let objects = Folder::writable(&objects_path).map_err(because("open", "the objects"))?;
-    let (node, missing) = Node::new(journal, Objects::open(objects)?, tenure, os::clock::boot());
+    let (node, missing) =
+        Node::new(journal, Objects::open(objects)?, tenure, config.management.clone(), os::clock::boot());
     let mut warned: Vec<Warning> = missing.iter().map(object_gone).collect();
     warned.extend(torn.map(|torn| Warning {
         code: "torn-tail".to_owned(),
@@ -326,7 +322,7 @@ fn replay(config: &Config, disk: Folder) -> Result<Remembered, Halt> {
 }
 
 fn object_gone((name, why): &(Digest, String)) -> Warning {
-    let message = format!("the boundary {name} admits nothing: {why}");
+    let message = format!("the object {name} admits nothing: {why}");
     Warning { code: "object-gone".to_owned(), message }
 }
 

@@ -1,9 +1,12 @@
 //! `status`: how the node is, for people and for tests.
 
+use std::net::IpAddr;
+
 use node_protocol::call::{Answer, RealmStatus, Status, TierStatus, Warning};
 use tenure::{Standing, Tier};
 
 use super::Supervisor;
+use crate::config::Realm;
 use crate::reconcile::Seal;
 
 impl Supervisor {
@@ -22,6 +25,7 @@ impl Supervisor {
             digest,
             settled: self.settled,
             forged: self.forged,
+            directory: tenure.directory().map(|directory| directory.serial),
             tiers: tiers.map(|(id, tier)| self.tier_status(id, tier)).collect(),
             warnings: self.warnings(),
         }))
@@ -35,6 +39,7 @@ impl Supervisor {
             parent: tier.parent,
             epoch: tier.epoch,
             standing: standing(self.node.tenure.standing(id)).to_owned(),
+            beyond: self.node.beyond().get(&id).cloned(),
             realm: self.realm_status(tier),
         }
     }
@@ -52,6 +57,16 @@ impl Supervisor {
         })
     }
 
+    /// Whether a realm has other addresses than the directory says.
+    fn elsewhere(&self, realm: &Realm) -> Option<Warning> {
+        let expected = self.node.sets.expected_addresses(&self.node.tenure, &realm.tier)?;
+        let given: Vec<IpAddr> = realm.addresses.iter().map(|(address, _prefix)| *address).collect();
+        (given != expected).then(|| Warning {
+            code: "elsewhere".to_owned(),
+            message: format!("realm {} has {given:?}, the directory says {expected:?}", realm.tier),
+        })
+    }
+
     fn warnings(&self) -> Vec<Warning> {
         let disk = Warning {
             code: "stolen-disk-unprotected".to_owned(),
@@ -61,7 +76,13 @@ impl Supervisor {
         let failures = failures.map(|message| Warning { code: "effect-failed".to_owned(), message });
         let services = self.services.failures().into_iter();
         let services = services.map(|message| Warning { code: "service-failed".to_owned(), message });
-        std::iter::once(disk).chain(self.warned.iter().cloned()).chain(failures).chain(services).collect()
+        let lost = self.node.sets.lost().iter().map(|(name, why)| Warning {
+            code: "names-lost".to_owned(),
+            message: format!("names of the boundary {name} mean nothing any more: {why}"),
+        });
+        let elsewhere = self.config.realms.iter().filter_map(|realm| self.elsewhere(realm));
+        let warned = std::iter::once(disk).chain(self.warned.iter().cloned());
+        warned.chain(lost).chain(elsewhere).chain(failures).chain(services).collect()
     }
 }
 

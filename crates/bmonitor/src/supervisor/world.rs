@@ -247,12 +247,7 @@ impl Supervisor {
             }),
             Effect::Policy(name, _) => {
                 let tier = self.node.tenure.tier_named(name.as_str())?;
-                Some(Task::Policy {
-                    place: self.place(name),
-                    objects: self.config.state("objects"),
-                    sets: self.node.tenure.sets_of(tier),
-                    management: self.config.management.clone(),
-                })
+                Some(Task::Policy { place: self.place(name), sets: self.node.stack(tier) })
             }
             Effect::Cut(_)
             | Effect::UnlinkSecrets(..)

@@ -5,6 +5,7 @@
 mod clients;
 mod crashes;
 mod custody;
+mod directory;
 mod memory;
 mod orders;
 mod rights;
@@ -25,6 +26,8 @@ const TRIALS: &[Trial] = &[
     ("nonsense_ends_custody", custody::nonsense_ends_custody),
     ("a_suspension_closes_and_its_end_opens", orders::suspended_and_resumed),
     ("a_renewal_from_above_erases_and_ends_the_epoch", orders::renewed_from_above),
+    ("a_connection_lives_and_dies_by_what_a_name_means", directory::names),
+    ("a_directory_is_the_roots_and_never_goes_back", directory::never_back),
     ("a_supervisor_that_dies_takes_no_connection_along", crashes::supervisor_dies_connections_live),
     ("death_at_every_step", crashes::at_every_step),
     ("a_torn_tail_is_cut_and_reported", memory::a_torn_tail_is_cut),

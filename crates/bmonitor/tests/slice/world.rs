@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use id::{LeaseId, NodeId, TierId, Time};
-use keys::{Envelope, Statement};
+use keys::{Envelope, SigningKey, Statement};
 use lab::{Facility, Guard, Host, Object, Party, Plan, Said, Standing, Transport};
 use node_protocol::call::{Answer, Call, Status, TierStatus};
 use tenure::{Grant, Lease, Quota, Rights, Target, Terms, Verb};
@@ -28,6 +28,8 @@ pub(crate) struct World {
     _guard: Guard,
     pub(crate) landlord: Party,
     pub(crate) tenant: Party,
+    /// Signs the landlord's directories.
+    pub(crate) directory: SigningKey,
 }
 
 impl World {
@@ -35,15 +37,16 @@ impl World {
     pub(crate) fn unstarted() -> Self {
         let guard = Guard::start().unwrap();
         let landlord = Party::new().unwrap();
+        let directory = SigningKey::from_seed(&os::random::bytes().unwrap()).unwrap();
         let random: [u8; 3] = os::random::bytes().unwrap();
         let prefix = format!("bm{:02x}{:02x}{:02x}", random[0], random[1], random[2]);
         let mut plan = Plan::new(prefix, 2, &[TENANT]);
         plan.bmonitor = Some(PathBuf::from(env!("CARGO_BIN_EXE_bmonitor")));
         for node in &mut plan.nodes {
-            node.enrolment = landlord.enrolment("landlord");
+            node.enrolment = landlord.enrolment_with("landlord", &[], Some(*directory.public()));
         }
         let facility = Facility::build(plan, &guard).unwrap();
-        Self { facility, _guard: guard, landlord, tenant: Party::new().unwrap() }
+        Self { facility, _guard: guard, landlord, tenant: Party::new().unwrap(), directory }
     }
 
     /// The same, with both supervisors started and settled.

@@ -144,6 +144,7 @@ pub(super) fn status(record: u64) -> Status {
         digest: Digest::of(b""),
         settled: true,
         forged: 0,
+        directory: None,
         tiers: Vec::new(),
         warnings: Vec::new(),
     }

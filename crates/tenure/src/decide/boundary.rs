@@ -30,6 +30,22 @@ pub(super) fn set(tenure: &Tenure, signer: &Signer<'_>, args: &Boundary) -> Resu
     Ok(vec![Change::OwnBoundarySet { tier: signer.id, object: args.object }])
 }
 
+/// A packet that a tier's sets admit and something above them refuses: what stands above was tightened, or
+/// names mean something else, since they were accepted. The lesser holds.
+pub(crate) fn beyond(tenure: &Tenure, id: id::TierId) -> Option<Value> {
+    let tier = tenure.tier(id)?;
+    let mut above = tier.parent.map(|parent| tenure.sets_with_depth(parent)).unwrap_or_default();
+    let depth = tenure.path(id).len().saturating_sub(1);
+    for object in tier.given.into_iter().chain(tier.own) {
+        match within(tenure, &above, object) {
+            Err(Refusal::ExceedsBoundary { witness }) => return Some(witness),
+            Err(Refusal::TooComplex {}) => return Some(json!("too complex to prove")),
+            Ok(()) | Err(_) => above.push((depth, object)),
+        }
+    }
+    None
+}
+
 /// Whether the set of `object` lies within all sets of `above`, from the top.
 pub(super) fn within(tenure: &Tenure, above: &[(usize, Digest)], object: Digest) -> Result<(), Refusal> {
     let lower = tenure.aside.sets.get(&object).ok_or(Refusal::UnknownObject { object })?;

@@ -67,6 +67,9 @@ invariants! {
     OwnConsoles = "a tier's consoles are those that it named itself, or its lease before it did",
     NextConsoles = "after a lease was handed on the party before is dialled nowhere",
     NoConsole = "a severed tier is dialled nowhere",
+    DirectoryForward = "a directory's version never goes back",
+    DirectoryOfRoot = "nobody but the root says what names mean",
+    DirectorySigned = "a directory is signed by the root's key for directories",
 }
 
 /// How often each invariant was put to the test.

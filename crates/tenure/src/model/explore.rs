@@ -10,6 +10,7 @@ use super::machine::Doom;
 use super::scenario::Scenario;
 use super::state::State;
 use crate::rule::{Rule, broken};
+use crate::tests::example::directory;
 use crate::{
     Change, Freshness, Input, Made, Outcome, Procedure, Purpose, Step, Tenure, Verb, Verified, apply_all,
     decide,
@@ -222,6 +223,10 @@ fn remember(state: &mut State, before: &State, verified: &Verified) {
         }
         Verb::RemoveKey(args) => {
             past.removed.insert((order.tier, args.key));
+        }
+        Verb::Directory(args) => {
+            let obeyed = (5..=8).find(|serial| directory(*serial) == args.object).unwrap_or(0);
+            past.directory = past.directory.max(obeyed);
         }
         Verb::Terms(_)
         | Verb::Boundary(_)

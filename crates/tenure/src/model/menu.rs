@@ -4,9 +4,9 @@
 
 use super::state::{Fresher, State};
 use crate::order::{
-    Boundary, Consent, Consoles, NewTerms, Power, PowerAction, Reassign, RemoveKey, Renew, Target,
+    Boundary, Consent, Consoles, Directory, NewTerms, Power, PowerAction, Reassign, RemoveKey, Renew, Target,
 };
-use crate::tests::example::{console, controller, key, lease, object, tier_id};
+use crate::tests::example::{console, controller, directory, key, lease, object, tier_id};
 use crate::{Grant, Right, Rights, Tenure, Terms, Verb, Verified};
 use id::{Sequence, Time};
 
@@ -122,6 +122,11 @@ pub(super) fn power(tier: Option<u8>) -> Verb {
 
 pub(super) fn enrol(number: u8, rights: Rights) -> Verb {
     Verb::EnrolKey(controller(number, rights))
+}
+
+/// The directory of that version is in force.
+pub(super) fn names(serial: u64) -> Verb {
+    Verb::Directory(Directory { object: directory(serial) })
 }
 
 /// The signer's tier has the console of that number and no other.

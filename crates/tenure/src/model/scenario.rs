@@ -1,8 +1,8 @@
 //! What is explored: beginnings, menus, and what else may happen in each.
 
 use super::menu::{
-    Item, boundary, consent, consoles, enrol, grant, grant_of, power, reassign, remove, renew, resume, sever,
-    suspend, until, without,
+    Item, boundary, consent, consoles, enrol, grant, grant_of, names, power, reassign, remove, renew, resume,
+    sever, suspend, until, without,
 };
 use super::state::Fresher;
 use crate::tests::example::{Example, controller, lease, rights, tier_id};
@@ -34,6 +34,7 @@ impl Scenario {
     pub(super) fn all() -> Vec<Self> {
         vec![
             limits(),
+            directory(),
             reassignment(),
             renewal(),
             terms(),
@@ -201,6 +202,18 @@ fn limits() -> Scenario {
         Item::new("user 3 names user 4's lease", 3, |_| boundary(None, 5)).under_lease_of(4),
     ];
     Scenario { begin: graded, ..Scenario::new("limits", 5, menu) }
+}
+
+/// Directories that are older, of another key or from below, held back and repeated, with crashes.
+fn directory() -> Scenario {
+    let menu = vec![
+        Item::new("the owner puts directory 5 in force", 1, |_| names(5)),
+        Item::new("the owner puts directory 6 in force", 1, |_| names(6)),
+        Item::new("the owner puts directory 8 in force, of another key", 1, |_| names(8)),
+        Item::new("the operator puts directory 7 in force", 2, |_| names(7)),
+        Item::new("the owner renews its own keys", 1, |_| renew(None, &[1, 2, 3, 4])),
+    ];
+    Scenario { sent_max: 1, crashes: true, ..Scenario::new("directory", 4, menu) }
 }
 
 /// The operator may grant `power` but not exercise it, and may not have `volume` at all; it has a second key

@@ -33,6 +33,8 @@ pub(super) struct Past {
     pub(super) consents: BTreeSet<(TierId, Consent)>,
     /// Keys that were removed from a tier and not enrolled again.
     pub(super) removed: BTreeSet<(TierId, KeyId)>,
+    /// The highest version of a directory that was obeyed.
+    pub(super) directory: u64,
     pub(super) doomed: Vec<Doom>,
     pub(super) drawn: u8,
     pub(super) nonces_drawn: u8,

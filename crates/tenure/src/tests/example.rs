@@ -49,6 +49,11 @@ pub(crate) fn controller(number: u8, rights: Rights) -> ControllerKey {
     ControllerKey { key: key(number), rights }
 }
 
+/// The object of the directory of that version; that of 8 is signed by another key.
+pub(crate) fn directory(serial: u64) -> Digest {
+    Digest::of(format!("directory {serial}").as_bytes())
+}
+
 /// The console with that number.
 pub(crate) fn console(number: u8) -> Console {
     Console { key: key(100 + number), addresses: vec![format!("10.0.0.{number}:7443").parse().unwrap()] }
@@ -71,6 +76,10 @@ impl Example {
         for last in 0..10 {
             tenure.hold(object(last), set(last));
         }
+        for serial in [5, 6, 7] {
+            tenure.hold_directory(directory(serial), key(90), serial);
+        }
+        tenure.hold_directory(directory(8), key(91), 8);
         let mut example =
             Self { tenure, record: Vec::new(), next_sequence: BTreeMap::new(), drawn: 0, now: at(1_000) };
         let enrolment = Enrolment {

@@ -5,7 +5,7 @@ use crate::{Order, Refusal, Verb};
 
 const PAGE: &str = include_str!("../../../../docs/orders.md");
 
-const GOLDEN: [(&str, &str); 13] = [
+const GOLDEN: [(&str, &str); 14] = [
     ("lease", include_str!("../../golden/orders/lease-with-consoles.json")),
     ("terms", include_str!("../../golden/orders/terms.json")),
     ("reassign", include_str!("../../golden/orders/reassign-with-consoles.json")),
@@ -13,6 +13,7 @@ const GOLDEN: [(&str, &str); 13] = [
     ("enrol-key", include_str!("../../golden/orders/enrol-key.json")),
     ("remove-key", include_str!("../../golden/orders/remove-key.json")),
     ("consoles", include_str!("../../golden/orders/consoles.json")),
+    ("directory", include_str!("../../golden/orders/directory.json")),
     ("renew", include_str!("../../golden/orders/renew-with-nonce.json")),
     ("consent", include_str!("../../golden/orders/consent.json")),
     ("suspend", include_str!("../../golden/orders/suspend.json")),
@@ -66,7 +67,7 @@ fn the_page_lists_every_refusal() {
 
 #[test]
 fn what_is_not_an_order_is_refused_with_what_is_wrong() {
-    let (_, sever) = GOLDEN[12];
+    let (_, sever) = GOLDEN[13];
     let cases = [
         (sever.replace("\"args\": {", "\"args\": { \"more\": 1,"), "in `args`: unknown field `more`"),
         (sever.replace("\"verb\": \"sever\"", "\"verb\": \"look\""), "an unknown verb \"look\""),

@@ -3,9 +3,9 @@
 use proptest::prelude::{Just, Strategy, any, prop, prop_assert, prop_assert_eq, prop_oneof, proptest};
 use proptest::test_runner::TestCaseError;
 
-use super::example::{Example, at, console, controller, key, lease, object, tier_id};
+use super::example::{Example, at, console, controller, directory, key, lease, object, tier_id};
 use crate::order::{
-    Boundary, Consent, Consoles, NewTerms, Power, PowerAction, Reassign, RemoveKey, Renew, Target,
+    Boundary, Consent, Consoles, Directory, NewTerms, Power, PowerAction, Reassign, RemoveKey, Renew, Target,
 };
 use crate::{
     Change, Grant, Input, Outcome, Quota, Right, Rights, Step, Tenure, Terms, Verb, apply_all, decide,
@@ -80,6 +80,7 @@ fn verb() -> impl Strategy<Value = Verb> {
         (tier(), some_rights()).prop_map(|(number, rights)| Verb::EnrolKey(controller(number, rights))),
         prop::collection::vec(tier().prop_map(console), 0..6)
             .prop_map(|consoles| Verb::Consoles(Consoles { consoles })),
+        (4u64..10).prop_map(|serial| Verb::Directory(Directory { object: directory(serial) })),
         tier().prop_map(|number| Verb::RemoveKey(RemoveKey { key: key(number).id() })),
         (prop::option::of(tier()), kept()).prop_map(|(tier, keep)| Verb::Renew(Renew {
             tier: tier.map(tier_id),
@@ -131,6 +132,8 @@ fn input(example: &mut Example, event: &Event) -> Option<Input> {
 /// What must hold between any two states.
 fn checked(before: &Tenure, after: &Tenure) -> Result<(), TestCaseError> {
     prop_assert!(after.clock() >= before.clock());
+    let serial = |tenure: &Tenure| tenure.directory().map(|directory| directory.serial);
+    prop_assert!(serial(after) >= serial(before));
     for (key, last) in &before.sequences {
         prop_assert!(after.sequences.get(key) >= Some(last), "a sequence went back or was forgotten");
     }

@@ -2,10 +2,10 @@
 
 use id::Nonce;
 
-use super::example::{Example, at, console, controller, key, lease, object, tier_id};
+use super::example::{Example, at, console, controller, directory, key, lease, object, tier_id};
 use crate::limits::{DEPTH_MAX, QUOTA_WINDOW_MS};
 use crate::order::{
-    Boundary, Consent, Consoles, NewTerms, Power, PowerAction, Reassign, RemoveKey, Renew, Target,
+    Boundary, Consent, Consoles, Directory, NewTerms, Power, PowerAction, Reassign, RemoveKey, Renew, Target,
 };
 use crate::{
     Console, ConsoleAddress, ControllerKey, Freshness, Gate, Grant, Input, Lease, Outcome, Quota, Right,
@@ -409,6 +409,29 @@ fn the_key_for_directories_is_the_grantors() {
     let with = |number| Verb::Lease(Lease { directory: Some(key(number)), ..lease(5, Grant::ALL, 1) });
     assert_eq!(refused(&mut example, 2, with(91)), "wrong-directory");
     example.order(2, with(90)).unwrap();
+}
+
+#[test]
+fn a_directory_is_the_roots_signed_by_its_key_and_never_goes_back() {
+    let mut example = Example::four_tiers();
+    let names = |serial| Verb::Directory(Directory { object: directory(serial) });
+    assert_eq!(refused(&mut example, 2, names(5)), "not-root");
+    assert_eq!(refused(&mut example, 1, names(8)), "wrong-directory");
+    assert_eq!(refused(&mut example, 1, names(9)), "unknown-object");
+    example.order(1, names(6)).unwrap();
+    for old in [5, 6] {
+        assert_eq!(refused(&mut example, 1, names(old)), "past-directory");
+    }
+    // Nor after a start from a snapshot.
+    let snapshot = serde_json::to_string(&example.tenure).unwrap();
+    let mut restarted: crate::Tenure = serde_json::from_str(&snapshot).unwrap();
+    assert!(restarted.named_objects().contains(&directory(6)));
+    restarted.hold_directory(directory(5), key(90), 5);
+    let sent = Input::Order(Box::new(example.sign(1, names(5))));
+    assert_eq!(crate::decide(&restarted, &sent).unwrap_err().code(), "past-directory");
+    example.tenure.release_unnamed();
+    assert_eq!(refused(&mut example, 1, names(7)), "unknown-object");
+    assert_eq!(effects(&example.tenure).directory, Some(directory(6)));
 }
 
 #[test]

@@ -10,6 +10,7 @@ use super::{Checks, Invariant};
 use crate::model::machine::Doom;
 use crate::model::state::State;
 use crate::order::Consent;
+use crate::tests::example::directory;
 use crate::{Freshness, Purpose, Right, Rights, Tenure, Verb, Verified};
 
 /// Every reason that the model sees why the order must be refused; `refused` says whether it was.
@@ -24,6 +25,7 @@ pub(in crate::model) fn judged(checks: &mut Checks<'_>, before: &State, sent: &V
     target(checks, tenure, sent, refused);
     grants(checks, tenure, sent, refused);
     filters(checks, tenure, sent, refused);
+    directories(checks, tenure, sent, refused);
     let s = sent.order.tier;
     if matches!(sent.order.verb, Verb::Lease(_))
         && before.past.doomed.iter().any(|doom| withheld(before, doom, s))
@@ -120,9 +122,12 @@ fn target(checks: &mut Checks<'_>, tenure: &Tenure, sent: &Verified, refused: bo
         Verb::Boundary(args) => args.tier.is_none_or(|tier| tier == s || child(tier)),
         Verb::Terms(args) => child(args.tier),
         Verb::Reassign(args) => child(args.tier),
-        Verb::Lease(_) | Verb::EnrolKey(_) | Verb::RemoveKey(_) | Verb::Consoles(_) | Verb::Consent(_) => {
-            true
-        }
+        Verb::Lease(_)
+        | Verb::EnrolKey(_)
+        | Verb::RemoveKey(_)
+        | Verb::Consoles(_)
+        | Verb::Directory(_)
+        | Verb::Consent(_) => true,
     };
     if !allowed {
         checks.expect(Invariant::TierAbove, refused);
@@ -146,6 +151,20 @@ fn grants(checks: &mut Checks<'_>, tenure: &Tenure, sent: &Verified, refused: bo
     };
     if super::walk::line(tenure, s).any(outside) {
         checks.expect(Invariant::TermWithin, refused);
+    }
+}
+
+fn directories(checks: &mut Checks<'_>, tenure: &Tenure, sent: &Verified, refused: bool) {
+    let Verb::Directory(args) = &sent.order.verb else { return };
+    let Some(serial) = (5..=8).find(|serial| directory(*serial) == args.object) else { return };
+    if tenure.root() != Some(sent.order.tier) {
+        checks.expect(Invariant::DirectoryOfRoot, refused);
+    }
+    if serial == 8 {
+        checks.expect(Invariant::DirectorySigned, refused);
+    }
+    if tenure.directory().is_some_and(|present| present.serial >= serial) {
+        checks.expect(Invariant::DirectoryForward, refused);
     }
 }
 

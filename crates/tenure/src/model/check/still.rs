@@ -5,7 +5,7 @@ use id::{Digest, Sequence, TierId, Time};
 use super::walk::{above, is_below, is_suspended, may_exercise, reach, reach_of_line, runs_at};
 use super::{Checks, Invariant};
 use crate::model::state::State;
-use crate::tests::example::{console, key, node, object};
+use crate::tests::example::{console, directory, key, node, object};
 use crate::tier::KeyEntry;
 use crate::{
     Freshness, Input, Order, Right, Rights, Target, Tenure, Tier, Verb, Verified, decide, effects, view,
@@ -22,10 +22,20 @@ pub(in crate::model) fn standing_still(checks: &mut Checks<'_>, state: &State) {
         views(checks, &state.tenure, upper);
     }
     filters(checks, &state.tenure);
+    names(checks, state);
     for (id, _) in state.tenure.tiers().filter(|(_, tier)| tier.ending) {
         let dialled = effects(&state.tenure).realm(id).is_some_and(|realm| !realm.consoles.is_empty());
         let kept = state.tenure.tier(id).is_some_and(|tier| !tier.consoles.is_empty());
         checks.expect(Invariant::NoConsole, !dialled && !kept);
+    }
+}
+
+/// The names mean what the newest directory says that was ever obeyed.
+fn names(checks: &mut Checks<'_>, state: &State) {
+    let newest = state.past.directory;
+    if newest > 0 {
+        let present = effects(&state.tenure).directory;
+        checks.expect(Invariant::DirectoryForward, present == Some(directory(newest)));
     }
 }
 
