@@ -2,6 +2,8 @@
 //! Every input goes through [`Node::submit`]: decided, recorded, synced, applied, in this order.
 
 #[cfg(test)]
+mod golden;
+#[cfg(test)]
 mod tests;
 
 use std::collections::{BTreeMap, VecDeque};
