@@ -51,6 +51,21 @@ pub(crate) fn hostile() {
     assert_eq!((after.record, after.digest), (before.record, before.digest));
 }
 
+/// Whatever is said to them, the node's processes live, and nothing is recorded.
+pub(crate) fn garbage() {
+    let mut world = World::unstarted();
+    world.start(0, &[]);
+    world.lease(0, crate::world::REALMS);
+    let before = world.settled(0);
+    let running = world.facility.running("n1").unwrap();
+    let mut garbage = lab::Garbage::new(20_261_123);
+    let doors = world.facility.throw_garbage("n1", &mut garbage, 200).unwrap();
+    assert!(doors.contains(&lab::Door::Unix(world.facility.nodes()[0].socket())), "{doors:?}");
+    let after = world.settled(0);
+    assert_eq!((after.record, after.digest, after.tiers), (before.record, before.digest, before.tiers));
+    assert_eq!(world.facility.running("n1").unwrap(), running);
+}
+
 const ORDERER: u32 = 65_301;
 const STRANGER: u32 = 65_302;
 

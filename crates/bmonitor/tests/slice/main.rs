@@ -38,6 +38,7 @@ const TRIALS: &[Trial] = &[
     ("a_second_supervisor_is_refused", memory::a_second_supervisor_is_refused),
     ("bad_settings_and_enrolments_are_usage", memory::bad_settings_and_enrolments),
     ("hostile_clients_are_answered_or_dropped", clients::hostile),
+    ("garbage_on_every_socket_of_a_node_harms_nothing", clients::garbage),
     ("only_root_and_orderers_are_listened_to", clients::uids),
     ("a_term_that_ends_closes_and_erases_nothing", terms::closes_while_the_supervisor_lives),
     ("the_kernel_closes_what_a_record_takes_back", crashes::kernel_closes_what_a_record_takes_back),
