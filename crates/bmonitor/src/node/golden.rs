@@ -9,6 +9,7 @@ use std::time::Duration;
 use expect_test::{Expect, expect};
 use id::{Digest, Epoch, NodeId, PublicKey, TierId, Time};
 use journal::{Folder, Journal, Objects, SALT_BYTES};
+use keys::{SigningKey, sign_directory};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tenure::{Fresh, Input, Made, Order, Outcome, Tenure, Verified, apply_all};
@@ -93,7 +94,7 @@ impl Writer {
         let snapshot = Snapshot { tenure: Tenure::unenrolled() };
         let journal = Journal::create(disk("journal"), at(0), &snapshot).unwrap();
         let objects = Objects::open(disk("objects")).unwrap();
-        let (node, _) = Node::new(journal, objects, Tenure::unenrolled(), Duration::ZERO);
+        let (node, _) = Node::new(journal, objects, Tenure::unenrolled(), Vec::new(), Duration::ZERO);
         Self { node, sequences: BTreeMap::new(), seconds: 0, drawn: 0 }
     }
 
@@ -137,7 +138,7 @@ impl Writer {
         let enrolment = json!({"enrolment": {
             "node": NodeId(key(9).id()), "document": Digest::of(b"enrolment"), "name": "owner",
             "controllers": [{"key": key(1), "rights": all}], "fresh": fresh, "at": at,
-            "consoles": [console(21)], "directory": key(20),
+            "consoles": [console(21)], "directory": directory_key().public(),
         }});
         assert!(matches!(
             self.submit(serde_json::from_value(enrolment).unwrap()),
@@ -201,8 +202,12 @@ fn at(seconds: u64) -> Time {
     Time::from_millis(1_780_000_000_000 + seconds * 1_000)
 }
 
+fn directory_key() -> SigningKey {
+    SigningKey::from_seed(&[20; 32]).unwrap()
+}
+
 fn console(number: u8) -> Value {
-    json!({"key": key(number), "addresses": ["10.0.0.2:7443"]})
+    json!({"key": key(number), "addresses": ["192.168.0.2:7443"]})
 }
 
 fn lease(name: &str, signer: u8, boundary: Digest, until: Time, tiers: u64) -> Value {
@@ -223,7 +228,7 @@ fn lease(name: &str, signer: u8, boundary: Digest, until: Time, tiers: u64) -> V
         "rights": {"exercise": rights, "grant": rights},
         "quota": {"tiers": tiers, "keys": tiers * 8, "objects": tiers * 8, "records_per_hour": tiers * 50},
         "keys": [{"key": key(signer), "rights": rights}], "boundary": boundary,
-        "consoles": [console(signer + 20)], "directory": key(20),
+        "consoles": [console(signer + 20)], "directory": directory_key().public(),
     })
 }
 
@@ -235,6 +240,9 @@ fn life(folder: &TempDir) -> Node {
     let narrow = writer.object("version = 1\n[[allow]]\nprotocol = \"tcp\"\nremote = \"10.1.0.0/16\"\n");
     let wider = writer.object("version = 1\n[[allow]]\nprotocol = \"udp\"\nremote = \"any\"\n");
     let far = at(1_000_000);
+    let names = "version = 1\nserial = 7\nfacility = [\"10.0.0.0/8\"]\n";
+    let directory = writer.object(&sign_directory(names, &directory_key()));
+    writer.obeyed(root, 1, "directory", json!({"object": directory}));
     let tenant = writer.obeyed(root, 1, "lease", lease("tenant-a", 2, wide, far, 6));
     let user = writer.obeyed(tenant, 2, "lease", lease("user-b", 3, narrow, far, 2));
     let guest = writer.obeyed(tenant, 2, "lease", lease("guest", 4, narrow, at(500), 1));
@@ -298,7 +306,7 @@ fn the_golden_journal_of_today_is_written_and_comes_to_the_same_state() {
     check(
         &today,
         &expect![[r#"
-            {"decided": 47, "no-order": 1, "refused": 2}, 4 snapshots compared
+            {"decided": 48, "no-order": 1, "refused": 2}, 4 snapshots compared
             owner: epoch 1, 1 keys, InForce
             tenant-c: epoch 1, 1 keys, InForce"#]],
     );
