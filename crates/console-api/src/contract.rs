@@ -28,9 +28,6 @@ pub struct Offer {
     pub contract: String,
     /// The grantor's name.
     pub from: String,
-    /// The key that signs the grantor's directories.
-    #[schema(value_type = String)]
-    pub directory: PublicKey,
     /// One for each node.
     pub leases: Vec<OfferedLease>,
 }
@@ -55,6 +52,9 @@ pub struct OfferedLease {
     pub terms: Terms,
     /// The object of the filter set given to the tier: salt and text, base64.
     pub boundary: String,
+    /// The key that signs directories for this lease, where the node knows one.
+    #[schema(value_type = Option<String>)]
+    pub directory: Option<PublicKey>,
     /// The node's signed statement about the tier: an envelope.
     pub statement: String,
 }

@@ -5,7 +5,7 @@ use std::io::{self, Read as _, Write as _};
 use std::net::SocketAddr;
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use id::{Digest, Digester, Name, PublicKey};
 use journal::Objects;
@@ -25,7 +25,7 @@ const DIRECTORY_KEY: &str = "directory.key";
 const TOKEN: &str = "admin.token";
 const STORE: &str = "console.sqlite";
 const OBJECTS: &str = "objects";
-const JOURNALS: &str = "journals";
+pub(crate) const JOURNALS: &str = "journals";
 
 /// How a new console is to be.
 #[derive(Debug, Clone)]
@@ -143,10 +143,8 @@ pub(crate) struct Opened {
     pub(crate) keys: Keys,
     /// Of the admin token there is only this in memory.
     pub(crate) token: Digest,
-    #[expect(dead_code, reason = "held for the console; the nodes, which come next, read it")]
     pub(crate) store: Arc<dyn Store>,
-    #[expect(dead_code, reason = "the nodes, which come next, read it")]
-    pub(crate) objects: Objects<journal::Folder>,
+    pub(crate) objects: Mutex<Objects<journal::Folder>>,
 }
 
 impl Opened {
@@ -181,7 +179,9 @@ impl Opened {
             keys,
             token: token_digest(token.trim_ascii()),
             store: Arc::new(store),
-            objects: Objects::open(objects).map_err(|error| Failed::act("open the objects", error))?,
+            objects: Mutex::new(
+                Objects::open(objects).map_err(|error| Failed::act("open the objects", error))?,
+            ),
         })
     }
 

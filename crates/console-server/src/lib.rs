@@ -16,10 +16,16 @@
 
 mod api;
 mod console;
+mod document;
 mod failed;
 mod folder;
+mod lease;
+mod node;
+mod order;
+mod records;
 mod settings;
 mod state;
+mod statement;
 mod world;
 
 pub use api::document as openapi;
@@ -27,9 +33,12 @@ pub use failed::Failed;
 pub use folder::{Init, Made, SOCKET, init};
 pub use world::World;
 
+use std::net::SocketAddr;
 use std::path::Path;
+use std::sync::Arc;
 
 use folder::Opened;
+use node::Gate;
 use state::Console;
 
 /// Runs the console of a folder until the process is asked to end (SIGTERM, SIGINT). `ready` is called when
@@ -40,10 +49,15 @@ use state::Console;
 pub async fn run(folder: &Path, world: World, ready: impl FnOnce(&Ready)) -> Result<(), Failed> {
     let opened = Opened::open(folder)?;
     let doors = api::Doors::open(&opened).await?;
-    let told = Ready { name: opened.settings.name.to_string(), api: doors.addresses() };
-    let console = Console::new(opened, world);
-    ready(&told);
-    doors.serve(console, ended()?).await;
+    let gate = Gate::open(&opened).await?;
+    let (name, api, channel) = (opened.settings.name.to_string(), doors.addresses(), gate.address());
+    let console = Console::new(opened, world)?;
+    console.mind_the_window().map_err(|no| Failed::act("read the store", no.0))?;
+    let ended = ended()?;
+    ready(&Ready { name, api, channel });
+    let gate = tokio::spawn(gate.serve(Arc::clone(&console)));
+    doors.serve(console, ended).await;
+    gate.abort();
     Ok(())
 }
 
@@ -54,6 +68,8 @@ pub struct Ready {
     pub name: String,
     /// Where its API is: `unix:PATH`, `http://HOST:PORT`.
     pub api: Vec<String>,
+    /// Where nodes dial.
+    pub channel: SocketAddr,
 }
 
 /// Resolves when the process is asked to end.

@@ -24,7 +24,6 @@ impl World {
         (self.random)()
     }
 
-    #[expect(dead_code, reason = "the nodes, which come next, use it")]
     /// Half of what one drawing gives: the length of ids, nonces and salts.
     pub(crate) fn random_16(&self) -> io::Result<[u8; 16]> {
         let mut half = [0; 16];
@@ -32,7 +31,6 @@ impl World {
         Ok(half)
     }
 
-    #[expect(dead_code, reason = "the nodes, which come next, use it")]
     pub(crate) fn tell(&self, line: &str) {
         (self.tell)(line);
     }

@@ -27,7 +27,7 @@ pub use export::{Broken, Summary, Vouched, Why, verify};
 pub use journal::{
     Error, Held, Journal, Opened, Read, SEGMENT_BYTES_MAX, SEGMENT_BYTES_WANTED, Torn, holds, inspect,
 };
-pub use line::{Body, Flaw, RECORD_BYTES_MAX, Record, SNAPSHOT_BYTES_MAX};
+pub use line::{Body, End, Flaw, RECORD_BYTES_MAX, Record, SNAPSHOT_BYTES_MAX};
 pub use object::{OBJECT_BYTES_MAX, Object, ObjectError, Objects, SALT_BYTES};
 pub use reserve::RESERVE_BYTES;
 

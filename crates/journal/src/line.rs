@@ -94,11 +94,14 @@ struct Wire<'a> {
 }
 
 /// The end of a row of records: what the next one must be chained to.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct End {
-    pub(crate) number: u64,
-    pub(crate) digest: Digest,
-    pub(crate) at: Time,
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct End {
+    /// The last record's number.
+    pub number: u64,
+    /// Its digest.
+    pub digest: Digest,
+    /// Its time.
+    pub at: Time,
 }
 
 impl Record {
@@ -119,7 +122,10 @@ impl Record {
     }
 
     /// Reads one line, its line break included; says nothing about what stands before it.
-    pub(crate) fn read(line: &[u8]) -> Result<Self, Flaw> {
+    ///
+    /// # Errors
+    /// [`Flaw`].
+    pub fn read(line: &[u8]) -> Result<Self, Flaw> {
         let Some((b'\n', line)) = line.split_last() else { return Err(Flaw::NotEnded) };
         if line.len() >= SNAPSHOT_BYTES_MAX {
             return Err(Flaw::TooLong);
@@ -144,7 +150,10 @@ impl Record {
     }
 
     /// Checks that this record may stand after `end`; with none, at the beginning of a run.
-    pub(crate) fn follows(&self, end: Option<End>) -> Result<(), Flaw> {
+    ///
+    /// # Errors
+    /// [`Flaw`].
+    pub fn follows(&self, end: Option<End>) -> Result<(), Flaw> {
         let Some(end) = end else {
             return if (self.number == 1) == self.previous.is_none() { Ok(()) } else { Err(Flaw::Previous) };
         };
@@ -157,7 +166,9 @@ impl Record {
         if self.at < end.at { Err(Flaw::WentBack) } else { Ok(()) }
     }
 
-    pub(crate) const fn end(&self) -> End {
+    /// What the next record must be chained to.
+    #[must_use]
+    pub const fn end(&self) -> End {
         End { number: self.number, digest: self.digest, at: self.at }
     }
 }

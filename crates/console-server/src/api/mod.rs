@@ -1,11 +1,15 @@
 //! How people's requests come in: two doors, one router, one description.
 
 mod authority;
+mod body;
 mod door;
+mod page;
 mod problem;
 
+pub(crate) use body::{Body, Parameters};
 pub(crate) use door::Doors;
-pub(crate) use problem::Answer;
+pub(crate) use page::page_of;
+pub(crate) use problem::{Answer, No, not_found, refused, usage};
 
 use std::sync::Arc;
 
@@ -15,8 +19,8 @@ use utoipa::openapi::OpenApi;
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
 use utoipa_axum::router::OpenApiRouter;
 
-use crate::console;
 use crate::state::Console;
+use crate::{console, document, lease, node, order};
 
 /// The longest body of a request: a boundary file, in JSON, with room.
 pub(crate) const BODY_BYTES_MAX: usize = 24 * 1024 * 1024;
@@ -44,7 +48,12 @@ impl utoipa::Modify for Token {
 
 /// Every operation, a noun a line. Paths are written in full: nested routers lose their documentation.
 fn nouns() -> OpenApiRouter<Arc<Console>> {
-    OpenApiRouter::with_openapi(Document::openapi()).merge(console::routes())
+    OpenApiRouter::with_openapi(Document::openapi())
+        .merge(console::routes())
+        .merge(node::routes())
+        .merge(order::routes())
+        .merge(lease::routes())
+        .merge(document::routes())
 }
 
 /// The description of the API, as it is checked in: `openapi/console.json`.

@@ -34,7 +34,6 @@ pub(crate) fn not_found(message: impl Into<String>) -> No {
 }
 
 /// A rule of the console's own says no.
-#[expect(dead_code, reason = "the nodes, which come next, use it")]
 pub(crate) fn refused(code: &str, message: impl Into<String>) -> No {
     No::new(code, Exit::Refused, message)
 }

@@ -35,7 +35,7 @@ async fn console_health() -> &'static str {
     responses((status = 200, body = Shown)),
 )]
 async fn console_show(State(console): State<Arc<Console>>) -> Answer<Shown> {
-    let (nodes, connected) = (0, 0);
+    let (nodes, connected) = (console.nodes()?.len() as u64, console.live.connections() as u64);
     Ok(Json(Shown {
         name: console.opened.settings.name.to_string(),
         version: env!("CARGO_PKG_VERSION").to_owned(),

@@ -1,0 +1,199 @@
+//! The landlord's half of Fig. 6: a lease is ordered on each node, and what the nodes say of it goes into a file
+//! for the other party.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use console_api::{Exit, Grant, Granted, NotGranted, Offer, OfferedLease, Version};
+use data_encoding::BASE64;
+use id::{Digest, Name, TierId};
+use keys::{NodeRecord as _, Statement};
+use node_protocol::call::{Answer, Call, code};
+use serde_json::json;
+use store::Transaction;
+use tenure::ControllerKey;
+
+use crate::api::{No, not_found, usage};
+use crate::node::live::Place;
+use crate::node::session::{call_failed, not_understood};
+use crate::order::Wanted;
+use crate::records::{self, GrantedLease, KnownNode, KnownTier, grant_key, value};
+use crate::state::Console;
+
+/// How long a node may take to make the new tier's identity and to sign.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// How often it is asked meanwhile: nothing tells of a document.
+const AGAIN: Duration = Duration::from_millis(50);
+
+/// The most nodes of one grant.
+const NODES_MAX: usize = 1000;
+
+/// Leases the nodes; those that refuse are told, and keep nobody else from granting.
+pub(super) async fn grant(console: &Arc<Console>, grant: &Grant) -> Result<Granted, No> {
+    if grant.nodes.is_empty() || grant.nodes.len() > NODES_MAX {
+        return Err(usage(format!("1 to {NODES_MAX} nodes are leased at once")));
+    }
+    let name = grant.name.as_ref().unwrap_or(&grant.to.name);
+    let name: Name = name.parse().map_err(|malformed: id::Malformed| usage(malformed.to_string()))?;
+    boundary::FilterSet::parse(grant.boundary.as_bytes())
+        .map_err(|problems| usage(format!("the boundary is no boundary file: {problems}")))?;
+    let nodes = grant.nodes.iter().map(|node| console.node(node)).collect::<Result<Vec<_>, _>>()?;
+    let (mut leases, mut failed) = (Vec::new(), Vec::new());
+    for node in &nodes {
+        match one(console, grant, &name, node).await {
+            Ok(lease) => leases.push(lease),
+            Err(no) => failed.push(NotGranted { node_name: node.name.to_string(), problem: *no.0 }),
+        }
+    }
+    if let (true, Some(first)) = (leases.is_empty(), failed.first()) {
+        return Err(first.problem.clone().into());
+    }
+    let offer = Offer {
+        version: Version,
+        contract: grant.contract.clone(),
+        from: console.opened.settings.name.to_string(),
+        leases,
+    };
+    Ok(Granted { offer, failed })
+}
+
+async fn one(
+    console: &Arc<Console>,
+    grant: &Grant,
+    name: &Name,
+    node: &KnownNode,
+) -> Result<OfferedLease, No> {
+    let by = console.acting(node, None)?;
+    let object = console.make_object(grant.boundary.as_bytes())?;
+    // A key gets what it asks for, within what its tier may do or grant on.
+    let may = grant.exercise.or(grant.grant);
+    let keys: Vec<ControllerKey> = grant
+        .to
+        .controllers
+        .iter()
+        .map(|controller| ControllerKey { key: controller.key, rights: controller.rights.and(may) })
+        .collect();
+    let args = json!({
+        "name": name,
+        "contract": grant.contract,
+        "terms": grant.terms,
+        "rights": { "exercise": grant.exercise, "grant": grant.grant },
+        "quota": grant.quota,
+        "keys": keys,
+        "consoles": grant.to.consoles,
+        "boundary": Digest::of(&object),
+    });
+    let wanted = Wanted { node, tier: &by, verb: "lease", args, objects: vec![object.clone()] };
+    let order = wanted.submit(console).await?;
+    let made = order.accepted.and_then(|accepted| Some((accepted.tier?, accepted.lease?)));
+    let Some((tier, lease)) = made else {
+        return Err(No::new("not-understood", Exit::Failed, "the node accepted the lease and named no tier"));
+    };
+    let mut granted = GrantedLease {
+        node: node.node,
+        tier,
+        lease,
+        by: by.tier,
+        contract: grant.contract.clone(),
+        name: name.clone(),
+        party: grant.to.name.clone(),
+        terms: grant.terms,
+        boundary: Digest::of(&object),
+        statement: None,
+        severed: None,
+    };
+    let key = grant_key(node.node, tier);
+    console.commit(Transaction::new().put(&key, value(&granted))).await?;
+    offered(console, node, &by, &mut granted).await
+}
+
+/// What the other party is given about one node; the statement is asked for if it is not there yet.
+async fn offered(
+    console: &Console,
+    node: &KnownNode,
+    by: &KnownTier,
+    granted: &mut GrantedLease,
+) -> Result<OfferedLease, No> {
+    let envelope = match &granted.statement {
+        Some(envelope) => envelope.clone(),
+        None => {
+            let envelope = first_statement(console, node, by, granted.tier).await?;
+            granted.statement = Some(envelope.clone());
+            let key = grant_key(node.node, granted.tier);
+            console.commit(Transaction::new().put(&key, value(&*granted))).await?;
+            envelope
+        }
+    };
+    let statement = Statement::verify(envelope.as_bytes(), Some(&node.node_key))
+        .map_err(|invalid| No::new("store-failed", Exit::Failed, crate::statement::told(&invalid)))?;
+    let object = console.object(&granted.boundary).ok_or_else(|| {
+        No::new("store-failed", Exit::Failed, format!("the object {} is gone", granted.boundary))
+    })?;
+    Ok(OfferedLease {
+        name: node.name.to_string(),
+        node: node.node,
+        tier: granted.tier,
+        lease: granted.lease,
+        terms: granted.terms,
+        boundary: BASE64.encode(object.as_bytes()),
+        directory: statement.directory,
+        statement: envelope,
+    })
+}
+
+/// The offer of a contract once more, with the statements that came since.
+pub(super) async fn offer(console: &Arc<Console>, contract: &str) -> Result<Offer, No> {
+    let mut leases = Vec::new();
+    for read in records::all::<GrantedLease>(console.store(), "grant/")? {
+        let mut granted = read.value;
+        if granted.contract == contract && granted.severed.is_none() {
+            let node = console.node(&granted.node.to_string())?;
+            let by = console.acting(&node, Some(granted.by))?;
+            leases.push(offered(console, &node, &by, &mut granted).await?);
+        }
+    }
+    if leases.is_empty() {
+        return Err(not_found(format!("this console granted no lease under contract {contract:?}")));
+    }
+    let from = console.opened.settings.name.to_string();
+    Ok(Offer { version: Version, contract: contract.to_owned(), from, leases })
+}
+
+/// The node's statement about a tier that was just made, once custody has made its identity.
+async fn first_statement(
+    console: &Console,
+    node: &KnownNode,
+    by: &KnownTier,
+    tier: TierId,
+) -> Result<String, No> {
+    let place: Place = (node.node, by.tier);
+    let deadline = Instant::now() + PATIENCE;
+    while Instant::now() < deadline {
+        let link = console.live.link(place);
+        let link = link
+            .ok_or_else(|| No::new("node-unreachable", Exit::Failed, "the node is not connected any more"))?;
+        match link.call(&Call::Receipts { about: tier.to_string() }, &[]).await.map_err(call_failed)? {
+            (Answer::Signed { .. }, lines) => {
+                let found = lines.split(|byte| *byte == b'\n').find_map(|line| {
+                    let statement = Statement::verify(line, Some(&node.node_key)).ok()?;
+                    let fits = statement.tier == tier && statement.identity.is_some();
+                    fits.then(|| String::from_utf8_lossy(line).into_owned())
+                });
+                if let Some(found) = found {
+                    return Ok(found);
+                }
+            }
+            (Answer::Refused(refused), _) if refused.code == code::NOT_FOUND => {}
+            (Answer::Refused(refused), _) => return Err(No(Box::new(refused.into()))),
+            (other, _) => return Err(not_understood(&other)),
+        }
+        tokio::time::sleep(AGAIN).await;
+    }
+    Err(No::new(
+        "timed-out",
+        Exit::TimedOut,
+        "the lease is made, and the node has not signed a statement yet",
+    )
+    .hint("`leasehold lease offer` asks for it again"))
+}

@@ -1,0 +1,9 @@
+//! Leases: granted, taken over, severed.
+
+mod grant;
+pub(crate) mod renewal;
+mod routes;
+mod sever;
+mod take;
+
+pub(crate) use routes::routes;

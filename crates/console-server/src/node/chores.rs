@@ -1,0 +1,39 @@
+//! What a console does by itself when a node has come: finish what it could not do while the node was away.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use console_api::TierState;
+
+use super::live::Place;
+use crate::records::KnownNode;
+use crate::state::Console;
+
+/// How soon a chore is looked after again, if nothing happened in the meantime.
+const AGAIN: Duration = Duration::from_secs(5);
+
+/// Runs for as long as the node is connected.
+pub(crate) async fn after_connecting(console: Arc<Console>, node: KnownNode, place: Place) {
+    let mut happenings = console.live.happenings();
+    let mut told = String::new();
+    loop {
+        happenings.mark_unchanged();
+        let state = console.tier(place).ok().flatten().map(|read| read.value.state);
+        let done = match state {
+            Some(TierState::Taking | TierState::Renewing) => {
+                crate::lease::renewal::order(&console, &node, place).await
+            }
+            Some(TierState::Held) => crate::document::collect(&console, &node, place).await,
+            Some(TierState::Ended) | None => return,
+        };
+        // The same trouble is told once.
+        let trouble = done.err().map(|no| no.0.message.clone()).unwrap_or_default();
+        if trouble != told && !trouble.is_empty() {
+            console.tell(place, &trouble);
+        }
+        told = trouble;
+        // The status that comes each second is a happening too: chores wait for the slower of the two.
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        drop(tokio::time::timeout(AGAIN, happenings.changed()).await);
+    }
+}

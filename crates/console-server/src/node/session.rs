@@ -1,0 +1,199 @@
+//! What happens with nodes that dial: those that are known are listened to, strangers are asked who they are.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use channel::{Accepted, CallFailed, Limits, Link, Listener, NotSetUp, Sign, SignFailed};
+use console_api::Exit;
+use id::PublicKey;
+use keys::SigningKey;
+use node_protocol::call::{Answer, Call, code};
+use tokio::net::TcpListener;
+
+use super::live::Place;
+use crate::Failed;
+use crate::api::No;
+use crate::folder::Opened;
+use crate::records::KnownNode;
+use crate::state::Console;
+use crate::statement::told;
+
+/// How long a status may be late before the stream is taken for dead and asked for anew.
+const STATUS_PATIENCE: Duration = Duration::from_secs(30);
+
+/// The door of the channel.
+pub(crate) struct Gate {
+    listener: TcpListener,
+    address: SocketAddr,
+}
+
+/// The channel key, for the one thing that it signs.
+#[derive(Debug)]
+struct ChannelKey(Arc<Opened>);
+
+impl std::fmt::Debug for Opened {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Opened({})", self.path.display())
+    }
+}
+
+impl Sign for ChannelKey {
+    fn public(&self) -> PublicKey {
+        *self.key().public()
+    }
+
+    fn sign(&self, message: &[u8]) -> Result<[u8; 64], SignFailed> {
+        Ok(*self.key().sign(message).as_bytes())
+    }
+}
+
+impl ChannelKey {
+    fn key(&self) -> &SigningKey {
+        &self.0.keys.channel
+    }
+}
+
+impl Gate {
+    pub(crate) async fn open(opened: &Opened) -> Result<Self, Failed> {
+        let address = opened.settings.listen;
+        let failed = |error| Failed::act(format!("listen for nodes at {address}"), error);
+        let listener = TcpListener::bind(address).await.map_err(failed)?;
+        let address = listener.local_addr().map_err(failed)?;
+        Ok(Self { listener, address })
+    }
+
+    /// Where nodes dial.
+    pub(crate) const fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Lets nodes in for as long as it is polled.
+    pub(crate) async fn serve(self, console: Arc<Console>) -> Result<(), NotSetUp> {
+        let key = Arc::new(ChannelKey(Arc::clone(&console.opened)));
+        let mut listener = Listener::new(self.listener, key, console.pins.clone(), Limits::default())?;
+        loop {
+            match listener.accept().await {
+                Accepted::Pinned(link) => drop(tokio::spawn(attend(Arc::clone(&console), link))),
+                Accepted::Stranger(stranger) => {
+                    drop(tokio::spawn(super::enrolment::introduce(Arc::clone(&console), stranger)));
+                }
+            }
+        }
+    }
+}
+
+/// A courier that is known, from its first word to its last.
+async fn attend(console: Arc<Console>, link: Link) {
+    let Some(place) = console.place(&link.identity()) else { return link.close() };
+    let link = Arc::new(link);
+    console.live.connected(place, Arc::clone(&link), console.world.now());
+    console.tell(place, "connected");
+    if let Err(no) = listen(&console, place, &link).await {
+        console.tell(place, &no.0.message);
+    }
+    link.close();
+    console.live.disconnected(place, &link);
+    console.tell(place, "disconnected");
+}
+
+async fn listen(console: &Arc<Console>, place: Place, link: &Arc<Link>) -> Result<(), No> {
+    let node = console.node(&place.0.to_string())?;
+    read_journal(console, &node, link).await?;
+    let chores = tokio::spawn(super::chores::after_connecting(Arc::clone(console), node.clone(), place));
+    let listened = follow(console, &node, place, link).await;
+    chores.abort();
+    listened
+}
+
+async fn follow(console: &Arc<Console>, node: &KnownNode, place: Place, link: &Arc<Link>) -> Result<(), No> {
+    let mut statuses = link.status().await.map_err(call_failed)?;
+    loop {
+        let next = tokio::select! {
+            next = tokio::time::timeout(STATUS_PATIENCE, statuses.next()) => next,
+            () = link.closed() => return Ok(()),
+        };
+        match next {
+            Ok(Ok(Some(status))) => {
+                let record = status.record;
+                console.live.heard(place, status, console.world.now());
+                if record > console.turns(node)?.mirror.lock().await.record() {
+                    read_journal(console, node, link).await?;
+                }
+            }
+            Ok(Ok(None)) => return Ok(()),
+            Ok(Err(failed)) => return Err(call_failed(failed)),
+            Err(_late) => return Err(No::new("timed-out", Exit::TimedOut, "the node says nothing any more")),
+        }
+    }
+}
+
+/// Reads what the journal has got since. What does not hold is told, and is not believed.
+pub(crate) async fn read_journal(console: &Console, node: &KnownNode, link: &Link) -> Result<(), No> {
+    let turns = console.turns(node)?;
+    let mut mirror = turns.mirror.lock().await;
+    loop {
+        let from = mirror.record() + 1;
+        match link.call(&Call::ReadJournal { from }, &[]).await.map_err(call_failed)? {
+            (Answer::Lines { .. }, lines) if lines.is_empty() => break,
+            (Answer::Lines { newest }, lines) => {
+                mirror.extend(&lines)?.map_err(|broken| {
+                    No::new(
+                        "journal-broken",
+                        Exit::Failed,
+                        format!("the journal of node {}: {}", node.name, told(&broken)),
+                    )
+                })?;
+                if mirror.record() >= newest {
+                    break;
+                }
+            }
+            (Answer::Refused(refused), _) if refused.code == code::NOT_FOUND => {
+                // Older records are gone: what there still is begins with a snapshot.
+                let first = refused.details.as_ref().and_then(|details| details.get("first")?.as_u64());
+                match first.filter(|first| *first > from) {
+                    Some(first) => mirror.begin_at(first)?,
+                    None => break,
+                }
+            }
+            (Answer::Refused(refused), _) => return Err(No(Box::new(refused.into()))),
+            (other, _) => return Err(not_understood(&other)),
+        }
+    }
+    let accepted = mirror.accepted();
+    drop(mirror);
+    crate::order::settle(console, node.node, &accepted).await?;
+    console.live.happen();
+    Ok(())
+}
+
+/// The node is not there, or does not speak.
+pub(crate) fn call_failed(failed: CallFailed) -> No {
+    let exit = match failed {
+        CallFailed::Late => Exit::TimedOut,
+        CallFailed::TooLong(_) | CallFailed::Ended(_) | CallFailed::NotUnderstood(_) => Exit::Failed,
+    };
+    No::new("node-unreachable", exit, told(&failed))
+}
+
+/// An answer to another question.
+pub(crate) fn not_understood(answer: &Answer) -> No {
+    let what = match answer {
+        Answer::Accepted { .. } => "accepted",
+        Answer::Stored { .. } => "stored",
+        Answer::Lines { .. } => "lines",
+        Answer::Status(_) => "status",
+        Answer::Signed { .. } => "signed",
+        Answer::Nonce { .. } => "nonce",
+        Answer::Refused(_) => "refused",
+    };
+    No::new("not-understood", Exit::Failed, format!("the node answered {what:?}, which was not asked"))
+}
+
+impl Console {
+    /// Tells who watches the console run what happened with a node.
+    pub(crate) fn tell(&self, (node, tier): Place, what: &str) {
+        let name = self.node_name(node);
+        self.world.tell(&format!("node {name}, tier {tier}: {what}"));
+    }
+}

@@ -1,0 +1,256 @@
+//! One order, from its number to the node's answer.
+//!
+//! ```text
+//!  number, on the medium ─▶ signed ─▶ kept as unanswered ─▶ sent ─▶ accepted | refused | unanswered
+//!                                                                      the journal tells later ┘
+//! ```
+//!
+//! A number that was taken is never given out again, whether its order went or not. A store that was lost is
+//! no exception: the node's journal says which number it saw last, and a gap is left above it for orders that
+//! were signed and never came.
+
+use std::collections::BTreeMap;
+use std::sync::PoisonError;
+
+use console_api::{Accepted, Exit, Order as Kept, OrderState};
+use data_encoding::BASE64;
+use id::{Digest, KeyId, NodeId, Nonce, Sequence};
+use keys::{Envelope, PayloadType};
+use node_protocol::call::{Answer, Call};
+use serde_json::{Value, json};
+use store::Transaction;
+use tenure::Order;
+
+use crate::api::{No, usage};
+use crate::node::session::{call_failed, not_understood};
+use crate::records::{self, KnownNode, KnownTier, key, order_id_key, order_key, sequence_key, value};
+use crate::state::Console;
+
+/// What is left above the highest number in the node's journal when the store knows none.
+const GAP: u64 = 1024;
+
+/// How often two who count at once are tried: each time one of them gets on.
+const TRIES: usize = 64;
+
+/// An order that somebody wants.
+pub(crate) struct Wanted<'a> {
+    pub(crate) node: &'a KnownNode,
+    pub(crate) tier: &'a KnownTier,
+    pub(crate) verb: &'a str,
+    pub(crate) args: Value,
+    /// Salt and content of what the order names.
+    pub(crate) objects: Vec<Vec<u8>>,
+}
+
+impl Wanted<'_> {
+    /// Has the node do it. What the node refuses comes as the problem that it says.
+    pub(crate) async fn submit(self, console: &Console) -> Result<Kept, No> {
+        let kept = self.send(console).await?;
+        match kept.refused.clone() {
+            Some(problem) => Err(problem.into()),
+            None => Ok(kept),
+        }
+    }
+
+    /// The same; a refusal is an answer.
+    pub(crate) async fn send(self, console: &Console) -> Result<Kept, No> {
+        let Self { node, tier, verb, args, objects } = self;
+        let link = console.live.link((node.node, tier.tier)).ok_or_else(|| unreachable(&node.name))?;
+        for object in &objects {
+            let call = Call::PutObject { name: Digest::of(object) };
+            match link.call(&call, object).await.map_err(call_failed)? {
+                (Answer::Stored { .. }, _) => {}
+                (Answer::Refused(refused), _) => return Err(No(Box::new(refused.into()))),
+                (other, _) => return Err(not_understood(&other)),
+            }
+        }
+        // One after the other: a node takes a number only if it is above the one before.
+        let turns = console.turns(node)?;
+        let _turn = turns.orders.lock().await;
+        let nonce = match link.call(&Call::FreshNonce { tier: tier.tier }, &[]).await.map_err(call_failed)? {
+            (Answer::Nonce { nonce }, _) => nonce,
+            (Answer::Refused(refused), _) => return Err(No(Box::new(refused.into()))),
+            (other, _) => return Err(not_understood(&other)),
+        };
+        let last = {
+            let mirror = turns.mirror.lock().await;
+            mirror.is_known().then(|| mirror.tenure.last_sequence(console.signer()))
+        };
+        let seq = console.next_sequence(node, last).await?;
+        let order = payload(node.node, tier, seq, nonce, verb, &args)?;
+        let envelope =
+            Envelope::sign(PayloadType::Order, order.into_bytes(), &console.opened.keys.controller);
+        let envelope = envelope.to_json();
+        let mut kept = Kept {
+            order: Digest::of(envelope.as_bytes()),
+            node: node.node,
+            tier: tier.tier,
+            seq,
+            at: console.world.now(),
+            verb: verb.to_owned(),
+            args,
+            state: OrderState::Unanswered,
+            accepted: None,
+            refused: None,
+        };
+        console.keep(&kept).await?;
+        match link.call(&Call::SubmitOrder {}, envelope.as_bytes()).await {
+            Ok((Answer::Accepted { record, digest, tier, lease }, _)) => {
+                kept.state = OrderState::Accepted;
+                kept.accepted = Some(Accepted { record, digest, tier, lease });
+            }
+            Ok((Answer::Refused(refused), _)) => {
+                kept.state = OrderState::Refused;
+                kept.refused = Some(refused.into());
+            }
+            Ok((other, _)) => return Err(not_understood(&other)),
+            Err(failed) => return Err(unanswered(&kept, call_failed(failed))),
+        }
+        console.keep(&kept).await?;
+        Ok(kept)
+    }
+}
+
+/// The payload, read back as the node will read it: what is no order is told here.
+fn payload(
+    node: NodeId,
+    tier: &KnownTier,
+    seq: Sequence,
+    nonce: Nonce,
+    verb: &str,
+    args: &Value,
+) -> Result<String, No> {
+    let payload = json!({
+        "node": node,
+        "lease": tier.lease,
+        "tier": tier.tier,
+        "epoch": tier.epoch,
+        "seq": seq,
+        "nonce": nonce,
+        "verb": verb,
+        "args": args,
+    });
+    let order = Order::parse(payload.to_string().as_bytes()).map_err(|why| {
+        usage(format!("this is no order: {why}")).hint("docs/orders.md has an example of each verb")
+    })?;
+    Ok(order.to_json())
+}
+
+fn unreachable(name: &id::Name) -> No {
+    No::new("node-unreachable", Exit::Failed, format!("node {name} is not connected"))
+        .hint("it dials by itself; `leasehold node show` says since when it is away")
+}
+
+/// The node may have obeyed: its journal will tell.
+fn unanswered(kept: &Kept, mut no: No) -> No {
+    no.0.code = "unanswered".to_owned();
+    no.0.message = format!("the node did not answer to order {}: {}", kept.order, no.0.message);
+    no.hint("whether it obeyed is in its journal; `leasehold order list` tells once it was read")
+}
+
+impl Console {
+    pub(crate) fn signer(&self) -> KeyId {
+        self.opened.keys.controller.public().id()
+    }
+
+    /// Takes the next number of the controller key for a node, and gives it once it is on the medium.
+    /// `last`: the highest one in the node's journal, if that was read.
+    async fn next_sequence(&self, node: &KnownNode, last: Option<Option<Sequence>>) -> Result<Sequence, No> {
+        let key = sequence_key(self.signer(), node.node);
+        for _ in 0..TRIES {
+            let entry = self.store().get(&key)?;
+            let next = match (&entry, last) {
+                (Some(entry), last) => {
+                    let taken: u64 = serde_json::from_slice(&entry.value)
+                        .map_err(|error| No::new("store-failed", Exit::Failed, format!("{key}: {error}")))?;
+                    taken.max(last.flatten().map_or(0, Sequence::get)) + 1
+                }
+                (None, Some(None)) => 1,
+                (None, Some(Some(last))) => last.get() + GAP,
+                (None, None) => return Err(unread(node)),
+            };
+            let write = Transaction::new().expect(&key, entry.as_ref()).put(&key, value(&next));
+            match self.commit(write).await {
+                Ok(_) => {
+                    return Sequence::new(next)
+                        .ok_or_else(|| No::new("exhausted", Exit::Failed, "the key's numbers are used up"));
+                }
+                Err(no) if no.0.code == "changed-meanwhile" => {}
+                Err(no) => return Err(no),
+            }
+        }
+        Err(No::new("changed-meanwhile", Exit::Failed, "others take numbers all the time"))
+    }
+
+    /// Writes down how an order stands.
+    async fn keep(&self, order: &Kept) -> Result<(), No> {
+        let at = order_key(order.at, order.node, order.seq);
+        let transaction = Transaction::new()
+            .put(&at, value(order))
+            .put(&order_id_key(order.order), value(&at.as_str()))
+            .put(&seq_key(order.node, order.seq), value(&at.as_str()));
+        self.commit(transaction).await.map(drop)
+    }
+
+    /// The content of an object that the console has made: salt and content.
+    pub(crate) fn object(&self, name: &Digest) -> Option<journal::Object> {
+        self.opened.objects.lock().unwrap_or_else(PoisonError::into_inner).get(name).ok()
+    }
+
+    /// Salts a content, and keeps it under its name.
+    pub(crate) fn make_object(&self, content: &[u8]) -> Result<Vec<u8>, No> {
+        let object = journal::Object::new(self.world.random_16()?, content)
+            .map_err(|error| usage(error.to_string()))?;
+        self.keep_object(&object)?;
+        Ok(object.as_bytes().to_vec())
+    }
+
+    pub(crate) fn keep_object(&self, object: &journal::Object) -> Result<(), No> {
+        let mut objects = self.opened.objects.lock().unwrap_or_else(PoisonError::into_inner);
+        objects
+            .put(&object.name(), object)
+            .map_err(|error| No::new("store-failed", Exit::Failed, crate::statement::told(&error)))
+    }
+}
+
+fn unread(node: &KnownNode) -> No {
+    No::new("journal-unread", Exit::Failed, format!("the journal of node {} was not read yet", node.name))
+        .hint("without it no number is known that was not used; it is read when the node dials")
+}
+
+/// By number, so that the journal's word finds its order.
+fn seq_key(node: NodeId, seq: Sequence) -> store::Key {
+    key(format!("order-seq/{node}/{:016}", seq.get()))
+}
+
+/// What came on record in a node's journal: orders that had no answer have one now.
+pub(crate) async fn settle(
+    console: &Console,
+    node: NodeId,
+    accepted: &BTreeMap<(KeyId, Sequence), (u64, Digest)>,
+) -> Result<(), No> {
+    for ((signer, seq), (record, digest)) in accepted {
+        if *signer != console.signer() {
+            continue;
+        }
+        let Some(at) = console.store().get(&seq_key(node, *seq))? else { continue };
+        let Ok(at) = serde_json::from_slice::<String>(&at.value) else { continue };
+        let Some(read) = records::get::<Kept>(console.store(), &key(at))? else { continue };
+        let mut order = read.value;
+        if order.state == OrderState::Unanswered {
+            order.state = OrderState::Accepted;
+            order.accepted = Some(Accepted { record: *record, digest: *digest, tier: None, lease: None });
+            let write = Transaction::new().expect(&read.entry.key, Some(&read.entry));
+            // Whoever wrote in between had the answer itself.
+            drop(console.commit(write.put(&read.entry.key, value(&order))).await);
+        }
+    }
+    Ok(())
+}
+
+/// Objects as they come over the API.
+pub(crate) fn decode(text: &str) -> Result<Vec<u8>, No> {
+    BASE64
+        .decode(text.as_bytes())
+        .map_err(|_not_base64| usage("an object is not base64 (standard alphabet, padded)"))
+}
