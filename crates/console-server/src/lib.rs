@@ -55,10 +55,13 @@ pub async fn run(folder: &Path, world: World, ready: impl FnOnce(&Ready)) -> Res
     console.mind_the_window().map_err(|no| Failed::act("read the store", no.0))?;
     let ended = ended()?;
     ready(&Ready { name, api, channel });
-    let gate = tokio::spawn(gate.serve(Arc::clone(&console)));
-    doors.serve(console, ended).await;
-    gate.abort();
-    Ok(())
+    tokio::select! {
+        () = doors.serve(Arc::clone(&console), ended) => Ok(()),
+        failed = gate.serve(console) => match failed {
+            Ok(never) => match never {},
+            Err(failed) => Err(Failed::act("set up the channel", failed)),
+        },
+    }
 }
 
 /// What is open.

@@ -66,6 +66,6 @@ async fn journal_fetch(
     if !mirror.is_known() {
         return Err(not_found(format!("the journal of node {} was not read yet", node.name)));
     }
-    let lines = std::fs::read(mirror.file())?;
+    let lines = mirror.export()?;
     Ok(([(CONTENT_TYPE, "text/plain; charset=utf-8")], Body::from(lines)).into_response())
 }

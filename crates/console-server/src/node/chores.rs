@@ -1,5 +1,6 @@
 //! What a console does by itself when a node has come: finish what it could not do while the node was away.
 
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,7 +14,7 @@ use crate::state::Console;
 const AGAIN: Duration = Duration::from_secs(5);
 
 /// Runs for as long as the node is connected.
-pub(crate) async fn after_connecting(console: Arc<Console>, node: KnownNode, place: Place) {
+pub(crate) async fn after_connecting(console: &Arc<Console>, node: &KnownNode, place: Place) -> Infallible {
     let mut happenings = console.live.happenings();
     let mut told = String::new();
     loop {
@@ -21,10 +22,10 @@ pub(crate) async fn after_connecting(console: Arc<Console>, node: KnownNode, pla
         let state = console.tier(place).ok().flatten().map(|read| read.value.state);
         let done = match state {
             Some(TierState::Taking | TierState::Renewing) => {
-                crate::lease::renewal::order(&console, &node, place).await
+                crate::lease::renewal::order(console, node, place).await
             }
-            Some(TierState::Held) => crate::document::collect(&console, &node, place).await,
-            Some(TierState::Ended) | None => return,
+            Some(TierState::Held) => crate::document::collect(console, node, place).await,
+            Some(TierState::Ended) | None => Ok(()),
         };
         // The same trouble is told once.
         let trouble = done.err().map(|no| no.0.message.clone()).unwrap_or_default();

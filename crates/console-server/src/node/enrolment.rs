@@ -43,11 +43,11 @@ impl Console {
         let span = Duration::from_secs(60 * u64::from(wanted.minutes));
         self.live.open_window(self.world.now().plus(span), span);
         self.mind_the_window()?;
-        let console = Arc::clone(self);
+        let console = Arc::downgrade(self);
         tokio::spawn(async move {
             tokio::time::sleep(span).await;
-            // A newer window may be open still.
-            drop(console.mind_the_window());
+            // A newer window may be open still; the console may be gone.
+            drop(console.upgrade().map(|console| console.mind_the_window()));
         });
         Ok(self.enrolment())
     }

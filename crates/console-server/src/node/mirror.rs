@@ -19,6 +19,9 @@ use thiserror::Error;
 /// The longest journal of one node that is read from its file at a start.
 const FILE_BYTES_MAX: u64 = 1024 * 1024 * 1024;
 
+/// How many digests are remembered for heads that come late.
+const RECENT_MAX: usize = 1024;
+
 /// A node's tenure, as its journal tells.
 #[derive(Debug)]
 pub(crate) struct Mirror {
@@ -26,10 +29,10 @@ pub(crate) struct Mirror {
     node_key: PublicKey,
     file: PathBuf,
     end: Option<End>,
-    /// Where the journal begins for this console, when nothing was read yet.
-    first: u64,
-    /// The newest record that the node vouched for with its own key.
-    head: Option<u64>,
+    /// The digests of the newest records: heads are compared with them.
+    recent: BTreeMap<u64, Digest>,
+    /// The newest head, for a record that is here: the node's word for all before it.
+    head: Option<(u64, String)>,
     pub(crate) tenure: Tenure,
     /// Which of the orders under a key are on record, of those that came since the last look.
     accepted: BTreeMap<(KeyId, Sequence), (u64, Digest)>,
@@ -76,7 +79,7 @@ impl Mirror {
             node_key,
             file,
             end: None,
-            first: 1,
+            recent: BTreeMap::new(),
             head: None,
             tenure: Tenure::unenrolled(),
             accepted: BTreeMap::new(),
@@ -99,9 +102,14 @@ impl Mirror {
         Ok(mirror)
     }
 
-    /// The number of the newest record, or of the one before the first; 0 for none.
+    /// The number of the newest record; 0 for none.
     pub(crate) fn record(&self) -> u64 {
-        self.end.map_or(self.first - 1, |end| end.number)
+        self.end.map_or(0, |end| end.number)
+    }
+
+    /// Which record is wanted next; 0: the oldest that there is.
+    pub(crate) fn wanted(&self) -> u64 {
+        self.end.map_or(0, |end| end.number + 1)
     }
 
     /// Whether anything is known.
@@ -119,16 +127,24 @@ impl Mirror {
         Ok(Ok(()))
     }
 
-    /// Begins anew at a record, which must be a snapshot: those before it are gone.
-    pub(crate) fn begin_at(&mut self, first: u64) -> io::Result<()> {
-        self.forget()?;
-        self.first = first.max(1);
-        Ok(())
+    /// Takes the node's word for what was read. One for a record that is not here yet, or was read long ago, is
+    /// left for later.
+    pub(crate) fn vouch(&mut self, envelope: &str) -> Result<(), Broken> {
+        let head = Head::verify(envelope.as_bytes(), Some(&self.node_key)).map_err(Broken::Head)?;
+        match self.recent.get(&head.record) {
+            Some(digest) if *digest == head.record_digest => {
+                self.head = Some((head.record, envelope.to_owned()));
+                Ok(())
+            }
+            Some(_other) => Err(Broken::OtherRecord(head.record)),
+            None => Ok(()),
+        }
     }
 
     /// Begins anew.
-    fn forget(&mut self) -> io::Result<()> {
-        (self.end, self.head, self.first) = (None, None, 1);
+    pub(crate) fn forget(&mut self) -> io::Result<()> {
+        (self.end, self.head) = (None, None);
+        self.recent.clear();
         self.tenure = Tenure::unenrolled();
         match fs::remove_file(&self.file) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
@@ -136,9 +152,14 @@ impl Mirror {
         }
     }
 
-    /// The lines, to be handed out.
-    pub(crate) fn file(&self) -> &Path {
-        &self.file
+    /// The lines, and the newest head behind them: an export.
+    pub(crate) fn export(&self) -> io::Result<Vec<u8>> {
+        let mut lines = fs::read(&self.file)?;
+        if let Some((_, head)) = &self.head {
+            lines.extend_from_slice(head.as_bytes());
+            lines.push(b'\n');
+        }
+        Ok(lines)
     }
 
     /// Which orders came on record since the last call.
@@ -147,24 +168,16 @@ impl Mirror {
     }
 
     fn take(&mut self, lines: &[u8]) -> Result<(), Broken> {
-        let (mut end, mut head, mut tenure) = (self.end, self.head, self.tenure.clone());
-        let (mut accepted, mut digests) = (Vec::new(), BTreeMap::new());
-        digests.extend(end.map(|end| (end.number, end.digest)));
+        let (mut end, mut tenure, mut recent) = (self.end, self.tenure.clone(), self.recent.clone());
+        let mut accepted = Vec::new();
         for line in lines.split_inclusive(|byte| *byte == b'\n') {
-            if line.first() == Some(&b'{') {
-                let vouched =
-                    Head::verify(line.trim_ascii_end(), Some(&self.node_key)).map_err(Broken::Head)?;
-                // One for a record that was had before can't be compared any more, and is not needed.
-                if digests.get(&vouched.record).is_some_and(|digest| *digest != vouched.record_digest) {
-                    return Err(Broken::OtherRecord(vouched.record));
-                }
-                head = head.max(Some(vouched.record));
-                continue;
-            }
             let record = Record::read(line).map_err(Broken::Flaw)?;
             record.follows(end).map_err(Broken::Flaw)?;
             end = Some(record.end());
-            digests.insert(record.number, record.digest);
+            recent.insert(record.number, record.digest);
+            if recent.len() > RECENT_MAX {
+                recent.pop_first();
+            }
             let shape = |error| Broken::Shape(record.number, error);
             match &record.body {
                 Body::Snapshot(snapshot) => {
@@ -185,7 +198,7 @@ impl Mirror {
         if tenure.node().is_some_and(|node| node != self.node) {
             return Err(Broken::OtherNode);
         }
-        (self.end, self.head, self.tenure) = (end, head, tenure);
+        (self.end, self.recent, self.tenure) = (end, recent, tenure);
         self.accepted.extend(accepted);
         Ok(())
     }

@@ -1,5 +1,6 @@
 //! What happens with nodes that dial: those that are known are listened to, strangers are asked who they are.
 
+use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,8 +11,10 @@ use id::PublicKey;
 use keys::SigningKey;
 use node_protocol::call::{Answer, Call, code};
 use tokio::net::TcpListener;
+use tokio::task::JoinSet;
 
 use super::live::Place;
+use super::mirror::Broken;
 use crate::Failed;
 use crate::api::No;
 use crate::folder::Opened;
@@ -69,16 +72,19 @@ impl Gate {
     }
 
     /// Lets nodes in for as long as it is polled.
-    pub(crate) async fn serve(self, console: Arc<Console>) -> Result<(), NotSetUp> {
+    pub(crate) async fn serve(self, console: Arc<Console>) -> Result<Infallible, NotSetUp> {
         let key = Arc::new(ChannelKey(Arc::clone(&console.opened)));
         let mut listener = Listener::new(self.listener, key, console.pins.clone(), Limits::default())?;
+        // Whoever was let in goes when the door does.
+        let mut inside = JoinSet::new();
         loop {
             match listener.accept().await {
-                Accepted::Pinned(link) => drop(tokio::spawn(attend(Arc::clone(&console), link))),
+                Accepted::Pinned(link) => inside.spawn(attend(Arc::clone(&console), link)),
                 Accepted::Stranger(stranger) => {
-                    drop(tokio::spawn(super::enrolment::introduce(Arc::clone(&console), stranger)));
+                    inside.spawn(super::enrolment::introduce(Arc::clone(&console), stranger))
                 }
-            }
+            };
+            while inside.try_join_next().is_some() {}
         }
     }
 }
@@ -100,10 +106,11 @@ async fn attend(console: Arc<Console>, link: Link) {
 async fn listen(console: &Arc<Console>, place: Place, link: &Arc<Link>) -> Result<(), No> {
     let node = console.node(&place.0.to_string())?;
     read_journal(console, &node, link).await?;
-    let chores = tokio::spawn(super::chores::after_connecting(Arc::clone(console), node.clone(), place));
-    let listened = follow(console, &node, place, link).await;
-    chores.abort();
-    listened
+    let chores = super::chores::after_connecting(console, &node, place);
+    tokio::select! {
+        never = chores => match never {},
+        listened = follow(console, &node, place, link) => listened,
+    }
 }
 
 async fn follow(console: &Arc<Console>, node: &KnownNode, place: Place, link: &Arc<Link>) -> Result<(), No> {
@@ -133,28 +140,24 @@ pub(crate) async fn read_journal(console: &Console, node: &KnownNode, link: &Lin
     let turns = console.turns(node)?;
     let mut mirror = turns.mirror.lock().await;
     loop {
-        let from = mirror.record() + 1;
+        let from = mirror.wanted();
         match link.call(&Call::ReadJournal { from }, &[]).await.map_err(call_failed)? {
-            (Answer::Lines { .. }, lines) if lines.is_empty() => break,
-            (Answer::Lines { newest }, lines) => {
-                mirror.extend(&lines)?.map_err(|broken| {
-                    No::new(
-                        "journal-broken",
-                        Exit::Failed,
-                        format!("the journal of node {}: {}", node.name, told(&broken)),
-                    )
-                })?;
-                if mirror.record() >= newest {
+            (Answer::Lines { newest, head, .. }, lines) => {
+                if newest < mirror.record() {
+                    let told = format!("the journal of node {} is shorter than it was", node.name);
+                    return Err(No::new("journal-broken", Exit::Failed, told));
+                }
+                mirror.extend(&lines)?.map_err(|broken| journal_broken(node, &broken))?;
+                if let Some(head) = head {
+                    mirror.vouch(&head).map_err(|broken| journal_broken(node, &broken))?;
+                }
+                if lines.is_empty() || mirror.record() >= newest {
                     break;
                 }
             }
-            (Answer::Refused(refused), _) if refused.code == code::NOT_FOUND => {
-                // Older records are gone: what there still is begins with a snapshot.
-                let first = refused.details.as_ref().and_then(|details| details.get("first")?.as_u64());
-                match first.filter(|first| *first > from) {
-                    Some(first) => mirror.begin_at(first)?,
-                    None => break,
-                }
+            // Older records are gone from the node: what there still is begins with a snapshot.
+            (Answer::Refused(refused), _) if refused.code == code::NOT_FOUND && from != 0 => {
+                mirror.forget()?
             }
             (Answer::Refused(refused), _) => return Err(No(Box::new(refused.into()))),
             (other, _) => return Err(not_understood(&other)),
@@ -165,6 +168,11 @@ pub(crate) async fn read_journal(console: &Console, node: &KnownNode, link: &Lin
     crate::order::settle(console, node.node, &accepted).await?;
     console.live.happen();
     Ok(())
+}
+
+fn journal_broken(node: &KnownNode, broken: &Broken) -> No {
+    let told = format!("the journal of node {}: {}", node.name, told(broken));
+    No::new("journal-broken", Exit::Failed, told)
 }
 
 /// The node is not there, or does not speak.

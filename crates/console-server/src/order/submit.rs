@@ -165,8 +165,9 @@ impl Console {
                         .map_err(|error| No::new("store-failed", Exit::Failed, format!("{key}: {error}")))?;
                     taken.max(last.flatten().map_or(0, Sequence::get)) + 1
                 }
-                (None, Some(None)) => 1,
-                (None, Some(Some(last))) => last.get() + GAP,
+                // The node knows the key, and has never seen an order under it.
+                (None, Some(last)) if last.is_none_or(|last| last.get() == 0) => 1,
+                (None, Some(last)) => last.map_or(0, Sequence::get) + GAP,
                 (None, None) => return Err(unread(node)),
             };
             let write = Transaction::new().expect(&key, entry.as_ref()).put(&key, value(&next));

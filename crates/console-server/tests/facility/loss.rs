@@ -1,0 +1,44 @@
+//! A console that starts again, with what it knew and without.
+
+use console_api::{Direction, Lease, Node as Shown, NodeState, Order, Page};
+use serde_json::json;
+
+use crate::fig6::{World, enrol, grant, world};
+use crate::party::Party;
+
+fn suspend(tier: id::TierId) -> serde_json::Value {
+    json!({ "node": "n1", "verb": "suspend", "args": { "tier": tier } })
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_console_that_starts_again_knows_its_nodes() {
+    let World { consoles, landlord, node } = world().await;
+    let tenant = Party::new("tenant-a", &consoles).await;
+    grant(&landlord, &tenant).await;
+    let landlord = landlord.restart(&consoles, false).await;
+    let up = |node: &Shown| node.state == NodeState::Up;
+    let _: Shown = landlord.until("/v1/nodes/n1", up).await;
+    let order: Order = landlord.post("/v1/orders", &suspend(node.tier("tenant-a"))).await;
+    assert_eq!(order.seq.get(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_console_without_its_store_rebuilds_it_from_its_nodes() {
+    let World { consoles, landlord, node } = world().await;
+    let tenant = Party::new("tenant-a", &consoles).await;
+    let granted = grant(&landlord, &tenant).await;
+    let landlord = landlord.restart(&consoles, true).await;
+    let none: Page<Shown> = landlord.get("/v1/nodes").await;
+    assert_eq!(none.items, []);
+    enrol(&landlord, &node, "n1").await;
+    let leases: Page<Lease> = landlord.get("/v1/leases").await;
+    let lease = leases.items.iter().find(|lease| lease.direction == Direction::Granted).unwrap();
+    assert_eq!(lease.lease, granted.offer.leases[0].lease);
+    assert_eq!((lease.contract.as_deref(), lease.standing.as_str()), (Some("L-9"), "in-force"));
+    // No number is used twice: there is a gap above the highest that the node saw.
+    let order: Order = landlord.post("/v1/orders", &suspend(node.tier("tenant-a"))).await;
+    assert!(order.seq.get() > 1000, "{}", order.seq);
+    let severing = json!({ "what": "L-9" });
+    let plan: console_api::LeasePlan = landlord.post("/v1/leases/sever/plan", &severing).await;
+    assert_eq!(plan.leases.len(), 1);
+}

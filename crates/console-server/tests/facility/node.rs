@@ -1,0 +1,504 @@
+//! A node without a machine: the real `tenure`, the real journal, a real courier's connection for each tier. Only
+//! custody, the kernel and the clock are simple.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::{Duration, SystemTime};
+
+use channel::{Dialler, Limits, Serve, Sign, SignFailed};
+use hyper::body::Bytes;
+use id::{Digest, KeyId, Nonce, PublicKey, TierId, Time};
+use journal::{Folder, Journal};
+use keys::{Envelope, Fate, Grade, NodeRecord as _, Part, Purpose, Receipt, SigningKey, Statement, Version};
+use node_protocol::call::{Answer, Call, OWN_TIER, Refused, Status, TierStatus};
+use node_protocol::courier::Console;
+use serde_json::json;
+use tenure::{Enrolment, Fresh, Input, Made, Outcome, Step, Tenure, Verified, apply_all, decide};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+/// Where each console really listens.
+pub(crate) type Consoles = Arc<Mutex<BTreeMap<PublicKey, SocketAddr>>>;
+
+pub(crate) fn random() -> [u8; 32] {
+    let mut bytes = [0; 32];
+    let mut source = std::fs::File::open("/dev/urandom").unwrap();
+    std::io::Read::read_exact(&mut source, &mut bytes).unwrap();
+    bytes
+}
+
+pub(crate) fn now() -> Time {
+    Time::ZERO.plus(SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap())
+}
+
+pub(crate) fn key() -> SigningKey {
+    SigningKey::from_seed(&random()).unwrap()
+}
+
+/// What the node does otherwise than a good one.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Vice {
+    /// Each statement names this key as a controller, too.
+    pub(crate) foreign_key: Option<PublicKey>,
+    /// Each statement leaves out the first controller.
+    pub(crate) missing_key: bool,
+    /// A renewal's statement has this nonce.
+    pub(crate) other_nonce: Option<Nonce>,
+    /// A renewal makes no new identity.
+    pub(crate) same_identity: bool,
+    /// Statements are signed with another N.
+    pub(crate) other_node_key: bool,
+}
+
+pub(crate) struct Node {
+    pub(crate) shared: Arc<Shared>,
+}
+
+pub(crate) struct Shared {
+    state: Mutex<State>,
+    consoles: Consoles,
+}
+
+struct State {
+    n: SigningKey,
+    other_n: SigningKey,
+    vice: Vice,
+    tenure: Tenure,
+    journal: Journal<Folder>,
+    identities: BTreeMap<TierId, Arc<Identity>>,
+    documents: Vec<(TierId, String)>,
+    couriers: BTreeMap<TierId, Courier>,
+    /// Answers to orders that are lost on the way.
+    lost: u32,
+    _folder: tempfile::TempDir,
+}
+
+struct Courier {
+    identity: PublicKey,
+    task: JoinHandle<()>,
+    status: watch::Sender<Option<Bytes>>,
+}
+
+struct Identity(SigningKey);
+
+impl std::fmt::Debug for Identity {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{:?}", self.0)
+    }
+}
+
+impl Sign for Identity {
+    fn public(&self) -> PublicKey {
+        *self.0.public()
+    }
+
+    fn sign(&self, message: &[u8]) -> Result<[u8; 64], SignFailed> {
+        Ok(*self.0.sign(message).as_bytes())
+    }
+}
+
+impl Node {
+    /// A node at its first start, enrolled by what a console says of itself.
+    pub(crate) fn enrolled(identity: &console_api::Identity, consoles: &Consoles) -> Self {
+        Self::with_vice(identity, consoles, Vice::default())
+    }
+
+    pub(crate) fn with_vice(identity: &console_api::Identity, consoles: &Consoles, vice: Vice) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let n = key();
+        let journal = Journal::create(
+            Folder::writable(folder.path()).unwrap(),
+            now(),
+            &json!({ "tenure": Tenure::unenrolled() }),
+        )
+        .unwrap();
+        let state = State {
+            other_n: key(),
+            vice,
+            tenure: Tenure::unenrolled(),
+            journal,
+            identities: BTreeMap::new(),
+            documents: Vec::new(),
+            couriers: BTreeMap::new(),
+            lost: 0,
+            _folder: folder,
+            n,
+        };
+        let shared = Arc::new(Shared { state: Mutex::new(state), consoles: Arc::clone(consoles) });
+        let enrolment = Enrolment {
+            node: id::NodeId(shared.state().n.public().id()),
+            document: Digest::of(&random()),
+            name: "landlord".parse().unwrap(),
+            controllers: identity.controllers.clone(),
+            consoles: serde_json::from_value(json!(identity.consoles)).unwrap(),
+            directory: Some(identity.directory),
+            fresh: Fresh::from_bytes(random()),
+            at: now(),
+        };
+        shared.happens(Input::Enrolment(enrolment));
+        Self { shared }
+    }
+
+    /// N, as it stands on the node's own screen.
+    pub(crate) fn fingerprint(&self) -> KeyId {
+        self.shared.state().n.public().id()
+    }
+
+    pub(crate) fn tier(&self, name: &str) -> TierId {
+        self.shared.state().tenure.tier_named(name).unwrap()
+    }
+
+    pub(crate) fn identity(&self, name: &str) -> PublicKey {
+        let state = self.shared.state();
+        let tier = state.tenure.tier_named(name).unwrap();
+        *state.identities[&tier].0.public()
+    }
+
+    /// Another node's identity and secret, as one has it who took them from a node before a renewal.
+    pub(crate) fn steal(&self, name: &str) -> Arc<impl Sign + use<>> {
+        let state = self.shared.state();
+        let tier = state.tenure.tier_named(name).unwrap();
+        Arc::clone(&state.identities[&tier])
+    }
+
+    pub(crate) fn lose_answers(&self, number: u32) {
+        self.shared.state().lost = number;
+    }
+
+    pub(crate) fn become_vicious(&self, vice: Vice) {
+        self.shared.state().vice = vice;
+    }
+
+    pub(crate) fn last_sequence(&self, key: KeyId) -> u64 {
+        self.shared.state().tenure.last_sequence(key).map_or(0, id::Sequence::get)
+    }
+
+    /// Ends all couriers, and begins them again.
+    pub(crate) fn reconnect(&self) {
+        let mut state = self.shared.state();
+        for (_, courier) in std::mem::take(&mut state.couriers) {
+            courier.task.abort();
+        }
+        drop(state);
+        self.shared.mind_couriers();
+    }
+}
+
+impl Drop for Node {
+    fn drop(&mut self) {
+        for (_, courier) in std::mem::take(&mut self.shared.state().couriers) {
+            courier.task.abort();
+        }
+    }
+}
+
+impl Shared {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap()
+    }
+
+    /// Decides, records, applies, and does what follows from it.
+    fn happens(self: &Arc<Self>, input: Input) -> Answer {
+        let answer = self.state().happens(input);
+        self.mind_couriers();
+        answer
+    }
+
+    /// A courier for each tier that has consoles and an identity, and no other.
+    fn mind_couriers(self: &Arc<Self>) {
+        let mut state = self.state();
+        let wanted: BTreeMap<TierId, (Arc<Identity>, Vec<tenure::Console>)> = state
+            .tenure
+            .tiers()
+            .filter(|(_, tier)| !tier.ending && !tier.consoles.is_empty())
+            .filter_map(|(id, tier)| {
+                Some((id, (Arc::clone(state.identities.get(&id)?), tier.consoles.clone())))
+            })
+            .collect();
+        state.couriers.retain(|tier, courier| {
+            let right = wanted.get(tier).is_some_and(|(identity, _)| identity.public() == courier.identity);
+            if !right {
+                courier.task.abort();
+            }
+            right
+        });
+        for (tier, (identity, consoles)) in wanted {
+            if state.couriers.contains_key(&tier) {
+                continue;
+            }
+            let (status, statuses) = watch::channel(None);
+            let service = Arc::new(Service { shared: Arc::clone(self), tier, statuses });
+            let public = identity.public();
+            let real = Arc::clone(&self.consoles);
+            let task = tokio::spawn(async move {
+                let dialler = Dialler::new(identity, Limits::default());
+                loop {
+                    let key = consoles[0].key;
+                    let address = real.lock().unwrap().get(&key).copied();
+                    if let Some(address) = address
+                        && let Ok(dialled) = dialler.dial(&Console { key, addresses: vec![address] }).await
+                    {
+                        dialled.serve(Arc::clone(&service), &Limits::default()).await;
+                    }
+                    tokio::time::sleep(Duration::from_millis(20)).await;
+                }
+            });
+            state.couriers.insert(tier, Courier { identity: public, task, status });
+        }
+        state.tell_status();
+    }
+
+    fn submit(self: &Arc<Self>, bytes: &[u8]) -> Answer {
+        let refused = |code: &str| {
+            Answer::Refused(Refused {
+                code: code.to_owned(),
+                exit: 4,
+                message: code.to_owned(),
+                hint: None,
+                details: None,
+            })
+        };
+        let Ok(envelope) = Envelope::parse(bytes) else { return refused("malformed-envelope") };
+        let signer = envelope.only_signer().unwrap();
+        let known = {
+            let state = self.state();
+            let mut tiers = state.tenure.tiers();
+            tiers.find_map(|(_, tier)| Some(tier.keys.get(&signer)?.key))
+        };
+        let Some(verified) = known.and_then(|key| envelope.verify(&key).ok()) else {
+            return refused("not-authenticated");
+        };
+        let order = tenure::Order::parse(verified.payload).unwrap();
+        self.happens(Input::Order(Box::new(Verified {
+            order,
+            signer,
+            envelope: Digest::of(bytes),
+            fresh: Fresh::from_bytes(random()),
+            at: now(),
+        })))
+    }
+}
+
+impl State {
+    fn happens(&mut self, input: Input) -> Answer {
+        let changes = match decide(&self.tenure, &input) {
+            Ok(changes) => changes,
+            Err(refusal) => {
+                return Answer::Refused(Refused {
+                    code: refusal.code(),
+                    exit: refusal.exit_code(),
+                    message: refusal.to_string(),
+                    hint: Some("a hint of the node's".to_owned()),
+                    details: serde_json::to_value(&refusal).ok(),
+                });
+            }
+        };
+        let entry = json!({ "decided": { "input": input, "changes": changes } });
+        let (record, digest) = self.journal.append(self.journal.time(input.at()), &entry).unwrap();
+        apply_all(&mut self.tenure, &changes);
+        let (tier, lease) = changes
+            .iter()
+            .find_map(|change| {
+                let tenure::Change::Leased { tier, lease, .. } = change else { return None };
+                Some((*tier, *lease))
+            })
+            .unzip();
+        self.finish();
+        Answer::Accepted { record, digest, tier, lease }
+    }
+
+    /// Does every step of every procedure.
+    fn finish(&mut self) {
+        loop {
+            let next = self.tenure.procedures().next().cloned();
+            let Some(procedure) = next else { break };
+            let mut made = Vec::new();
+            if procedure.next == Step::Remade {
+                for part in &procedure.parts {
+                    let keep = self.vice.same_identity && self.identities.contains_key(&part.tier);
+                    let identity = if keep {
+                        Arc::clone(&self.identities[&part.tier])
+                    } else {
+                        Arc::new(Identity(key()))
+                    };
+                    let digest = Digest::of(identity.0.public().as_bytes());
+                    made.push(Made { tier: part.tier, epoch: part.epoch, identity: digest });
+                    self.identities.insert(part.tier, identity);
+                }
+            }
+            if procedure.next == Step::Receipt {
+                self.sign(&procedure);
+            }
+            let outcome = Outcome { procedure: procedure.id, step: procedure.next, made, at: now() };
+            let input = Input::Outcome(outcome);
+            let changes = decide(&self.tenure, &input).unwrap();
+            let entry = json!({ "decided": { "input": input, "changes": changes } });
+            self.journal.append(self.journal.time(now()), &entry).unwrap();
+            apply_all(&mut self.tenure, &changes);
+        }
+    }
+
+    fn sign(&mut self, procedure: &tenure::Procedure) {
+        let n = if self.vice.other_node_key { &self.other_n } else { &self.n };
+        let (node, node_key) = (id::NodeId(n.public().id()), *n.public());
+        let mut documents = Vec::new();
+        for part in procedure.parts.iter().filter(|part| part.fate != tenure::Fate::Ended) {
+            let tier = self.tenure.tier(part.tier).unwrap();
+            let mut controllers: Vec<_> = tier.keys.values().map(|entry| entry.key).collect();
+            controllers.extend(self.vice.foreign_key);
+            controllers.sort_unstable();
+            if self.vice.missing_key {
+                controllers.remove(0);
+            }
+            let statement = Statement {
+                version: Version,
+                node,
+                node_key,
+                grade: Grade::HostRoot,
+                at: now(),
+                lease: tier.lease,
+                tier: part.tier,
+                epoch: tier.epoch,
+                identity: self.identities.get(&part.tier).map(|identity| identity.public()),
+                sealing: None,
+                controllers,
+                boundary: tier.given,
+                directory: tier.directory,
+                nonce: procedure.nonce.map(|nonce| self.vice.other_nonce.unwrap_or(nonce)),
+            };
+            documents.push((part.tier, statement.sign(n).to_json()));
+        }
+        if procedure.purpose == tenure::Purpose::Severing {
+            let (record, record_digest) = self.journal.head();
+            let parts = procedure.parts.iter();
+            let receipt = Receipt {
+                version: Version,
+                node,
+                node_key,
+                grade: Grade::HostRoot,
+                at: now(),
+                order: Some(procedure.id.0),
+                purpose: Purpose::Severing,
+                tier: procedure.tier,
+                parts: parts
+                    .map(|part| Part { tier: part.tier, epoch: part.epoch, fate: Fate::Ended })
+                    .collect(),
+                destroyed: Vec::new(),
+                record,
+                record_digest,
+                previous: None,
+            };
+            documents.push((procedure.tier, receipt.sign(n).to_json()));
+        }
+        self.documents.extend(documents);
+    }
+
+    fn answer(&mut self, call: Call, attachment: &[u8], own: TierId) -> (Answer, Vec<u8>) {
+        match call {
+            Call::PutObject { name } => {
+                assert_eq!(Digest::of(attachment), name);
+                let set = boundary::FilterSet::parse(&attachment[16..]).unwrap().resolve(None).unwrap();
+                let set = set.packet_set(&mut boundary::Budget::for_tier()).unwrap();
+                self.tenure.hold(name, set);
+                (Answer::Stored { name }, Vec::new())
+            }
+            Call::ReadJournal { from } => {
+                let newest = self.journal.head().0;
+                let lines = if from > newest {
+                    Vec::new()
+                } else {
+                    self.journal.lines_from(from.max(1), 4 << 20).unwrap()
+                };
+                (Answer::Lines { oldest: 1, newest, head: None }, lines)
+            }
+            Call::Receipts { about } => {
+                let lines: Vec<_> = self
+                    .documents
+                    .iter()
+                    .filter(|(tier, _)| about == tier.to_string() || (about == OWN_TIER && *tier == own))
+                    .map(|(_, envelope)| envelope.as_str())
+                    .collect();
+                (Answer::Signed { number: lines.len() as u64 }, lines.join("\n").into_bytes())
+            }
+            Call::FreshNonce { tier } => {
+                let nonce = Nonce::from_bytes(random()[..16].try_into().unwrap());
+                self.tenure.offer_nonce(tier, nonce);
+                (Answer::Nonce { nonce }, Vec::new())
+            }
+            Call::SubmitOrder {} | Call::Status { .. } | Call::Attach { .. } => panic!("not asked here"),
+        }
+    }
+
+    fn tell_status(&self) {
+        for (own, courier) in &self.couriers {
+            let Some(tier) = self.tenure.tier(*own) else { continue };
+            let (record, digest) = self.journal.head();
+            let status = Status {
+                name: "fake".parse().unwrap(),
+                node: self.tenure.node(),
+                at: now(),
+                record,
+                digest,
+                settled: true,
+                forged: 0,
+                tiers: vec![TierStatus {
+                    name: tier.name.clone(),
+                    tier: *own,
+                    lease: tier.lease,
+                    parent: None,
+                    epoch: tier.epoch,
+                    standing: "in-force".to_owned(),
+                    realm: None,
+                }],
+                warnings: Vec::new(),
+            };
+            let line = format!("{}\n", serde_json::to_string(&status).unwrap());
+            courier.status.send_replace(Some(Bytes::from(line)));
+        }
+    }
+}
+
+struct Service {
+    shared: Arc<Shared>,
+    tier: TierId,
+    statuses: watch::Receiver<Option<Bytes>>,
+}
+
+impl Serve for Service {
+    async fn call(&self, call: Call, attachment: Vec<u8>) -> (Answer, Vec<u8>) {
+        if call == (Call::SubmitOrder {}) {
+            // In a task of its own: the courier that carries it may be killed by what it orders.
+            let shared = Arc::clone(&self.shared);
+            let submitted = tokio::spawn(async move { shared.submit(&attachment) }).await.unwrap();
+            let lose = {
+                let mut state = self.shared.state();
+                let lose = state.lost > 0;
+                state.lost = state.lost.saturating_sub(1);
+                lose
+            };
+            if lose {
+                std::future::pending::<()>().await;
+            }
+            return (submitted, Vec::new());
+        }
+        self.shared.state().answer(call, &attachment, self.tier)
+    }
+
+    fn statuses(&self) -> watch::Receiver<Option<Bytes>> {
+        self.statuses.clone()
+    }
+}
+
+/// Answers nothing, and must not be asked anything.
+pub(crate) struct Nothing;
+
+impl Serve for Nothing {
+    async fn call(&self, call: Call, _attachment: Vec<u8>) -> (Answer, Vec<u8>) {
+        panic!("a console lets somebody in who stole an identity, and asks {call:?}")
+    }
+
+    fn statuses(&self) -> watch::Receiver<Option<Bytes>> {
+        panic!("a console lets somebody in who stole an identity, and listens")
+    }
+}

@@ -1,0 +1,79 @@
+//! Orders through a console: numbers, refusals, answers that were lost.
+
+use console_api::{Exit, NewOrder, Order, OrderState, Page};
+use serde_json::json;
+
+use crate::fig6::{World, grant, wanted, world};
+use crate::party::Party;
+
+fn order(verb: &str, args: serde_json::Value) -> NewOrder {
+    NewOrder { node: "n1".to_owned(), tier: None, verb: verb.to_owned(), args, objects: Vec::new() }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refusal_comes_as_the_node_said_it_and_numbers_only_grow() {
+    let World { consoles, landlord, node } = world().await;
+    let tenant = Party::new("tenant-a", &consoles).await;
+    grant(&landlord, &tenant).await;
+    // The name is taken: the node's code, hint and details.
+    let problem = landlord.refused("/v1/leases", &wanted(&tenant).await).await;
+    assert_eq!((problem.code.as_str(), problem.exit), ("name-taken", 3));
+    assert_eq!(problem.hint.as_deref(), Some("a hint of the node's"));
+    assert_eq!(problem.details.unwrap()["name"], "tenant-a");
+
+    let suspend = order("suspend", json!({ "tier": node.tier("tenant-a") }));
+    let done: Order = landlord.post("/v1/orders", &suspend).await;
+    assert_eq!(done.state, OrderState::Accepted);
+    let shown: Order = landlord.get(&format!("/v1/orders/{}", done.order)).await;
+    assert_eq!(shown, done);
+    let all: Page<Order> = landlord.get("/v1/orders?limit=2").await;
+    assert_eq!(all.items.iter().map(|order| order.verb.as_str()).collect::<Vec<_>>(), ["lease", "lease"]);
+    let rest: Page<Order> = landlord.get(&format!("/v1/orders?after={}", all.next.unwrap())).await;
+    assert_eq!(rest.items, [done]);
+    let numbers: Vec<u64> = all.items.iter().chain(&rest.items).map(|order| order.seq.get()).collect();
+    assert_eq!(numbers, [1, 2, 3]);
+
+    let nonsense = landlord.refused("/v1/orders", &order("suspend", json!({ "tiger": 1 }))).await;
+    assert_eq!((nonsense.code.as_str(), nonsense.exit), ("malformed-request", Exit::Usage as u8));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_order_whose_answer_was_lost_is_found_in_the_journal() {
+    let World { consoles, landlord, node } = world().await;
+    let tenant = Party::new("tenant-a", &consoles).await;
+    grant(&landlord, &tenant).await;
+    node.lose_answers(1);
+    let suspend = order("suspend", json!({ "tier": node.tier("tenant-a") }));
+    let asked = async { landlord.refused("/v1/orders", &suspend).await };
+    let cut = async {
+        // Once the node has it on record, the connection goes.
+        let signer = landlord.identity().await.controllers[0].key.id();
+        while node.last_sequence(signer) < 2 {
+            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+        }
+        node.reconnect();
+    };
+    let (problem, ()) = tokio::join!(asked, cut);
+    assert_eq!(problem.code, "unanswered", "{problem:?}");
+    let settled =
+        |orders: &Page<Order>| orders.items.len() == 2 && orders.items[1].state == OrderState::Accepted;
+    let _: Page<Order> = landlord.until("/v1/orders", settled).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn orders_given_at_once_get_through_one_after_the_other() {
+    let World { consoles, landlord, node } = world().await;
+    let tenant = Party::new("tenant-a", &consoles).await;
+    grant(&landlord, &tenant).await;
+    let tier = node.tier("tenant-a");
+    let landlord = std::sync::Arc::new(landlord);
+    let mut given = tokio::task::JoinSet::new();
+    for number in 0..8 {
+        let verb = if number % 2 == 0 { "suspend" } else { "resume" };
+        let (order, landlord) = (order(verb, json!({ "tier": tier })), std::sync::Arc::clone(&landlord));
+        given.spawn(async move { landlord.post::<Order>("/v1/orders", &order).await.seq.get() });
+    }
+    let mut numbers = given.join_all().await;
+    numbers.sort_unstable();
+    assert_eq!(numbers, (2..10).collect::<Vec<u64>>());
+}

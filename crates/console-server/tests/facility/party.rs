@@ -1,0 +1,127 @@
+//! A party with a console that runs in this process, spoken to through its real door.
+
+use std::sync::{Mutex, mpsc};
+use std::time::{Duration, Instant};
+
+use console_api::{Client, Failed, Identity, Problem};
+use console_server::{Init, World};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::node::{Consoles, now, random};
+
+const PATIENCE: Duration = Duration::from_secs(30);
+
+pub(crate) struct Party {
+    pub(crate) folder: tempfile::TempDir,
+    client: Client,
+    task: tokio::task::JoinHandle<()>,
+}
+
+impl Drop for Party {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+/// What all consoles of this process told.
+static TOLD: Mutex<Vec<String>> = Mutex::new(Vec::new());
+
+const WORLD: World =
+    World { random: || Ok(random()), now, tell: |line| TOLD.lock().unwrap().push(line.to_owned()) };
+
+/// Waits until some console has told it.
+pub(crate) async fn until_told(is_it: impl Fn(&str) -> bool) {
+    let deadline = Instant::now() + PATIENCE;
+    while !TOLD.lock().unwrap().iter().any(|line| is_it(line)) {
+        assert!(Instant::now() < deadline, "{:?}", TOLD.lock().unwrap());
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+impl Party {
+    pub(crate) async fn new(name: &str, consoles: &Consoles) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let listen = "127.0.0.1:0".parse().unwrap();
+        // Fake nodes ask `consoles` where that really is.
+        let addresses = vec!["127.0.0.1:7443".parse().unwrap()];
+        let init = Init { name: name.parse().unwrap(), listen, addresses, api: None };
+        console_server::init(folder.path(), &init, &WORLD).unwrap();
+        Self::run(folder, consoles).await
+    }
+
+    pub(crate) async fn run(folder: tempfile::TempDir, consoles: &Consoles) -> Self {
+        let (ready, is_ready) = mpsc::channel();
+        let path = folder.path().to_owned();
+        let task = tokio::spawn(async move {
+            let ended = console_server::run(&path, WORLD, |what| ready.send(what.channel).unwrap()).await;
+            ended.unwrap_or_else(|failed| panic!("{failed}: {:?}", std::error::Error::source(&failed)));
+        });
+        let address = tokio::task::spawn_blocking(move || is_ready.recv()).await.unwrap().unwrap();
+        let socket = folder.path().join(console_server::SOCKET);
+        let client = Client::new(console_api::Address::Unix(socket), None, PATIENCE);
+        let party = Self { folder, client, task };
+        let key = party.identity().await.consoles[0].key;
+        consoles.lock().unwrap().insert(key, address);
+        party
+    }
+
+    /// Ends the console as a power cut does, and starts another one on what it left; without its store, if asked.
+    pub(crate) async fn restart(mut self, consoles: &Consoles, lose_the_store: bool) -> Self {
+        self.task.abort();
+        while !self.task.is_finished() {
+            tokio::task::yield_now().await;
+        }
+        let folder = std::mem::replace(&mut self.folder, tempfile::tempdir().unwrap());
+        drop(self);
+        if lose_the_store {
+            for file in ["console.sqlite", "console.sqlite-wal", "console.sqlite-shm"] {
+                drop(std::fs::remove_file(folder.path().join(file)));
+            }
+            drop(std::fs::remove_dir_all(folder.path().join("journals")));
+            std::fs::create_dir(folder.path().join("journals")).unwrap();
+        }
+        Self::run(folder, consoles).await
+    }
+
+    pub(crate) async fn identity(&self) -> Identity {
+        self.get("/v1/console/identity").await
+    }
+
+    pub(crate) async fn get<A: DeserializeOwned>(&self, path: &str) -> A {
+        self.client.get(path).await.unwrap_or_else(|failed| panic!("{path}: {failed:?}"))
+    }
+
+    pub(crate) async fn text(&self, path: &str) -> Vec<u8> {
+        self.client.get_bytes(path).await.unwrap().to_vec()
+    }
+
+    pub(crate) async fn post<A: DeserializeOwned>(&self, path: &str, body: &impl Serialize) -> A {
+        self.client.post(path, body).await.unwrap_or_else(|failed| panic!("{path}: {failed:?}"))
+    }
+
+    /// What it says no with.
+    pub(crate) async fn refused(&self, path: &str, body: &impl Serialize) -> Problem {
+        match self.client.post::<serde_json::Value>(path, body).await {
+            Err(Failed::Problem(problem)) => *problem,
+            other => panic!("{path}: {other:?}"),
+        }
+    }
+
+    /// Asks until it is so.
+    pub(crate) async fn until<A: DeserializeOwned + std::fmt::Debug>(
+        &self,
+        path: &str,
+        is_so: impl Fn(&A) -> bool,
+    ) -> A {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let answer: A = self.get(path).await;
+            if is_so(&answer) {
+                return answer;
+            }
+            assert!(Instant::now() < deadline, "{path} stays {answer:?}");
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+}
