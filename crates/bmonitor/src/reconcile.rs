@@ -7,7 +7,7 @@ mod tests;
 use std::collections::{BTreeMap, BTreeSet};
 
 use id::{Digest, Digester, Epoch, Name, TierId, Time};
-use tenure::{Fate, Gate, Made, Part, Procedure, ProcedureId, Realm, Step, World};
+use tenure::{Console, Fate, Gate, Made, Part, Procedure, ProcedureId, Realm, Step, World};
 
 /// What is known of the world.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -22,6 +22,19 @@ pub(crate) struct Observed {
     pub(crate) killed: BTreeSet<ProcedureId>,
     /// Of each procedure, how many of its documents are signed and stored.
     pub(crate) signed: BTreeMap<ProcedureId, usize>,
+    /// Whether there is a program for couriers.
+    pub(crate) courier_program: bool,
+    /// The couriers that run, or have not been reaped.
+    pub(crate) couriers: BTreeMap<TierId, Courier>,
+}
+
+/// A tier's courier as it was told to be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Courier {
+    /// The epoch of its identity.
+    pub(crate) epoch: Epoch,
+    /// Whom it dials.
+    pub(crate) consoles: Vec<Console>,
 }
 
 /// A realm as it is.
@@ -51,6 +64,8 @@ pub(crate) enum Effect {
     Cut(Name),
     /// Unlink a tier's secrets up to an epoch (none: all). At once, by the supervisor.
     UnlinkSecrets(TierId, Option<Epoch>),
+    /// Kill a tier's courier, and its connections with it. At once, by the supervisor.
+    EndCourier(TierId),
     /// Tell that a step is done. At once, by the supervisor.
     Tell(ProcedureId, Step, Vec<(TierId, Epoch, Digest)>),
     /// Open the gate until a time. At once, by the supervisor.
@@ -65,6 +80,10 @@ pub(crate) enum Effect {
     Policy(Name, Digest),
     /// Make a tier's identity. By custody.
     MakeIdentity(TierId, Epoch),
+    /// Start a tier's courier. At once, by the supervisor, once custody can be asked.
+    StartCourier(TierId, Epoch),
+    /// Tell a courier that its consoles are others. At once, by the supervisor.
+    TellConsoles(TierId),
     /// Sign a document of a procedure, the n-th. By custody.
     Sign(ProcedureId, usize),
 }
@@ -87,6 +106,7 @@ pub(crate) fn reconcile(
             effects.push(Effect::RealmDown(name.clone()));
         }
     }
+    courier_effects(world, observed, &mut effects);
     for procedure in &world.due {
         procedure_effects(world, procedure, observed, documents(procedure), &mut effects);
     }
@@ -132,6 +152,28 @@ fn realm_effects(world: &World, realm: &Realm, observed: &Observed, effects: &mu
             Some(Seal::OpenUntil(until)) if until < realm.deadline && in_force => open(effects),
             Some(Seal::Cut) | None if in_force => open(effects),
             Some(Seal::OpenUntil(_) | Seal::Cut) | None => {}
+        }
+    }
+}
+
+/// A courier that should not be there goes at once, whatever else is under way.
+fn courier_effects(world: &World, observed: &Observed, effects: &mut Vec<Effect>) {
+    for (tier, courier) in &observed.couriers {
+        match world.realm(*tier).filter(|realm| realm.courier && realm.epoch == courier.epoch) {
+            None => effects.push(Effect::EndCourier(*tier)),
+            Some(realm) if realm.consoles != courier.consoles => effects.push(Effect::TellConsoles(*tier)),
+            Some(_) => {}
+        }
+    }
+    let wanted = world.realms.iter().filter(|realm| realm.courier && observed.courier_program);
+    for realm in wanted.filter(|realm| !observed.couriers.contains_key(&realm.tier)) {
+        match observed.identities.get(&(realm.tier, realm.epoch)) {
+            None => effects.push(Effect::MakeIdentity(realm.tier, realm.epoch)),
+            Some(identity) if realm.identity == Some(*identity) => {
+                effects.push(Effect::StartCourier(realm.tier, realm.epoch));
+            }
+            // Custody lost the identity that is on record, and made another: nobody is to be shown that.
+            Some(_) => {}
         }
     }
 }
@@ -189,8 +231,11 @@ fn procedure_effects(
                 unlink(part, observed, effects);
             }
         }
-        // No courier yet; when there are, they are killed here.
-        Step::CourierGone => {}
+        Step::CourierGone => {
+            let parts = procedure.parts.iter().filter(|part| part.fate.destroys());
+            let ending = parts.filter(|part| observed.couriers.contains_key(&part.tier));
+            effects.extend(ending.map(|part| Effect::EndCourier(part.tier)));
+        }
         Step::EnginesKilled => {
             let realms = realms(Fate::destroys);
             if !observed.killed.contains(&id) && !realms.is_empty() {

@@ -11,6 +11,7 @@ mod tests;
 
 use std::fmt;
 
+use node_protocol::courier::{Confinement, Limits};
 use os::capability::Capability;
 use os::privilege::Limit;
 
@@ -26,6 +27,8 @@ pub(crate) enum Role {
     Helper,
     /// Holds every key; lives as long as the supervisor.
     Custody,
+    /// Has one tier's connections to its consoles. A program of its own: see decision 18.
+    Courier,
 }
 
 impl fmt::Display for Role {
@@ -34,6 +37,7 @@ impl fmt::Display for Role {
             Self::Supervisor => "supervisor",
             Self::Helper => "helper",
             Self::Custody => "custody",
+            Self::Courier => "courier",
         })
     }
 }
@@ -42,8 +46,11 @@ impl fmt::Display for Role {
 #[derive(Debug)]
 pub(crate) struct Rights {
     pub(crate) role: Role,
-    /// Its uid and gid, real, effective and saved; no further groups.
+    /// Its uid and gid, real, effective and saved; no further groups. Where there may be several such
+    /// processes, each has one of its own, from this one up.
     pub(crate) uid: u32,
+    /// How many there may be with a uid of their own.
+    pub(crate) uids: u32,
     /// Permitted, effective and bounding set; nothing is inheritable or ambient.
     pub(crate) capabilities: &'static [(Capability, &'static str)],
     /// The system calls that work. Any other kills the process.
@@ -62,17 +69,24 @@ pub(crate) struct Rights {
 /// are given out by Debian itself, 65534 is shared with everything that is nobody).
 pub(crate) const CUSTODY_UID: u32 = 65_210;
 
+/// The first courier's uid and gid.
+const COURIER_UID: u32 = 65_220;
+
+/// Couriers at once, each with a uid.
+pub(crate) const COURIERS_MAX: u32 = 32;
+
 const MIB: u64 = 1024 * 1024;
 
 /// The table.
-pub(crate) const TABLE: [Rights; 3] = [
+pub(crate) const TABLE: [Rights; 4] = [
     Rights {
         role: Role::Supervisor,
         uid: 0,
+        uids: 1,
         capabilities: &[
             (Capability::Chown, "gives custody its folder"),
             (Capability::DacOverride, "unlinks a tier's secret in custody's folder, without custody's help"),
-            (Capability::Kill, "kills custody, which has another uid"),
+            (Capability::Kill, "kills custody and couriers, which have other uids"),
             (Capability::Bpf, "opens a realm's pinned maps and sets the cut bit; for helpers: loads filters"),
             (
                 Capability::SysAdmin,
@@ -81,8 +95,8 @@ pub(crate) const TABLE: [Rights; 3] = [
             (Capability::NetAdmin, "for helpers: links, addresses, filters"),
             (Capability::PerfMon, "for helpers: the verifier's leave to compare packet pointers"),
             (Capability::SysPtrace, "for helpers: which namespace a process of another uid is in"),
-            (Capability::SetUid, "for custody: its own uid"),
-            (Capability::SetGid, "for custody: its own gid"),
+            (Capability::SetUid, "for custody and couriers: their own uid"),
+            (Capability::SetGid, "for custody and couriers: their own gid"),
             (Capability::SetPcap, "for children: narrowing the bounding set"),
         ],
         calls: calls::SUPERVISOR,
@@ -94,6 +108,7 @@ pub(crate) const TABLE: [Rights; 3] = [
     Rights {
         role: Role::Helper,
         uid: 0,
+        uids: 1,
         capabilities: &[
             (Capability::SysAdmin, "enters and names network namespaces"),
             (Capability::NetAdmin, "links, addresses, filters"),
@@ -112,6 +127,7 @@ pub(crate) const TABLE: [Rights; 3] = [
     Rights {
         role: Role::Custody,
         uid: CUSTODY_UID,
+        uids: 1,
         capabilities: &[],
         calls: calls::CUSTODY,
         callers: "the supervisor, by its stdin: numbered requests; couriers, by streams that the supervisor \
@@ -125,6 +141,18 @@ pub(crate) const TABLE: [Rights; 3] = [
             (Limit::FileBytes, MIB),
         ],
     },
+    Rights {
+        role: Role::Courier,
+        uid: COURIER_UID,
+        uids: COURIERS_MAX,
+        capabilities: &[],
+        calls: calls::COURIER,
+        callers: "the supervisor, by its stdin: statuses and answers; its tier's consoles, by the connections \
+                  that it dials: calls, which the supervisor answers",
+        network: true,
+        dies_with_supervisor: true,
+        limits: &[(Limit::CoreBytes, 0), (Limit::Descriptors, 64), (Limit::AddressSpaceBytes, 1024 * MIB)],
+    },
 ];
 
 impl Role {
@@ -134,11 +162,30 @@ impl Role {
             Self::Supervisor => &TABLE[0],
             Self::Helper => &TABLE[1],
             Self::Custody => &TABLE[2],
+            Self::Courier => &TABLE[3],
         }
     }
 }
 
 impl Rights {
+    /// What a courier is told of its row: it makes it true of itself.
+    pub(crate) fn confinement(&self, uid: u32, parent: u32) -> Confinement {
+        let limit = |wanted: Limit| {
+            let found = self.limits.iter().find(|(limit, _at_most)| *limit == wanted);
+            found.map_or(0, |(_limit, at_most)| *at_most)
+        };
+        Confinement {
+            uid,
+            parent,
+            limits: Limits {
+                core_bytes: limit(Limit::CoreBytes),
+                descriptors: limit(Limit::Descriptors),
+                address_space_bytes: limit(Limit::AddressSpaceBytes),
+            },
+            calls: self.calls.iter().map(Call::as_told).collect(),
+        }
+    }
+
     /// The capabilities without their reasons.
     pub(crate) fn capabilities(&self) -> Vec<Capability> {
         self.capabilities.iter().map(|(capability, _reason)| *capability).collect()

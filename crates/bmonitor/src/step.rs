@@ -52,6 +52,7 @@ steps! {
     CutFlipped Supervisor "cut:flipped" "a realm's cut bit is set, everything else of it still stands";
     SecretUnlinked Supervisor "secret:unlinked" "a tier's secret is unlinked, the folder not synced";
     SecretGone Supervisor "secret:gone" "a tier's secret is gone, its realm still stands";
+    CourierGone Supervisor "courier:gone" "a tier's courier is dead, its engines live";
     EffectDone Supervisor "effect:done" "a helper has done its effect, the outcome is not recorded";
     OutcomeRecorded Supervisor "outcome:recorded" "an outcome is recorded, what follows from it is not done";
     ReceiptSigned Supervisor "receipt:signed" "a receipt is signed and not stored";

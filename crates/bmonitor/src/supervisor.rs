@@ -3,12 +3,13 @@
 //!
 //! ```text
 //! call ─▶ verify ─▶ decide ─▶ record, fsync ─▶ apply ─▶ answer ─▶ reconcile ─▶ at once: cut, unlink, tell
-//!                                                         ▲            └─────▶ helper, services (custody)
+//!                                                         ▲            └─────▶ helper, services (custody, couriers)
 //!                                                         └─ outcome ◀────────────────┘
 //! ```
 
 mod calls;
 mod connections;
+mod couriers;
 mod custodian;
 mod documents;
 mod jobs;
@@ -30,6 +31,7 @@ use tenure::{Input, effects};
 use thiserror::Error;
 
 use self::connections::Connections;
+use self::couriers::Couriers;
 use self::custodian::Custodian;
 use self::documents::Documents;
 use self::jobs::Jobs;
@@ -60,6 +62,7 @@ pub(crate) struct Supervisor {
     jobs: Jobs,
     services: Services,
     custodian: Custodian,
+    couriers: Couriers,
     connections: Connections,
     warned: Vec<Warning>,
     forged: u64,
@@ -103,6 +106,7 @@ impl Supervisor {
             self.take_in(ended);
             self.hear();
             self.serve()?;
+            self.serve_couriers()?;
             self.advance()?;
             self.when_settled();
         }
@@ -118,6 +122,7 @@ impl Supervisor {
             self.jobs.wake_in(),
             self.services.wake_in(),
             self.custodian.wake_in(),
+            self.couriers.wake_in(&self.services),
             self.next_term_in(),
         ];
         let at_most = wakes.into_iter().flatten().fold(WAIT_AT_MOST, Duration::min);
@@ -163,6 +168,8 @@ impl Supervisor {
             match event {
                 Event::Said(Service::Custody, frame) => self.custody_said(&frame),
                 Event::Ended(Service::Custody) => self.custody_ended(),
+                Event::Said(Service::Courier(tier), frame) => self.couriers.said(tier, frame),
+                Event::Ended(Service::Courier(tier)) => self.courier_ended(tier),
             }
         }
     }

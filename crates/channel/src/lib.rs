@@ -31,6 +31,7 @@ pub use limits::Limits;
 pub use node::{DialFailed, Dialled, Dialler, Serve, Told};
 pub use pins::Pins;
 pub use sign::{NotSetUp, Sign, SignFailed};
+pub use tls::prepare;
 
 #[cfg(test)]
 mod tests;

@@ -19,7 +19,7 @@ use rustls::{
 };
 
 use crate::raw_key;
-use crate::sign::Sign;
+use crate::sign::{NotSetUp, Sign};
 
 /// The one protocol that is spoken (RFC 7301).
 pub(crate) const PROTOCOL: &[u8] = b"leasehold/1";
@@ -67,6 +67,16 @@ pub(crate) fn server(key: Arc<dyn Sign>, admit: Arc<dyn Admit>) -> Result<Server
     config.session_storage = Arc::new(NoServerSessionStorage {});
     config.max_early_data_size = 0;
     Ok(config)
+}
+
+/// Has the library find out by what it draws random numbers and computes: it looks at files for that, once.
+/// A process that gives up files calls this before.
+///
+/// # Errors
+/// When there are no random numbers.
+pub fn prepare() -> Result<(), NotSetUp> {
+    kx_group::X25519MLKEM768.start()?;
+    Ok(())
 }
 
 fn provider() -> CryptoProvider {

@@ -23,6 +23,9 @@ pub(crate) enum NotConfined {
         /// Its reason.
         source: io::Error,
     },
+    /// Cryptography does not work here.
+    #[error("cannot prepare cryptography")]
+    Crypto(#[source] channel::NotSetUp),
     /// The list of system calls was refused.
     #[error("cannot narrow the system calls")]
     Calls(#[source] seccomp::Error),
@@ -49,6 +52,7 @@ pub(crate) fn enforce(json: &str) -> Result<(), NotConfined> {
     step("hide memory", privilege::hide_memory())?;
     // After the uid: a change of it clears the wish.
     step("die with the supervisor", privilege::die_with_parent(confinement.parent))?;
+    channel::prepare().map_err(NotConfined::Crypto)?;
     let allowed: Vec<Allowed> = confinement.calls.into_iter().map(allowed).collect();
     seccomp::enforce(&allowed).map_err(NotConfined::Calls)
 }

@@ -20,6 +20,7 @@ fn as_json(rights: &Rights) -> Value {
     json!({
         "process": rights.role.to_string(),
         "uid": rights.uid,
+        "uids": rights.uids,
         "network": if rights.network { "node" } else { "none" },
         "dies_with_supervisor": rights.dies_with_supervisor,
         "callers": rights.callers,
@@ -39,7 +40,11 @@ fn as_json(rights: &Rights) -> Value {
 fn as_text(rights: &Rights) {
     let network = if rights.network { "the node's network" } else { "no network" };
     let lives = if rights.dies_with_supervisor { "dies with the supervisor" } else { "lives on its own" };
-    line(&format!("{}: uid {}, {network}, {lives}", rights.role, rights.uid));
+    let uids = match rights.uids {
+        1 => rights.uid.to_string(),
+        many => format!("{} to {}, one each", rights.uid, rights.uid + many - 1),
+    };
+    line(&format!("{}: uid {uids}, {network}, {lives}", rights.role));
     line(&format!("  callers: {}", rights.callers));
     for (limit, at_most) in rights.limits {
         line(&format!("  limit    {:26} {at_most}", limit_name(*limit)));

@@ -71,6 +71,64 @@ fn short(text: &str) -> String {
     text.replace(&policy, "policy").replace(&ID.to_string(), "id").replace(&TIER.to_string(), "tier")
 }
 
+fn couriers(epoch_of: u64, consoles: Vec<Console>) -> BTreeMap<TierId, Courier> {
+    BTreeMap::from([(TIER, Courier { epoch: epoch(epoch_of), consoles })])
+}
+
+/// A realm whose tier has a courier, its filter in force.
+fn called() -> (Realm, Observed) {
+    let identity = Digest::of(b"identity");
+    let key = "ed25519:11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo".parse().unwrap();
+    let consoles = vec![Console { key, addresses: vec!["10.0.0.2:7443".parse().unwrap()] }];
+    let realm = Realm { courier: true, consoles, identity: Some(identity), ..realm(Gate::Cut) };
+    let observed = Observed {
+        courier_program: true,
+        identities: BTreeMap::from([((TIER, epoch(1)), identity)]),
+        ..seen(true, Some(Seal::Cut), in_force())
+    };
+    (realm, observed)
+}
+
+#[test]
+fn a_courier_is_started_with_the_identity_on_record_and_told_of_its_consoles() {
+    let (realm, observed) = called();
+    let wanted = || world(Some(realm.clone()), Vec::new());
+    check(wanted(), observed.clone(), expect!["StartCourier(TierId(tier), Epoch(1))"]);
+    let unknown = Observed { identities: BTreeMap::new(), ..observed.clone() };
+    check(wanted(), unknown, expect!["MakeIdentity(TierId(tier), Epoch(1))"]);
+    let another = BTreeMap::from([((TIER, epoch(1)), Digest::of(b"another"))]);
+    check(wanted(), Observed { identities: another, ..observed.clone() }, expect![[""]]);
+    check(wanted(), Observed { courier_program: false, ..observed.clone() }, expect![[""]]);
+    let runs = |consoles| Observed { couriers: couriers(1, consoles), ..observed.clone() };
+    check(wanted(), runs(realm.consoles.clone()), expect![[""]]);
+    check(wanted(), runs(Vec::new()), expect!["TellConsoles(TierId(tier))"]);
+}
+
+#[test]
+fn a_courier_that_should_not_be_there_is_killed_whatever_is_under_way() {
+    let (realm, observed) = called();
+    let runs = |at| Observed { couriers: couriers(at, realm.consoles.clone()), ..observed.clone() };
+    let without = Realm { courier: false, consoles: Vec::new(), ..realm.clone() };
+    check(world(Some(without.clone()), Vec::new()), runs(1), expect!["EndCourier(TierId(tier))"]);
+    let next = Realm { epoch: epoch(2), ..realm.clone() };
+    check(world(Some(next), Vec::new()), runs(1), expect!["EndCourier(TierId(tier))"]);
+    // Before its step in a severing, at its step, and when it is gone.
+    let due = |next| world(Some(without.clone()), vec![procedure(next, Fate::Ended, 2)]);
+    check(
+        due(Step::Cut),
+        runs(1),
+        expect![[r#"
+            EndCourier(TierId(tier))
+            Tell(ProcedureId(Digest(id)), Cut, [])"#]],
+    );
+    check(due(Step::CourierGone), runs(1), expect!["EndCourier(TierId(tier))"]);
+    check(
+        due(Step::CourierGone),
+        observed.clone(),
+        expect!["Tell(ProcedureId(Digest(id)), CourierGone, [])"],
+    );
+}
+
 #[test]
 fn a_realm_is_made_then_gets_its_policy_then_is_opened() {
     let wanted = || world(Some(realm(Gate::Open)), Vec::new());
@@ -217,7 +275,7 @@ fn a_directory_and_the_roots_consoles_make_another_policy() {
     let with = |directory: Option<Digest>, consoles: &[&str]| {
         let key = "ed25519:11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo".parse().unwrap();
         let addresses = consoles.iter().map(|address| address.parse().unwrap()).collect();
-        let denied = vec![tenure::Console { key, addresses }];
+        let denied = vec![Console { key, addresses }];
         policy_of(&World { directory, denied, ..world(None, Vec::new()) }, &realm(Gate::Open))
     };
     let directory = Some(Digest::of(b"directory"));

@@ -1,5 +1,6 @@
 //! The system calls of each process, with the reason for each.
 
+use node_protocol::courier::AllowedCall;
 use os::seccomp::Allowed;
 
 /// An allowed system call.
@@ -9,8 +10,17 @@ pub(crate) struct Call {
     pub(crate) reason: &'static str,
 }
 
+impl Call {
+    /// As a courier is told.
+    pub(crate) fn as_told(&self) -> AllowedCall {
+        AllowedCall { name: self.allowed.call.to_owned(), first: self.allowed.first.to_vec() }
+    }
+}
+
 /// The address families of `socket(2)` that are used.
 const UNIX: u32 = 1;
+const INET: u32 = 2;
+const INET6: u32 = 10;
 const NETLINK: u32 = 16;
 
 const fn call(call: &'static str, reason: &'static str) -> Call {
@@ -160,21 +170,70 @@ const HELPING: &[Call] = &[
     call("umount2", "the names of namespaces"),
     call("fstatfs", "whether a name is a namespace"),
     call("rmdir", "the folder of a realm's pins"),
-    socket(&[UNIX, NETLINK], "netlink; no other family, least of all the internet's"),
     call("connect", "netlink"),
     call("getsockname", "netlink"),
     call("uname", "the kernel's version, for the filter's loader"),
 ];
 
+/// What a courier does: it waits for streams and sockets, and dials.
+const DIALLING: &[Call] = &[
+    socket(&[INET, INET6], "connections to consoles; no netlink, no packets"),
+    call("connect", "connections to consoles"),
+    call("getsockopt", "whether a connection is there"),
+    call("setsockopt", "connections that send at once; custody's time to answer"),
+    call("getsockname", "connections to consoles"),
+    call("getpeername", "connections to consoles"),
+    call("shutdown", "the end of a connection"),
+    call("read", "streams"),
+    call("readv", "streams"),
+    call("write", "streams, stderr"),
+    call("writev", "streams"),
+    call("recvfrom", "streams"),
+    call("sendto", "streams"),
+    call("recvmsg", "the supervisor's first message, and the stream to custody that comes along"),
+    call("sendmsg", "streams"),
+    call("close", "streams"),
+    call("fcntl", "streams that do not block"),
+    call("ioctl", "streams that do not block (FIONBIO)"),
+    call("epoll_create1", "the runtime's waiting"),
+    call("epoll_ctl", "the runtime's waiting"),
+    call("epoll_wait", "the runtime's waiting"),
+    call("eventfd2", "the runtime's waiting"),
+    call("socketpair", "the runtime's watch for signals, of which there are none"),
+];
+
+const COURIER_CALLS: [Call; RUNTIME.len() + DIALLING.len()] = join(&[RUNTIME, DIALLING]);
+
+/// A courier's: memory, its streams, the internet's sockets.
+pub(super) const COURIER: &[Call] = &COURIER_CALLS;
+
+/// What couriers need on their parent's list beside what it has itself.
+const FOR_COURIERS: &[Call] = &[
+    socket(&[UNIX, INET, INET6, NETLINK], "netlink; for couriers: connections to consoles"),
+    call("epoll_create1", "for couriers: the runtime's waiting"),
+    call("epoll_ctl", "for couriers: the runtime's waiting"),
+    call("epoll_wait", "for couriers: the runtime's waiting"),
+    call("eventfd2", "for couriers: the runtime's waiting"),
+    call("readv", "for couriers: streams"),
+    call("getpeername", "for couriers: connections to consoles"),
+];
+
 const SUPERVISOR_CALLS: [Call;
-    RUNTIME.len() + FILES.len() + CHANGING.len() + SUPERVISING.len() + BEGINNING.len() + HELPING.len()] =
-    join(&[RUNTIME, FILES, CHANGING, SUPERVISING, BEGINNING, HELPING]);
+    RUNTIME.len()
+        + FILES.len()
+        + CHANGING.len()
+        + SUPERVISING.len()
+        + BEGINNING.len()
+        + HELPING.len()
+        + FOR_COURIERS.len()] =
+    join(&[RUNTIME, FILES, CHANGING, SUPERVISING, BEGINNING, HELPING, FOR_COURIERS]);
 
 /// The supervisor's, and its children's at their beginning.
 pub(super) const SUPERVISOR: &[Call] = &SUPERVISOR_CALLS;
 
 /// What a helper shares with the supervisor's own rows.
 const HELPER_MORE: &[Call] = &[
+    socket(&[UNIX, NETLINK], "netlink; no other family, least of all the internet's"),
     call("bpf", "filters: programs, maps, pins"),
     call("bind", "netlink"),
     call("getsockopt", "netlink"),

@@ -32,7 +32,7 @@ impl Supervisor {
             Call::ReadJournal { from } => Some(self.lines(from)),
             Call::Status { settled: true } => None,
             Call::Status { settled: false } => plain(self.status()),
-            Call::Receipts { about } => Some(self.receipts(&about)),
+            Call::Receipts { about } => Some(self.receipts(&about, None)),
             Call::FreshNonce { tier } => plain(self.nonce(tier)),
             Call::Attach { .. } => plain(refused(code::NOT_YET, Exit::Failed, "there are no engines yet")),
         })
@@ -132,8 +132,9 @@ impl Supervisor {
         Some(text.trim_end().to_owned()).filter(|head| !head.is_empty() && !head.contains('\n'))
     }
 
-    fn receipts(&self, about: &str) -> (Answer, Vec<u8>) {
-        match self.documents.about(about) {
+    /// What is signed about something; with a reader, what that tier may have.
+    pub(super) fn receipts(&self, about: &str, reader: Option<TierId>) -> (Answer, Vec<u8>) {
+        match self.documents.about(about, reader) {
             Ok((0, _none)) => {
                 let why = format!("nothing is signed about {about:?}");
                 (refused(code::NOT_FOUND, Exit::NotFound, why), Vec::new())
@@ -143,7 +144,7 @@ impl Supervisor {
         }
     }
 
-    fn nonce(&mut self, tier: TierId) -> Answer {
+    pub(super) fn nonce(&mut self, tier: TierId) -> Answer {
         if self.node.tenure.tier(tier).is_none() {
             return refused(code::NOT_FOUND, Exit::NotFound, format!("there is no tier {tier}"));
         }
@@ -195,7 +196,7 @@ fn not_recorded(error: journal::Error) -> Result<Answer, journal::Error> {
     }
 }
 
-fn refused(code: &str, exit: Exit, message: impl Into<String>) -> Answer {
+pub(super) fn refused(code: &str, exit: Exit, message: impl Into<String>) -> Answer {
     let message = message.into();
     Answer::Refused(Refused { code: code.to_owned(), exit: exit as u8, message, hint: None, details: None })
 }

@@ -150,7 +150,6 @@ impl Supervisor {
 
     /// A stream on which custody signs handshakes of a tier's courier; none where custody cannot be asked now,
     /// or has no identity of that epoch: then the stream is at its end.
-    #[expect(dead_code, reason = "for couriers, which come next")]
     pub(super) fn signer(&mut self, tier: TierId, epoch: Epoch) -> Option<UnixStream> {
         if !is_there(&mut self.services, &self.config, &self.steps) {
             return None;

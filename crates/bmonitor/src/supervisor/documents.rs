@@ -106,7 +106,9 @@ impl Standpoint<'_> {
 }
 
 /// The folder of signed documents. A file's name says what it is about, so that a tier's name still finds
-/// it when the tier is gone: `RECORD.NAME.TIER.LEASE.PROCEDURE.NUMBER.json`.
+/// it when the tier is gone: `RECORD.NAME.TIER.LEASE.PROCEDURE.NUMBER.BY.json`. BY is the tier that may have it
+/// beside the one that it is about: whose order it answers. A statement after a renewal is for the tier alone:
+/// nobody else is to know its identity.
 #[derive(Debug)]
 pub(super) struct Documents {
     folder: PathBuf,
@@ -122,7 +124,9 @@ impl Documents {
         let mut signed = BTreeMap::new();
         for name in self.names()? {
             let fields: Vec<&str> = name.split('.').collect();
-            let [_record, _name, _tier, _lease, procedure, _number, "json"] = fields[..] else { continue };
+            let [_record, _name, _tier, _lease, procedure, _number, _by, "json"] = fields[..] else {
+                continue;
+            };
             if let Ok(digest) = format!("sha256:{procedure}").parse() {
                 *signed.entry(ProcedureId(digest)).or_default() += 1;
             }
@@ -145,9 +149,9 @@ impl Documents {
         number: usize,
         envelope: &str,
     ) -> io::Result<()> {
-        let tier = match kinds(procedure).get(number) {
-            Some(Kind::Statement(tier)) => *tier,
-            Some(Kind::Receipt) | None => procedure.tier,
+        let (tier, by) = match kinds(procedure).get(number) {
+            Some(Kind::Statement(tier)) => (*tier, handed_on(procedure, *tier)),
+            Some(Kind::Receipt) | None => (procedure.tier, procedure.by),
         };
         let (name, lease) = match tenure.tier(tier) {
             Some(tier) => (tier.name.to_string(), tier.lease.to_string()),
@@ -155,15 +159,22 @@ impl Documents {
         };
         let procedure = procedure.id.to_string();
         let procedure = procedure.trim_start_matches("sha256:");
-        let file = format!("{record:012}.{name}.{tier}.{lease}.{procedure}.{number}.json");
+        let file = format!("{record:012}.{name}.{tier}.{lease}.{procedure}.{number}.{by}.json");
         put(&self.folder, &file, envelope.as_bytes())
     }
 
     /// The documents about a lease, a tier, or a tier's name, an envelope a line, oldest first.
-    pub(super) fn about(&self, what: &str) -> io::Result<(u64, Vec<u8>)> {
+    /// With a reader, what that tier may have of them.
+    pub(super) fn about(&self, what: &str, reader: Option<TierId>) -> io::Result<(u64, Vec<u8>)> {
+        let reader = reader.map(|tier| tier.to_string());
         let (mut number, mut lines) = (0, Vec::new());
         for name in self.names()? {
-            if name.split('.').skip(1).take(3).any(|field| field == what) {
+            let fields: Vec<&str> = name.split('.').collect();
+            let [_record, name_of, tier, lease, _procedure, _number, by, "json"] = fields[..] else {
+                continue;
+            };
+            let is_about = [name_of, tier, lease].contains(&what);
+            if is_about && reader.as_deref().is_none_or(|reader| [tier, by].contains(&reader)) {
                 lines.extend_from_slice(&fs::read(self.folder.join(&name))?);
                 lines.push(b'\n');
                 number += 1;
@@ -181,6 +192,14 @@ impl Documents {
         names.sort_unstable();
         Ok(names)
     }
+}
+
+/// Who beside a tier may have a statement about it. The grantor hands the first one of a lease on to its
+/// tenant; after that the tier alone knows its identity.
+fn handed_on(procedure: &Procedure, tier: TierId) -> TierId {
+    let granted =
+        matches!(procedure.purpose, Purpose::Lease | Purpose::Reassignment) && tier == procedure.tier;
+    if granted { procedure.by } else { tier }
 }
 
 /// Puts a whole file under a name and waits until it is on the medium.

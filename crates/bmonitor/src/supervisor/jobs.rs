@@ -239,6 +239,9 @@ pub(super) fn name(effect: &Effect) -> String {
         Effect::RealmDown(realm) => format!("removing realm {realm}"),
         Effect::RealmUp(realm) => format!("making realm {realm}"),
         Effect::Policy(realm, _) => format!("loading the policy of realm {realm}"),
+        Effect::EndCourier(tier) => format!("ending the courier of tier {tier}"),
+        Effect::StartCourier(tier, _) => format!("starting the courier of tier {tier}"),
+        Effect::TellConsoles(tier) => format!("telling the courier of tier {tier} its consoles"),
         Effect::MakeIdentity(tier, _) => format!("making an identity for tier {tier}"),
         Effect::Sign(_, _) => "signing a receipt or statement".to_owned(),
     }

@@ -16,6 +16,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::process::Command;
 use std::time::Duration;
 
+use id::TierId;
 use node_protocol::{Decoder, Frame, encode};
 use os::child::{Child, ending};
 use os::clock::boot;
@@ -36,12 +37,15 @@ const PAUSE_MAX: Duration = Duration::from_secs(5);
 pub(super) enum Service {
     /// Holds every key.
     Custody,
+    /// Has a tier's connections to its consoles.
+    Courier(TierId),
 }
 
 impl fmt::Display for Service {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Custody => f.write_str("custody"),
+            Self::Courier(tier) => write!(f, "the courier of tier {tier}"),
         }
     }
 }
@@ -144,8 +148,12 @@ impl Services {
         Ok(())
     }
 
+    /// Whether it has taken all that was sent to it.
+    pub(super) fn has_taken_all(&self, service: &Service) -> bool {
+        self.running.get(service).is_none_or(|running| running.unsent.is_empty())
+    }
+
     /// From now on nothing is read from it, or everything again: for one that takes no answers.
-    #[expect(dead_code, reason = "for couriers, which come next")]
     pub(super) fn hold(&mut self, service: &Service, held: bool) {
         if let Some(running) = self.running.get_mut(service) {
             running.held = held;

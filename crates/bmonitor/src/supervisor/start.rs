@@ -20,6 +20,7 @@ use thiserror::Error;
 
 use super::Supervisor;
 use super::connections::Connections;
+use super::couriers::Couriers;
 use super::custodian::{self, Custodian};
 use super::documents::{Documents, put};
 use super::jobs::Jobs;
@@ -131,10 +132,13 @@ pub(crate) fn start(folder: &Path, steps: Steps) -> Result<Supervisor, Halt> {
     let secrets =
         custody::secrets(&config.state("custody")).map_err(|error| Halt::Realms(error.to_string()))?;
     let listener = listen(&config)?;
+    let couriers = Couriers::open();
+    warned.extend(couriers.warning());
     warned.truncate(super::WARNINGS_MAX);
     let mut supervisor = Supervisor {
         connections: Connections::new(listener, config.orderers.clone()),
-        observed: Observed { secrets, signed, ..Observed::default() },
+        observed: Observed { secrets, signed, courier_program: couriers.can_run(), ..Observed::default() },
+        couriers,
         steps,
         signals,
         node,

@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 
+use id::TierId;
 use node_protocol::call::{Answer, RealmStatus, Status, TierStatus, Warning};
 use tenure::{Standing, Tier};
 
@@ -9,15 +10,41 @@ use super::Supervisor;
 use crate::config::Realm;
 use crate::reconcile::Seal;
 
+/// Warnings that concern every tier; the others name what is one tier's alone.
+const EVERYBODYS: [&str; 2] = ["stolen-disk-unprotected", "disk-full"];
+
 impl Supervisor {
     /// How the node is now.
     pub(super) fn status(&mut self) -> Answer {
+        let tenure = &self.node.tenure;
+        let tiers = tenure.root().map(|root| tenure.subtree(root)).unwrap_or_default();
+        Answer::Status(Box::new(self.status_with(&tiers)))
+    }
+
+    /// The same as a tier may see it: itself and what it granted. Of the node's troubles the root hears all,
+    /// the others what concerns them.
+    pub(super) fn status_of(&mut self, tier: TierId) -> Status {
+        let tenure = &self.node.tenure;
+        let is_root = tenure.root() == Some(tier);
+        let tiers = if is_root {
+            tenure.subtree(tier)
+        } else {
+            std::iter::once(tier).chain(tenure.children(tier).map(|(child, _)| child)).collect()
+        };
+        let mut status = self.status_with(&tiers);
+        if !is_root {
+            status.warnings.retain(|warning| EVERYBODYS.contains(&warning.code.as_str()));
+            status.forged = 0;
+        }
+        status
+    }
+
+    fn status_with(&mut self, tiers: &[TierId]) -> Status {
         let at = self.node.now();
         let (record, digest) = self.node.journal.head();
         let tenure = &self.node.tenure;
-        let order = tenure.root().map(|root| tenure.subtree(root)).unwrap_or_default();
-        let tiers = order.into_iter().filter_map(|id| Some((id, tenure.tier(id)?)));
-        Answer::Status(Box::new(Status {
+        let tiers = tiers.iter().filter_map(|id| Some((*id, tenure.tier(*id)?)));
+        Status {
             name: self.config.name.clone(),
             node: tenure.node(),
             at,
@@ -28,10 +55,10 @@ impl Supervisor {
             directory: tenure.directory().map(|directory| directory.serial),
             tiers: tiers.map(|(id, tier)| self.tier_status(id, tier)).collect(),
             warnings: self.warnings(),
-        }))
+        }
     }
 
-    fn tier_status(&self, id: id::TierId, tier: &Tier) -> TierStatus {
+    fn tier_status(&self, id: TierId, tier: &Tier) -> TierStatus {
         TierStatus {
             name: tier.name.clone(),
             tier: id,

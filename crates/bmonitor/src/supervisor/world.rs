@@ -73,6 +73,18 @@ impl Supervisor {
                 let (tier, last) = (*tier, *last);
                 return Ok(self.unlink(effect, tier, last));
             }
+            Effect::EndCourier(tier) => {
+                self.end_courier(*tier);
+                return Ok(false);
+            }
+            Effect::StartCourier(tier, epoch) => {
+                let (tier, epoch) = (*tier, *epoch);
+                return Ok(self.start_courier(effect, tier, epoch));
+            }
+            Effect::TellConsoles(tier) => {
+                let told = self.tell_consoles(*tier);
+                return Ok(self.done_at_once(effect, told));
+            }
             Effect::Tell(procedure, ..) if self.still_makes(*procedure) => return Ok(false),
             Effect::Tell(_, step, _) if self.still_forgets(*step) => return Ok(false),
             Effect::Tell(procedure, step, made) => return self.tell(*procedure, *step, made),
@@ -89,7 +101,7 @@ impl Supervisor {
         Ok(false)
     }
 
-    fn done_at_once(&mut self, effect: Effect, done: Result<(), String>) -> bool {
+    pub(super) fn done_at_once(&mut self, effect: Effect, done: Result<(), String>) -> bool {
         match done {
             Ok(()) => self.jobs.succeed(&effect),
             Err(why) => {
@@ -251,9 +263,12 @@ impl Supervisor {
             }
             Effect::Cut(_)
             | Effect::UnlinkSecrets(..)
+            | Effect::EndCourier(_)
             | Effect::Tell(..)
             | Effect::Open(..)
             | Effect::MakeIdentity(..)
+            | Effect::StartCourier(..)
+            | Effect::TellConsoles(_)
             | Effect::Sign(..) => None,
         }
     }
@@ -319,9 +334,12 @@ impl Supervisor {
             }
             Effect::Cut(_)
             | Effect::UnlinkSecrets(..)
+            | Effect::EndCourier(_)
             | Effect::Tell(..)
             | Effect::Open(..)
             | Effect::MakeIdentity(..)
+            | Effect::StartCourier(..)
+            | Effect::TellConsoles(_)
             | Effect::Sign(..) => {}
         }
         Ok(())
@@ -435,8 +453,12 @@ fn realms_of(effect: &Effect) -> Vec<Name> {
         | Effect::RealmUp(name)
         | Effect::Policy(name, _) => vec![name.clone()],
         Effect::Kill(_, names) => names.clone(),
-        Effect::UnlinkSecrets(..) | Effect::Tell(..) | Effect::MakeIdentity(..) | Effect::Sign(..) => {
-            Vec::new()
-        }
+        Effect::UnlinkSecrets(..)
+        | Effect::EndCourier(_)
+        | Effect::Tell(..)
+        | Effect::MakeIdentity(..)
+        | Effect::StartCourier(..)
+        | Effect::TellConsoles(_)
+        | Effect::Sign(..) => Vec::new(),
     }
 }

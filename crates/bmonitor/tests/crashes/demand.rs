@@ -41,7 +41,7 @@ pub(crate) fn check(life: &Life, status: &Status) -> BTreeSet<u16> {
     let names = realm.map(|realm| realm.name.to_string());
     links_are(life, names.as_deref());
     names_are(life, names.as_deref());
-    processes_are(life, realm.is_some());
+    processes_are(life, realm);
     secrets_are(life, &world);
     realm.map(|realm| filter_is(life, status, realm)).unwrap_or_default()
 }
@@ -103,11 +103,13 @@ fn listed(folder: &Path) -> BTreeSet<String> {
     entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
 }
 
-/// In the node's list of processes: the first one, one supervisor with its custody, and the realm's engine.
-/// Helpers and custody of a supervisor that was killed die with it; the kernel may take a moment to end one.
-fn processes_are(life: &Life, realm: bool) {
+/// In the node's list of processes: the first one, one supervisor with its custody, the realm's engine and its
+/// tier's courier. Helpers, custody and couriers of a supervisor that was killed die with it; the kernel may
+/// take a moment to end one.
+fn processes_are(life: &Life, realm: Option<&Realm>) {
     let mut wanted = vec!["custody", "lab:init", "supervisor"];
-    wanted.extend(realm.then_some("lab:engine"));
+    wanted.extend(realm.map(|_| "lab:engine"));
+    wanted.extend(realm.filter(|realm| realm.courier).map(|_| COURIER));
     wanted.sort_unstable();
     let deadline = Instant::now() + PATIENCE;
     loop {
@@ -118,6 +120,9 @@ fn processes_are(life: &Life, realm: bool) {
         assert!(Instant::now() < deadline, "{found:?}, not {wanted:?}\n{}", life.log());
     }
 }
+
+/// The first argument of a courier.
+const COURIER: &str = "--confinement";
 
 /// The roles of all that share the process list of `first`, sorted.
 fn processes(first: u32) -> Vec<String> {

@@ -10,7 +10,7 @@ use id::{Digest, Time};
 use keys::Envelope;
 use lab::{Caller, Facility, Guard, Host, Object, Party, Plan, Standing, Target, Transport};
 use node_protocol::call::{Answer, Call, Status};
-use tenure::{Boundary, Grant, Lease, Quota, Renew, Rights, Target as Below, Terms, Verb};
+use tenure::{Boundary, Console, Grant, Lease, Quota, Renew, Rights, Target as Below, Terms, Verb};
 
 use crate::demand;
 use crate::point::{How, Point};
@@ -53,6 +53,12 @@ impl Act {
             Self::Sever => "sever",
         }
     }
+}
+
+/// A console that nobody is: the tenant has a courier, which dials it in vain.
+fn nobody() -> Console {
+    let key = "ed25519:11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo".parse().unwrap();
+    Console { key, addresses: vec!["10.0.0.1:9".parse().unwrap()] }
 }
 
 /// What a life showed.
@@ -321,7 +327,7 @@ impl Life {
             quota: Quota { tiers: 1, keys: 8, objects: 8, records_per_hour: 1000 },
             keys: vec![self.tenant.controller(Rights::ALL)],
             boundary,
-            consoles: Vec::new(),
+            consoles: vec![nobody()],
             directory: None,
         }
     }

@@ -31,6 +31,7 @@ fn main() -> ExitCode {
 }
 
 fn crashes() {
+    courier_is_built();
     let points = points();
     let next = AtomicUsize::new(0);
     let failed = Mutex::new(Vec::new());
@@ -74,4 +75,12 @@ fn steps() -> Vec<(String, String)> {
         Some((words.next()?, words.next()?))
     };
     text.lines().filter_map(words).collect()
+}
+
+/// The courier is another package's program: `cargo test -p bmonitor` alone does not build it.
+fn courier_is_built() {
+    let Some(cargo) = std::env::var_os("CARGO") else { return };
+    let mut command = Command::new(cargo);
+    command.args(["build", "--quiet", "--offline", "--package", "courier"]);
+    assert!(command.status().unwrap().success());
 }

@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use node_protocol::call::Status;
 
+use crate::console::{Unopened, courier_is_built};
 use crate::world::{REALMS, SHORT, SOON, TENANT, WEB, World, at};
 
 /// The names of all steps, and of the processes that pass them.
@@ -23,6 +24,7 @@ fn steps() -> Vec<(String, String)> {
 pub(crate) fn at_every_step() {
     let all = steps();
     assert!(all.len() >= 20, "{all:?}");
+    courier_is_built();
     for (step, role) in all {
         die_at(&step, &role);
     }
@@ -39,6 +41,8 @@ struct Story {
 
 fn die_at(step: &str, role: &str) {
     let mut world = World::unstarted();
+    // Nobody listens there: the tenant has a courier nevertheless.
+    world.tenants_consoles = vec![Unopened::new(7443).named()];
     world.start(0, &["--die-at", step]);
     let (mut story, mut died) = (Story::default(), false);
     while !story.ended {

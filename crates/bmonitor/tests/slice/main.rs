@@ -3,6 +3,8 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod clients;
+mod console;
+mod couriers;
 mod crashes;
 mod custody;
 mod directory;
@@ -43,6 +45,7 @@ const TRIALS: &[Trial] = &[
     ("a_term_that_ends_closes_and_erases_nothing", terms::closes_while_the_supervisor_lives),
     ("the_kernel_closes_what_a_record_takes_back", crashes::kernel_closes_what_a_record_takes_back),
     ("the_kernel_closes_without_a_supervisor", terms::closes_while_the_supervisor_is_dead),
+    ("a_node_dials_its_console_and_takes_orders_through_it", couriers::takes_orders),
     ("live_processes_have_what_the_table_says", rights::of_live_processes),
     ("other_calls_are_denied", rights::other_calls_are_denied),
 ];

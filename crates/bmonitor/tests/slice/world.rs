@@ -8,7 +8,7 @@ use id::{LeaseId, NodeId, TierId, Time};
 use keys::{Envelope, SigningKey, Statement};
 use lab::{Facility, Guard, Host, Object, Party, Plan, Said, Standing, Transport};
 use node_protocol::call::{Answer, Call, Status, TierStatus};
-use tenure::{Grant, Lease, Quota, Rights, Target, Terms, Verb};
+use tenure::{Console, Grant, Lease, Quota, Rights, Target, Terms, Verb};
 
 pub(crate) const SOON: Duration = Duration::from_secs(5);
 pub(crate) const SHORT: Duration = Duration::from_millis(200);
@@ -30,11 +30,18 @@ pub(crate) struct World {
     pub(crate) tenant: Party,
     /// Signs the landlord's directories.
     pub(crate) directory: SigningKey,
+    /// The consoles that a lease names.
+    pub(crate) tenants_consoles: Vec<Console>,
 }
 
 impl World {
     /// Two nodes, whose supervisors are not started yet.
     pub(crate) fn unstarted() -> Self {
+        Self::with_consoles(&[])
+    }
+
+    /// The same, whose landlord has consoles.
+    pub(crate) fn with_consoles(consoles: &[Console]) -> Self {
         let guard = Guard::start().unwrap();
         let landlord = Party::new().unwrap();
         let directory = SigningKey::from_seed(&os::random::bytes().unwrap()).unwrap();
@@ -43,10 +50,17 @@ impl World {
         let mut plan = Plan::new(prefix, 2, &[TENANT]);
         plan.bmonitor = Some(PathBuf::from(env!("CARGO_BIN_EXE_bmonitor")));
         for node in &mut plan.nodes {
-            node.enrolment = landlord.enrolment_with("landlord", &[], Some(*directory.public()));
+            node.enrolment = landlord.enrolment_with("landlord", consoles, Some(*directory.public()));
         }
         let facility = Facility::build(plan, &guard).unwrap();
-        Self { facility, _guard: guard, landlord, tenant: Party::new().unwrap(), directory }
+        Self {
+            facility,
+            _guard: guard,
+            landlord,
+            tenant: Party::new().unwrap(),
+            directory,
+            tenants_consoles: Vec::new(),
+        }
     }
 
     /// The same, with both supervisors started and settled.
@@ -142,7 +156,7 @@ impl World {
             quota: Quota { tiers: 4, keys: 64, objects: 64, records_per_hour: 1000 },
             keys: vec![tenure::ControllerKey { key: *self.tenant.key().public(), rights: Rights::ALL }],
             boundary: boundary.name(),
-            consoles: Vec::new(),
+            consoles: self.tenants_consoles.clone(),
             directory: None,
         }
     }
