@@ -18,6 +18,6 @@ pub use dhcp::{dhcp_frame, dhcp_message};
 pub use frames::{node_frames, packets};
 pub use id_texts::id_texts;
 pub use journal::{journal_export, journal_folder, object};
-pub use keys::{envelope, key_file, node_records};
+pub use keys::{envelope, key_file, node_records, sealed_file, sealed_order, signed_directory};
 pub use node_files::{config, enrolment};
 pub use orders::order;

@@ -38,6 +38,8 @@ impl Node {
             document: Digest::of(b"enrolment"),
             name: "owner".parse().expect("a name"),
             controllers: vec![ControllerKey { key, rights: Rights::ALL }],
+            consoles: Vec::new(),
+            directory: None,
             fresh: node.fresh(),
             at: at(),
         };
