@@ -24,8 +24,10 @@ use crate::step::{Step, Steps};
 
 /// Segments that are kept, of 4 MiB and a little more each: what the journal may take of the disk.
 const SEGMENTS_KEPT: usize = 16;
-/// Objects that are kept before an order names them.
+/// Objects that are kept before an order names them: of those who speak to the node's own socket, and of each
+/// tier whose consoles send some. So no tier pushes out what another has sent.
 const PENDING_MAX: usize = 32;
+const PENDING_OF_A_TIER: usize = 8;
 
 /// What a node knows.
 #[derive(Debug)]
@@ -36,8 +38,8 @@ pub(crate) struct Node {
     pub(crate) clock: Clock,
     ration: Ration,
     pub(crate) sets: Sets,
-    /// Objects that nothing in force names yet, the oldest first.
-    pending: VecDeque<Digest>,
+    /// Objects that nothing in force names yet, the oldest first, and by whose consoles they came.
+    pending: VecDeque<(Digest, Option<TierId>)>,
     /// The tiers whose sets admit what stands above them refuses, each with a witness.
     beyond: BTreeMap<TierId, Value>,
 }
@@ -206,15 +208,24 @@ impl Node {
         Ok(())
     }
 
-    /// Stores an object until an order names it, and learns what it means.
-    pub(crate) fn store(&mut self, name: Digest, bytes: Vec<u8>) -> Result<(), NotStored> {
+    /// Stores an object until an order names it, and learns what it means. `by` is the tier whose console sent it.
+    pub(crate) fn store(
+        &mut self,
+        name: Digest,
+        bytes: Vec<u8>,
+        by: Option<TierId>,
+    ) -> Result<(), NotStored> {
         let object = Object::from_bytes(bytes)?;
         self.sets.learn(&mut self.tenure, name, object.content())?;
         self.objects.put(&name, &object)?;
-        self.pending.retain(|pending| *pending != name);
-        self.pending.push_back(name);
-        if self.pending.len() > PENDING_MAX {
-            self.pending.pop_front();
+        self.pending.retain(|(pending, _by)| *pending != name);
+        self.pending.push_back((name, by));
+        let at_most = if by.is_some() { PENDING_OF_A_TIER } else { PENDING_MAX };
+        let mut same = self.pending.iter().enumerate().filter(|(_place, (_name, of))| *of == by);
+        if let Some((oldest, _)) = same.next()
+            && same.count() >= at_most
+        {
+            self.pending.remove(oldest);
             self.sweep_objects()?;
         }
         Ok(())
@@ -223,8 +234,8 @@ impl Node {
     /// Removes the objects that no tier names any more and no order is awaited for, and forgets their sets.
     pub(crate) fn sweep_objects(&mut self) -> Result<(), ObjectError> {
         let mut kept = self.tenure.named_objects();
-        self.pending.retain(|pending| !kept.contains(pending));
-        kept.extend(&self.pending);
+        self.pending.retain(|(pending, _by)| !kept.contains(pending));
+        kept.extend(self.pending.iter().map(|(pending, _by)| *pending));
         self.tenure.release_all_but(&kept);
         self.sets.keep(&kept);
         for name in self.objects.names()? {

@@ -165,7 +165,10 @@ fn courier_effects(world: &World, observed: &Observed, effects: &mut Vec<Effect>
             Some(_) => {}
         }
     }
+    // Whoever is dialled asks for the newest statement: it is signed when the procedure is over.
+    let under_way = |realm: &&Realm| world.due.iter().any(|procedure| procedure.part(realm.tier).is_some());
     let wanted = world.realms.iter().filter(|realm| realm.courier && observed.courier_program);
+    let wanted = wanted.filter(|realm| !under_way(realm));
     for realm in wanted.filter(|realm| !observed.couriers.contains_key(&realm.tier)) {
         match observed.identities.get(&(realm.tier, realm.epoch)) {
             None => effects.push(Effect::MakeIdentity(realm.tier, realm.epoch)),

@@ -178,7 +178,7 @@ impl Supervisor {
         for mut asked in self.connections.turn() {
             let attachment = std::mem::take(&mut asked.attachment);
             let submits = matches!(asked.call, node_protocol::call::Call::SubmitOrder {});
-            match self.answer(asked.call.clone(), attachment)? {
+            match self.answer(asked.call.clone(), attachment, None)? {
                 Some((answer, attachment)) => self.connections.answer(&asked, &answer, &attachment),
                 None => self.connections.park(&asked),
             }

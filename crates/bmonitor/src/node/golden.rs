@@ -111,7 +111,7 @@ impl Writer {
     fn object(&mut self, text: &str) -> Digest {
         let bytes = [&[7; SALT_BYTES], text.as_bytes()].concat();
         let name = Digest::of(&bytes);
-        self.node.store(name, bytes).unwrap();
+        self.node.store(name, bytes, None).unwrap();
         name
     }
 

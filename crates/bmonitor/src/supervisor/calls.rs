@@ -19,16 +19,17 @@ const HEAD: &str = "head.json";
 const LINES_BYTES: usize = 4 * 1024 * 1024;
 
 impl Supervisor {
-    /// Answers a call; nothing: it is answered when the node has settled. An error ends the supervisor.
+    /// Answers a call, of a tier's consoles or of the node's own socket; nothing: it is answered when the node has settled. An error ends the supervisor.
     pub(super) fn answer(
         &mut self,
         call: Call,
         attachment: Vec<u8>,
+        by: Option<TierId>,
     ) -> Result<Option<(Answer, Vec<u8>)>, journal::Error> {
         let plain = |answer| Some((answer, Vec::new()));
         Ok(match call {
             Call::SubmitOrder {} => plain(self.order(&attachment)?),
-            Call::PutObject { name } => plain(self.object(name, attachment)),
+            Call::PutObject { name } => plain(self.object(name, attachment, by)),
             Call::ReadJournal { from } => Some(self.lines(from)),
             Call::Status { settled: true } => None,
             Call::Status { settled: false } => plain(self.status()),
@@ -90,8 +91,8 @@ impl Supervisor {
         Some(known.next()?.key)
     }
 
-    fn object(&mut self, name: Digest, bytes: Vec<u8>) -> Answer {
-        match self.node.store(name, bytes) {
+    fn object(&mut self, name: Digest, bytes: Vec<u8>, by: Option<TierId>) -> Answer {
+        match self.node.store(name, bytes, by) {
             Ok(()) => {
                 self.steps.reach(Step::OrderObjects);
                 Answer::Stored { name }

@@ -278,7 +278,7 @@ impl Supervisor {
             | Call::PutObject { .. }
             | Call::ReadJournal { .. }
             | Call::Attach { .. } => {
-                let answered = self.answer(call, attachment)?;
+                let answered = self.answer(call, attachment, Some(tier))?;
                 answered.unwrap_or_else(|| plain(refused(code::FAILED, Exit::Failed, "it is not answered")))
             }
             Call::Status { settled: false } => plain(Answer::Status(Box::new(self.status_of(tier)))),

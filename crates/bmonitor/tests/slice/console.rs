@@ -105,16 +105,14 @@ impl Console {
         }
     }
 
-    /// Lets the next stranger say what it is, and pins it. Gives its identity and its statements.
+    /// Lets the next stranger say what it is, and pins it. Gives its identity and what its node signed.
     pub(crate) fn enrol(&mut self) -> (PublicKey, Vec<Envelope>) {
         let stranger = self.stranger();
         let identity = stranger.identity();
         let said = self.runtime.block_on(stranger.statements()).unwrap();
-        let lines = said.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
-        let statements = lines.map(|line| Envelope::parse(line).unwrap()).collect();
         self.pins.close_window();
         self.pins.insert(identity);
-        (identity, statements)
+        (identity, envelopes(&said))
     }
 
     fn next(&mut self) -> Accepted {
@@ -166,6 +164,12 @@ impl Console {
     pub(crate) fn closed(&self, link: &Link) {
         self.runtime.block_on(async { timeout(PATIENCE, link.closed()).await }).expect("it goes on");
     }
+}
+
+/// Envelopes, one a line.
+pub(crate) fn envelopes(lines: &[u8]) -> Vec<Envelope> {
+    let lines = lines.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
+    lines.map(|line| Envelope::parse(line).unwrap()).collect()
 }
 
 /// The courier is another package's program: `cargo test -p bmonitor` alone does not build it.

@@ -46,6 +46,8 @@ const TRIALS: &[Trial] = &[
     ("the_kernel_closes_what_a_record_takes_back", crashes::kernel_closes_what_a_record_takes_back),
     ("the_kernel_closes_without_a_supervisor", terms::closes_while_the_supervisor_is_dead),
     ("a_node_dials_its_console_and_takes_orders_through_it", couriers::takes_orders),
+    ("a_consoles_calls_are_confined_to_its_tier", couriers::calls_are_confined),
+    ("a_tenant_renews_and_nobody_else_learns_its_identity", couriers::renewal),
     ("live_processes_have_what_the_table_says", rights::of_live_processes),
     ("other_calls_are_denied", rights::other_calls_are_denied),
 ];
