@@ -68,7 +68,7 @@ fn is_a_test(source: &str, name: &str) -> bool {
     let function = format!("fn {name}(");
     let as_function = source.match_indices(&function).any(|(at, _)| {
         let before = &source[..at];
-        let marks = ["#[test]", "#[tokio::test]"].iter().filter_map(|mark| before.rfind(mark));
+        let marks = ["#[test]", "#[tokio::test"].iter().filter_map(|mark| before.rfind(mark));
         marks.max().is_some_and(|test| !before[test..].contains("fn "))
     });
     as_function || source.contains(&format!("(\"{name}\"")) || source.contains(&format!("\"{name}\","))
