@@ -46,6 +46,8 @@ pub(crate) struct Config {
     pub(crate) orderers: Vec<u32>,
     /// The realms that tiers of this node can have.
     pub(crate) realms: Vec<Realm>,
+    /// The file on another medium that has the key of custody's store.
+    pub(crate) key_file: Option<PathBuf>,
 }
 
 /// What one tier's realm looks like on the wire.
@@ -130,6 +132,7 @@ impl Config {
         let management = table.addresses("management", 0..=MANAGEMENT_MAX);
         let orderers = table.integers("orderers", ORDERERS_MAX);
         let realms = table.tables("realm", REALMS_MAX, realm);
+        let key_file = table.part("custody", |custody| custody.file("key_file"));
         table.finish();
         let config = Self {
             name: name?,
@@ -142,6 +145,7 @@ impl Config {
             management: management?,
             orderers: orderers?,
             realms: realms?,
+            key_file: key_file?,
         };
         config.check_together(text, problems);
         Some(config)

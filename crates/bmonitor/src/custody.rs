@@ -2,11 +2,14 @@
 //! it lives as long as the supervisor, answers its numbered requests, and signs for couriers the one thing
 //! that opens a connection.
 //!
-//! The folder has `node.key` (N, made once), and for each tier and epoch `TIER.EPOCH.secret` (the seed of
-//! its identity U, then its salt S) with `TIER.EPOCH.commitment`, a digest of S that outlives it. The
+//! The folder has `node.key` (N, made once), and for each tier and epoch `TIER.EPOCH.secret` (its identity U,
+//! the key that orders are sealed for, its secret K), `TIER.EPOCH.salt` (S) and `TIER.EPOCH.commitment`, a
+//! digest of S and K that outlives them. All but the last are sealed under the storage key ([`lock`]). The
 //! supervisor can unlink a secret without custody; nothing hands one out. Custody reads a secret anew for
 //! each use and keeps none: what is unlinked is of no use any more at once.
 
+mod lock;
+mod secrets;
 mod serve;
 mod signers;
 mod store;
@@ -15,12 +18,14 @@ mod tests;
 
 use std::io;
 
-use id::{Epoch, TierId};
-use keys::{Fate, Head, NodeRecord, Part, PublicKey, Receipt, SigningKey, Statement};
+use id::{Epoch, NodeId, TierId};
+use keys::{Fate, Head, NodeRecord, Part, PublicKey, Receipt, SealingKey, SigningKey, Statement};
+use os::secret::Hiding;
 use serde::{Deserialize, Serialize};
 
+pub(crate) use self::lock::Protection;
 pub(crate) use self::serve::run;
-pub(crate) use self::store::{Store, StoreError, gone_up_to, has_node_key, secrets};
+pub(crate) use self::store::{Store, StoreError, gone_up_to, has_node_key, has_storage_key, secrets};
 use crate::failure::chain;
 use crate::step::Step;
 
@@ -36,10 +41,15 @@ pub(crate) struct Numbered<T> {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub(crate) enum Request {
+    /// Opens the store, or makes it; with a key file if one comes along. The first request.
+    Open { key_file: bool },
+    /// Opens the store by a share of the root's console, or locks it by one. Attachment: the share, sealed for
+    /// the root.
+    Share { node: NodeId, root: TierId, epoch: Epoch },
     /// Makes N, if there is none; gives its public key.
     Node {},
-    /// Makes a tier's identity and salt of an epoch, if there are none; gives the public key.
-    Tier { tier: TierId, epoch: Epoch },
+    /// Makes a tier's secrets of an epoch, if there are none; gives the public keys.
+    Tier { tier: TierId, epoch: Epoch, root: bool },
     /// Signs a receipt, after looking whether the secrets that it speaks of are gone.
     Receipt(Box<Receipt>),
     /// Signs a statement.
@@ -57,8 +67,14 @@ pub(crate) enum Request {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub(crate) enum Reply {
-    /// A public key: of the node or of a tier.
+    /// How the store is now.
+    Store(StoreState),
+    /// The store does not open: no key file, or another one.
+    Shut { why: String },
+    /// The node's public key.
     Public { key: PublicKey },
+    /// A tier's public keys.
+    Tier { identity: PublicKey, sealing: Box<SealingKey> },
     /// A signed envelope.
     Signed { envelope: String },
     /// It is done.
@@ -67,12 +83,29 @@ pub(crate) enum Reply {
     Refused { why: String },
 }
 
+/// How custody's store is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct StoreState {
+    /// What keeps a stolen disk shut.
+    pub(crate) protection: Protection,
+    /// Whether it is open; else it waits for its share.
+    pub(crate) open: bool,
+    /// Whether not even root reads the storage key in custody's memory.
+    pub(crate) hidden: bool,
+}
+
 impl Reply {
     /// The step that custody passes when it has this to say.
     const fn step(&self) -> Option<Step> {
         match self {
             Self::Signed { .. } => Some(Step::CustodySigned),
-            Self::Public { .. } | Self::Done {} | Self::Refused { .. } => None,
+            Self::Store(_)
+            | Self::Shut { .. }
+            | Self::Public { .. }
+            | Self::Tier { .. }
+            | Self::Done {}
+            | Self::Refused { .. } => None,
         }
     }
 }
@@ -85,8 +118,10 @@ fn answer(
 ) -> Result<Reply, StoreError> {
     match request {
         Request::Node {} => Ok(Reply::Public { key: *store.node_key_or_new(random)?.public() }),
-        Request::Tier { tier, epoch } => {
-            Ok(Reply::Public { key: *store.tier_key_or_new(tier, epoch, random)?.public() })
+        Request::Tier { tier, epoch, root } => {
+            let public = store.tier_or_new(tier, epoch, root, random)?;
+            let identity = *public.identity.public();
+            Ok(Reply::Tier { identity, sealing: Box::new(public.sealing) })
         }
         Request::Receipt(mut receipt) => {
             receipt.destroyed = Vec::new();
@@ -100,7 +135,21 @@ fn answer(
         }
         Request::Head(head) => sign(&store.node_key()?, *head, |head, key| head.node_key = key),
         // What they are about is kept by the loop; it has done its part.
+        Request::Open { .. } | Request::Share { .. } => Ok(state(store)),
         Request::Courier { .. } | Request::Forget { .. } => Ok(Reply::Done {}),
+    }
+}
+
+/// How the store is; that it was not opened is custody's own to notice.
+fn state(store: &Store<'_>) -> Reply {
+    let hiding = store.hiding();
+    match store.protection() {
+        Some(protection) => Reply::Store(StoreState {
+            protection,
+            open: hiding.is_some(),
+            hidden: hiding == Some(Hiding::FromTheKernel),
+        }),
+        None => Reply::Refused { why: "the store was not opened".to_owned() },
     }
 }
 

@@ -24,7 +24,7 @@ use std::time::Duration;
 
 use datapath::Filter;
 use id::{Generation, Name, TierId, Time};
-use keys::PublicKey;
+use keys::{PublicKey, SealingKey};
 use node_protocol::call::Warning;
 use os::signal::{Arrived, Signals};
 use tenure::{Input, effects};
@@ -39,6 +39,7 @@ use self::services::{Event, Service, Services};
 pub(crate) use self::start::start;
 use crate::clock::until;
 use crate::config::Config;
+use crate::custody::StoreState;
 use crate::failure::chain;
 use crate::node::Node;
 use crate::reconcile::Observed;
@@ -58,11 +59,13 @@ pub(crate) struct Supervisor {
     filters: BTreeMap<Name, Filter>,
     generations: BTreeMap<Name, Generation>,
     identities: BTreeMap<TierId, PublicKey>,
+    sealing_keys: BTreeMap<TierId, SealingKey>,
     documents: Documents,
     jobs: Jobs,
     services: Services,
     custodian: Custodian,
     couriers: Couriers,
+    store: StoreState,
     connections: Connections,
     warned: Vec<Warning>,
     forged: u64,

@@ -336,7 +336,8 @@ impl Stranger {
                 | Answer::Stored { .. }
                 | Answer::Lines { .. }
                 | Answer::Status(_)
-                | Answer::Nonce { .. },
+                | Answer::Nonce { .. }
+                | Answer::Handed {},
                 _,
             ) => Err(CallFailed::NotUnderstood("another answer than asked for".to_owned())),
         }

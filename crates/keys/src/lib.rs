@@ -13,6 +13,7 @@ mod key_file;
 mod record;
 mod schedule;
 mod sealed;
+mod share;
 mod signing;
 mod x_wing;
 
@@ -31,6 +32,7 @@ pub use schedule::{
 pub use sealed::{
     Addressee, MalformedSealedOrder, NotOpened, NotSealed, Outside, SEALED_ORDER_BYTES_MAX, SealedOrder,
 };
+pub use share::{SEALED_SHARE_BYTES, SHARE_BYTES, open_share, seal_share};
 pub use signing::{Signature, SigningKey, UnusableSeed, verifies};
 pub use x_wing::{OPENING_SECRET_BYTES, OpeningKey, UnusableKey};
 

@@ -252,6 +252,7 @@ impl Caller {
                 | Answer::Signed { .. }
                 | Answer::Status(_)
                 | Answer::Nonce { .. }
+                | Answer::Handed {}
                 | Answer::Refused(_) => {
                     return Err(Failed::new("read the journal", format!("the node said {answer:?}")));
                 }

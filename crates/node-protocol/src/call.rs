@@ -39,6 +39,9 @@ pub enum Call {
         /// Whose order it is for.
         tier: TierId,
     },
+    /// Open custody's store, or lock it, by a share of the root's console. Attachment: the share, sealed for
+    /// the node's root. Answer: [`Answer::Handed`].
+    GiveShare {},
     /// Connect to an engine. Answered with the code `not-yet` until there are engines.
     Attach {
         /// The realm's name.
@@ -94,6 +97,8 @@ pub enum Answer {
         /// To be used in one order.
         nonce: Nonce,
     },
+    /// Custody has it; the status says what came of it.
+    Handed {},
     /// It was not done.
     Refused(Refused),
 }
@@ -213,7 +218,7 @@ pub struct RealmStatus {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Warning {
-    /// Stable: `torn-tail`, `disk-full`, `stolen-disk-unprotected`.
+    /// Stable: `torn-tail`, `disk-full`, `stolen-disk-unprotected`, `waits-for-share`, `secrets-in-ordinary-memory`.
     pub code: String,
     /// For a person.
     pub message: String,

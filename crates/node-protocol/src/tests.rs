@@ -120,6 +120,7 @@ fn calls_and_answers_have_the_documented_shape() {
         format!(r#"{{"call":"put-object","name":"{digest}"}}"#),
         r#"{"call":"read-journal","from":7}"#.to_owned(),
         format!(r#"{{"call":"fresh-nonce","tier":"{tier}"}}"#),
+        r#"{"call":"give-share"}"#.to_owned(),
         r#"{"call":"attach","realm":"tenant-a"}"#.to_owned(),
     ] {
         let call: Call = message(&json).unwrap();
@@ -131,6 +132,7 @@ fn calls_and_answers_have_the_documented_shape() {
         format!(r#"{{"answer":"stored","name":"{digest}"}}"#),
         r#"{"answer":"lines","oldest":1,"newest":7}"#.to_owned(),
         r#"{"answer":"lines","oldest":3,"newest":7,"head":"{}"}"#.to_owned(),
+        r#"{"answer":"handed"}"#.to_owned(),
         format!(r#"{{"answer":"nonce","nonce":"{tier}"}}"#),
         r#"{"answer":"refused","code":"used-sequence","exit":6,"message":"sequence 1 was used"}"#.to_owned(),
         r#"{"answer":"refused","code":"c","exit":3,"message":"m","hint":"h","details":{"witness":null}}"#

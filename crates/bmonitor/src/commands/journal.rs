@@ -47,7 +47,8 @@ pub(crate) fn run(verb: &Verb) -> Result<(), Failure> {
             | Answer::Stored { .. }
             | Answer::Signed { .. }
             | Answer::Status(_)
-            | Answer::Nonce { .. } => return Err(unexpected()),
+            | Answer::Nonce { .. }
+            | Answer::Handed {} => return Err(unexpected()),
         }
         first.get_or_insert(from);
         write(&lines)?;

@@ -63,7 +63,8 @@ fn end(answer: Answer, format: Format) -> Result<(), Failure> {
         | Answer::Lines { .. }
         | Answer::Signed { .. }
         | Answer::Status(_)
-        | Answer::Nonce { .. } => Err(unexpected()),
+        | Answer::Nonce { .. }
+        | Answer::Handed {} => Err(unexpected()),
     }
 }
 

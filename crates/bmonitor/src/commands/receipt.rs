@@ -34,6 +34,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
         | Answer::Stored { .. }
         | Answer::Lines { .. }
         | Answer::Status(_)
-        | Answer::Nonce { .. } => Err(unexpected()),
+        | Answer::Nonce { .. }
+        | Answer::Handed {} => Err(unexpected()),
     }
 }

@@ -36,7 +36,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
             | Answer::Stored { .. }
             | Answer::Lines { .. }
             | Answer::Signed { .. }
-            | Answer::Nonce { .. },
+            | Answer::Nonce { .. }
+            | Answer::Handed {},
             _,
         ) => return Err(unexpected()),
     }

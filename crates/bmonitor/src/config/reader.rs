@@ -72,6 +72,16 @@ impl<'a, 'p> Table<'a, 'p> {
         self.text(key, default, folder_is_right, shape).map(PathBuf::from)
     }
 
+    /// The absolute path of a file, which may be left out.
+    #[expect(clippy::option_option, reason = "what is wrong, and what is left out")]
+    pub(super) fn file(&mut self, key: &'static str) -> Option<Option<PathBuf>> {
+        if !self.rest.contains_key(key) {
+            self.known.push(key);
+            return Some(None);
+        }
+        self.folder(key, None).map(Some)
+    }
+
     pub(super) fn integer(&mut self, key: &'static str, range: RangeInclusive<u32>) -> Option<u32> {
         let (start, value) = self.required(key)?;
         match integer(&value).filter(|number| range.contains(number)) {
@@ -104,6 +114,24 @@ impl<'a, 'p> Table<'a, 'p> {
         number: RangeInclusive<usize>,
     ) -> Option<Vec<(IpAddr, u8)>> {
         self.list(key, number, "a host's address with its prefix length, as 10.1.0.11/16", prefixed_address)
+    }
+
+    /// The table `[key]`, which may be left out.
+    pub(super) fn part<T: Default>(
+        &mut self,
+        key: &'static str,
+        read: fn(&mut Table<'_, '_>) -> Option<T>,
+    ) -> Option<T> {
+        self.known.push(key);
+        let Some(value) = self.rest.remove(key) else { return Some(T::default()) };
+        let span = value.span();
+        let DeValue::Table(table) = value.into_inner() else {
+            return self.wrong(span.start, format!("`{key}` is no [{key}]"));
+        };
+        let mut table = Table::new(self.text, Spanned::new(span, table), &format!("{key}: "), self.problems);
+        let read = read(&mut table);
+        table.finish();
+        read
     }
 
     /// The tables `[[key]]`.

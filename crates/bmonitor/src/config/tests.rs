@@ -43,6 +43,20 @@ fn a_good_file_is_read_and_names_follow() {
 }
 
 #[test]
+fn a_key_file_is_named_in_a_table_of_its_own() {
+    assert_eq!(parse(GOOD).unwrap().key_file, None);
+    let config = parse(&format!("{GOOD}\n[custody]\nkey_file = \"/media/key/n1\"\n")).unwrap();
+    assert_eq!(config.key_file.as_deref(), Some(Path::new("/media/key/n1")));
+    check(
+        &format!("{GOOD}[custody]\nkey_file = \"key\"\nshare = 1\n"),
+        expect![[r#"
+            bmonitor.toml:15: `key_file` is not an absolute path without `..` of at most 255 bytes
+            bmonitor.toml:16: custody: unknown key `share`; known are key_file"#]],
+    );
+    check(&format!("custody = 1\n{GOOD}"), expect!["bmonitor.toml:1: `custody` is no [custody]"]);
+}
+
+#[test]
 fn every_bad_setting_is_reported_at_once_with_its_line() {
     check(
         r#"
@@ -67,7 +81,7 @@ gate = 1
             bmonitor.toml:6: `bridge` is not the name of a link: 1 to 15 of a-z, A-Z, 0-9, - and _
             bmonitor.toml:7: `management`: an entry is not an IPv4 or IPv6 address
             bmonitor.toml:8: `orderers`: an entry is not a number from 0 to 4294967295
-            bmonitor.toml:9: unknown key `colour`; known are version, name, state, run, pins, namespaces, prefix, bridge, management, orderers, realm
+            bmonitor.toml:9: unknown key `colour`; known are version, name, state, run, pins, namespaces, prefix, bridge, management, orderers, realm, custody
             bmonitor.toml:12: `address`: an entry is not a host's address with its prefix length, as 10.1.0.11/16
             bmonitor.toml:12: `address`: an entry is not a host's address with its prefix length, as 10.1.0.11/16
             bmonitor.toml:13: realm[0]: unknown key `gate`; known are tier, address, gateway"#]],

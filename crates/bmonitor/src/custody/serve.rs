@@ -1,23 +1,27 @@
 //! Custody's loop: the supervisor's requests one after the other, couriers' signatures in between.
 
 use std::collections::VecDeque;
+use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 
 use id::{Epoch, TierId};
+use keys::SEALED_SHARE_BYTES;
 use node_protocol::Decoder;
 use os::descriptor;
 use os::poll::{Wanted, wait};
 
 use super::signers::Signers;
-use super::{Numbered, Reply, Request, Store, answer, chain};
+use super::{Numbered, Reply, Request, Store, StoreError, answer, chain};
 use crate::rights::{self, Begin, Role};
 use crate::step::Steps;
 
 /// The longest request.
 const REQUEST_BYTES_MAX: usize = 256 * 1024;
+/// The longest attachment: a sealed share.
+const ATTACHMENT_BYTES_MAX: usize = SEALED_SHARE_BYTES;
 
 /// The role: `bmonitor custody`. Ends when the supervisor's stream ends.
 pub(crate) fn run(folder: &Path, parent: u32, steps: &Steps) -> io::Result<()> {
@@ -30,7 +34,7 @@ pub(crate) fn run(folder: &Path, parent: u32, steps: &Steps) -> io::Result<()> {
         steps,
         supervisor: Supervisor {
             stream,
-            decoder: Decoder::limited(REQUEST_BYTES_MAX, 0),
+            decoder: Decoder::limited(REQUEST_BYTES_MAX, ATTACHMENT_BYTES_MAX),
             handed: VecDeque::new(),
         },
         signers: Signers::default(),
@@ -66,7 +70,7 @@ impl Custody<'_> {
         while let Some(frame) = self.supervisor.decoder.frame().map_err(io::Error::other)? {
             // What is not understood comes from no supervisor of ours.
             let Numbered { number, body } = frame.message().map_err(io::Error::other)?;
-            let reply = self.answer(body);
+            let reply = self.answer(body, &frame.attachment);
             if let Some(step) = reply.step() {
                 self.steps.reach(step);
             }
@@ -76,14 +80,24 @@ impl Custody<'_> {
         }
         let store = &self.store;
         self.signers.turn(|tier, epoch, message| {
-            let key = store.tier_key(tier, epoch).ok().flatten()?;
+            let key = store.identity(tier, epoch).ok().flatten()?;
             Some(*key.sign(message).as_bytes())
         });
         Ok(true)
     }
 
-    fn answer(&mut self, request: Request) -> Reply {
+    fn answer(&mut self, request: Request, attachment: &[u8]) -> Reply {
         let served = match &request {
+            Request::Open { key_file } => {
+                if let Err(error) = self.open(*key_file) {
+                    return Reply::Shut { why: chain(&error) };
+                }
+                Ok(())
+            }
+            Request::Share { node, root, epoch } => self
+                .store
+                .take_share(*node, (*root, *epoch), attachment, os::random::bytes)
+                .map_err(|error| chain(&error)),
             Request::Courier { tier, epoch } => self.serve_courier(*tier, *epoch),
             Request::Forget { tier, last } => {
                 self.signers.forget(*tier, *last);
@@ -100,9 +114,14 @@ impl Custody<'_> {
         answered.unwrap_or_else(|why| Reply::Refused { why })
     }
 
+    fn open(&mut self, key_file: bool) -> Result<(), StoreError> {
+        let handed = if key_file { self.supervisor.handed.pop_front() } else { None };
+        self.store.open(handed.map(File::from), os::random::bytes)
+    }
+
     fn serve_courier(&mut self, tier: TierId, epoch: Epoch) -> Result<(), String> {
         let stream = self.supervisor.handed.pop_front().ok_or("no stream came along")?;
-        let key = self.store.tier_key(tier, epoch).map_err(|error| chain(&error))?;
+        let key = self.store.identity(tier, epoch).map_err(|error| chain(&error))?;
         key.ok_or("the tier has no identity of that epoch")?;
         if self.signers.add(tier, epoch, UnixStream::from(stream)) {
             Ok(())

@@ -1,22 +1,30 @@
 //! Custody's folder. A file is there whole or not at all; what is unlinked is gone once the folder is synced.
+//! Everything secret in it is sealed under the storage key ([`super::lock`]).
 
-use std::collections::BTreeSet;
+mod names;
+
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
-use id::{Digest, Digester, Epoch, TierId};
-use keys::{SigningKey, read_key_file, write_key_file};
+use id::{Digest, Digester, Epoch, NodeId, TierId};
+use keys::at_rest::{seal, unseal};
+use keys::{SealingKey, SigningKey, open_share};
+use os::secret::Hiding;
 use thiserror::Error;
 use zeroize::Zeroizing;
 
+use self::names::{
+    COMMITMENT, EARLY, NODE_KEY, SALT, SECRET, UNFINISHED, file_name, hides, names, parse_name,
+};
+pub(crate) use self::names::{gone_up_to, has_node_key, has_storage_key, secrets};
+use super::lock::{self, Kept, Key, Protection, STORAGE_KEY};
+use super::secrets::TierSecrets;
 use crate::step::{Step, Steps};
 
-const NODE_KEY: &str = "node.key";
-const SECRET: &str = "secret";
-const COMMITMENT: &str = "commitment";
-const UNFINISHED: &str = "new";
+/// The longest file of the folder, sealed.
+const BYTES_MAX: u16 = 8192;
 
 /// Why custody did not do it.
 #[derive(Debug, Error)]
@@ -27,33 +35,174 @@ pub(crate) enum StoreError {
     Damaged { file: String },
     #[error("cannot draw random bytes")]
     Random(#[source] io::Error),
+    #[error("the library makes no key")]
+    Library,
+    #[error("there is no memory for secrets")]
+    Memory(#[source] io::Error),
     #[error("the node has no key")]
     NoNodeKey,
     #[error("it is in the name of another node")]
     OtherNode,
     #[error("the secret of tier {tier}, epoch {epoch} is still there")]
     NotGone { tier: TierId, epoch: Epoch },
+    #[error("the storage key is gone, but what it sealed is there")]
+    StorageKeyGone,
+    #[error("the store is locked by a key file, and there is none")]
+    KeyFileGone,
+    #[error("the key file has no key")]
+    NoKeyFile,
+    #[error("the key file is another one: the store does not open")]
+    WrongKeyFile,
+    #[error("the key file cannot be used")]
+    KeyFile(#[source] io::Error),
+    #[error("the store is locked by a key file already")]
+    HasKeyFile,
+    #[error("it is no share for this node and its root")]
+    NoShare,
+    #[error("the share is another one: the store does not open")]
+    WrongShare,
+    #[error("the store is locked: it waits for its share")]
+    Locked,
 }
 
 /// The folder, opened by custody itself.
-#[derive(Debug)]
 pub(crate) struct Store<'a> {
     folder: PathBuf,
     steps: &'a Steps,
+    kept: Option<Kept>,
+    key: Option<Key>,
 }
 
-/// What a tier has in one epoch: the seed of its identity U, then its salt S.
-type Secret = Zeroizing<[u8; 64]>;
+/// A tier's public keys.
+pub(super) struct Public {
+    pub(super) identity: SigningKey,
+    pub(super) sealing: SealingKey,
+}
 
 impl<'a> Store<'a> {
+    /// The store in a folder, locked.
     pub(crate) fn new(folder: &Path, steps: &'a Steps) -> Self {
-        Self { folder: folder.to_owned(), steps }
+        Self { folder: folder.to_owned(), steps, kept: None, key: None }
+    }
+
+    /// Opens it, or makes it: with a key file, if there is one. One that waits for its share stays locked.
+    pub(super) fn open(
+        &mut self,
+        key_file: Option<File>,
+        random: impl Fn() -> io::Result<[u8; 32]>,
+    ) -> Result<(), StoreError> {
+        let kept = self.read(STORAGE_KEY)?.map(|bytes| Kept::parse(&bytes)).transpose()?;
+        let (kept, key) = match (kept, key_file) {
+            (None, key_file) => self.make(key_file, random)?,
+            (Some(Kept::Plain(key)), None) => (Kept::Plain(lock::hidden(key.bytes())?), Some(key)),
+            // The medium was given later: from now on the disk alone opens nothing.
+            (Some(Kept::Plain(key)), Some(file)) => self.lock_by(key, file, random)?,
+            (Some(Kept::KeyFile(_)), None) => return Err(StoreError::KeyFileGone),
+            (Some(Kept::KeyFile(sealed)), Some(file)) => {
+                let key = lock::unwrap(&sealed, &lock::key_in(file, false, random)?)?;
+                (Kept::KeyFile(sealed), Some(key.ok_or(StoreError::WrongKeyFile)?))
+            }
+            (Some(kept @ Kept::Share(..)), _) => (kept, None),
+        };
+        (self.kept, self.key) = (Some(kept), key);
+        Ok(())
+    }
+
+    fn make(
+        &self,
+        key_file: Option<File>,
+        random: impl Fn() -> io::Result<[u8; 32]>,
+    ) -> Result<(Kept, Option<Key>), StoreError> {
+        if names(&self.folder)?.iter().any(|name| hides(name)) {
+            return Err(StoreError::StorageKeyGone);
+        }
+        let key = lock::drawn(&random)?;
+        if let Some(file) = key_file {
+            return self.lock_by(key, file, random);
+        }
+        let kept = Kept::Plain(lock::hidden(key.bytes())?);
+        self.put(STORAGE_KEY, &kept.to_bytes())?;
+        Ok((kept, Some(key)))
+    }
+
+    fn lock_by(
+        &self,
+        key: Key,
+        file: File,
+        random: impl Fn() -> io::Result<[u8; 32]>,
+    ) -> Result<(Kept, Option<Key>), StoreError> {
+        let under = lock::key_in(file, true, &random)?;
+        let kept = Kept::KeyFile(lock::wrap(&key, &under, &random().map_err(StoreError::Random)?));
+        self.put(STORAGE_KEY, &kept.to_bytes())?;
+        Ok((kept, Some(key)))
+    }
+
+    /// Opens the store by a share, or locks it by one: from then on it is wanted at each start. `root` is the
+    /// tier that gives shares, and its epoch; `sealed` is for it.
+    pub(super) fn take_share(
+        &mut self,
+        node: NodeId,
+        (tier, epoch): (TierId, Epoch),
+        sealed: &[u8],
+        random: impl Fn() -> io::Result<[u8; 32]>,
+    ) -> Result<(), StoreError> {
+        let secrets = match self.early_secrets(tier, epoch)? {
+            Some(secrets) => secrets,
+            None => self.tier_secrets(tier, epoch)?.ok_or(StoreError::Locked)?,
+        };
+        let opening = secrets.opening_key().ok_or(StoreError::Library)?;
+        let share = open_share(sealed, node, &opening).ok_or(StoreError::NoShare)?;
+        let share = lock::hidden(&share)?;
+        match (&self.kept, &self.key) {
+            (Some(Kept::KeyFile(_)), _) => return Err(StoreError::HasKeyFile),
+            (Some(Kept::Share(_, sealed)), None) => {
+                self.key = Some(lock::unwrap(sealed, &share)?.ok_or(StoreError::WrongShare)?);
+            }
+            (Some(Kept::Share(_, sealed)), Some(_)) => {
+                lock::unwrap(sealed, &share)?.ok_or(StoreError::WrongShare)?;
+            }
+            (Some(Kept::Plain(_)), Some(key)) => {
+                let wrapped = lock::wrap(key, &share, &random().map_err(StoreError::Random)?);
+                let kept = Kept::Share(lock::drawn(&random)?, wrapped);
+                self.put_early(&kept, tier, epoch, &secrets, random)?;
+                self.put(STORAGE_KEY, &kept.to_bytes())?;
+                self.kept = Some(kept);
+            }
+            (Some(Kept::Plain(_)) | None, _) => return Err(StoreError::Locked),
+        }
+        Ok(())
+    }
+
+    /// Where a share opens the store, the root's identity must be usable before.
+    fn put_early(
+        &self,
+        kept: &Kept,
+        tier: TierId,
+        epoch: Epoch,
+        secrets: &TierSecrets,
+        random: impl Fn() -> io::Result<[u8; 32]>,
+    ) -> Result<(), StoreError> {
+        let Kept::Share(early, _) = kept else { return Ok(()) };
+        let name = file_name(tier, epoch, EARLY);
+        let salt = random().map_err(StoreError::Random)?;
+        self.put(&name, &seal(early.bytes(), &salt, &name, &secrets.early()))
+    }
+
+    /// What keeps a stolen disk shut, once it was opened or waits.
+    pub(super) fn protection(&self) -> Option<Protection> {
+        self.kept.as_ref().map(Kept::protection)
+    }
+
+    /// What hides the storage key in memory; nothing while the store is locked.
+    pub(super) fn hiding(&self) -> Option<Hiding> {
+        self.key.as_ref().map(Key::hiding)
     }
 
     /// The node's key N.
     pub(super) fn node_key(&self) -> Result<SigningKey, StoreError> {
-        let bytes = self.read(NODE_KEY)?.ok_or(StoreError::NoNodeKey)?;
-        read_key_file(&bytes).map_err(|_malformed| damaged(NODE_KEY))
+        let seed = self.unsealed(NODE_KEY)?.ok_or(StoreError::NoNodeKey)?;
+        let key = seed.as_slice().try_into().ok().and_then(|seed| SigningKey::from_seed(seed).ok());
+        key.ok_or_else(|| damaged(NODE_KEY))
     }
 
     /// The node's key N, made now if there is none.
@@ -67,51 +216,75 @@ impl<'a> Store<'a> {
         }
         let seed = Zeroizing::new(random().map_err(StoreError::Random)?);
         let key = SigningKey::from_seed(&seed).map_err(|_unusable| damaged("a new seed"))?;
-        self.put(NODE_KEY, write_key_file(&key).as_bytes())?;
+        self.put_sealed(NODE_KEY, seed.as_slice(), random)?;
         Ok(key)
     }
 
-    /// A tier's identity of an epoch, made now, with a salt, if there is none.
-    pub(super) fn tier_key_or_new(
+    /// A tier's public keys of an epoch. Its secrets are made now, with a salt, if there are none.
+    pub(super) fn tier_or_new(
         &self,
         tier: TierId,
         epoch: Epoch,
+        root: bool,
         random: impl Fn() -> io::Result<[u8; 32]>,
-    ) -> Result<SigningKey, StoreError> {
-        match self.secret(tier, epoch)? {
-            Some(secret) => identity(tier, epoch, &secret),
-            None => identity(tier, epoch, &self.new_secret(tier, epoch, random)?),
+    ) -> Result<Public, StoreError> {
+        let early = self.early_secrets(tier, epoch)?;
+        let has_early = early.is_some();
+        let secrets = match early.map_or_else(|| self.tier_secrets(tier, epoch), |early| Ok(Some(early)))? {
+            Some(secrets) => secrets,
+            None => self.new_secrets(tier, epoch, &random)?,
+        };
+        if let Some(kept) = self.kept.as_ref().filter(|_| root && !has_early) {
+            self.put_early(kept, tier, epoch, &secrets, random)?;
         }
+        let damaged = || damaged(&file_name(tier, epoch, SECRET));
+        Ok(Public {
+            identity: secrets.identity().ok_or_else(damaged)?,
+            sealing: secrets.sealing_key().ok_or_else(damaged)?,
+        })
     }
 
-    /// A tier's identity of an epoch, if there is one.
-    pub(super) fn tier_key(&self, tier: TierId, epoch: Epoch) -> Result<Option<SigningKey>, StoreError> {
-        self.secret(tier, epoch)?.map(|secret| identity(tier, epoch, &secret)).transpose()
+    /// A tier's identity of an epoch, if there is one. The root's is there before the store is open.
+    pub(super) fn identity(&self, tier: TierId, epoch: Epoch) -> Result<Option<SigningKey>, StoreError> {
+        let secrets = match self.early_secrets(tier, epoch)? {
+            Some(secrets) => Some(secrets),
+            None => self.tier_secrets(tier, epoch)?,
+        };
+        let Some(secrets) = secrets else { return Ok(None) };
+        secrets.identity().map(Some).ok_or_else(|| damaged(&file_name(tier, epoch, SECRET)))
     }
 
-    fn secret(&self, tier: TierId, epoch: Epoch) -> Result<Option<Secret>, StoreError> {
+    fn tier_secrets(&self, tier: TierId, epoch: Epoch) -> Result<Option<TierSecrets>, StoreError> {
         let name = file_name(tier, epoch, SECRET);
-        let Some(bytes) = self.read(&name)? else { return Ok(None) };
-        let secret = bytes.as_slice().try_into().map_err(|_length| damaged(&name))?;
-        Ok(Some(Zeroizing::new(secret)))
+        let Some(bytes) = self.unsealed(&name)? else { return Ok(None) };
+        TierSecrets::from_bytes(bytes).map(Some).ok_or_else(|| damaged(&name))
     }
 
-    fn new_secret(
+    /// The root's, in a store that a share opens.
+    fn early_secrets(&self, tier: TierId, epoch: Epoch) -> Result<Option<TierSecrets>, StoreError> {
+        let Some(Kept::Share(early, _)) = &self.kept else { return Ok(None) };
+        let name = file_name(tier, epoch, EARLY);
+        let Some(sealed) = self.read(&name)? else { return Ok(None) };
+        let bytes = unseal(early.bytes(), &name, &sealed).map_err(|_other| damaged(&name))?;
+        TierSecrets::from_bytes(bytes).map(Some).ok_or_else(|| damaged(&name))
+    }
+
+    fn new_secrets(
         &self,
         tier: TierId,
         epoch: Epoch,
         random: impl Fn() -> io::Result<[u8; 32]>,
-    ) -> Result<Secret, StoreError> {
-        let mut secret: Secret = Zeroizing::new([0; 64]);
-        for half in secret.chunks_exact_mut(32) {
-            half.copy_from_slice(&*Zeroizing::new(random().map_err(StoreError::Random)?));
-        }
-        // The commitment first: a secret without one could be destroyed and not be named.
-        let commitment = commitment(tier, epoch, &secret).to_string();
+    ) -> Result<TierSecrets, StoreError> {
+        let secrets = TierSecrets::draw(&random)?;
+        let salt = Zeroizing::new(random().map_err(StoreError::Random)?);
+        // The commitment first: a secret without one could be destroyed and not be named. The secret last: where
+        // it is, the others are.
+        let commitment = commitment(tier, epoch, &secrets, &salt).to_string();
         self.put(&file_name(tier, epoch, COMMITMENT), commitment.as_bytes())?;
-        self.put(&file_name(tier, epoch, SECRET), secret.as_slice())?;
+        self.put_sealed(&file_name(tier, epoch, SALT), salt.as_slice(), &random)?;
+        self.put_sealed(&file_name(tier, epoch, SECRET), secrets.as_bytes(), random)?;
         self.steps.reach(Step::CustodyKept);
-        Ok(secret)
+        Ok(secrets)
     }
 
     /// The commitments to a tier's secrets up to an epoch (none: all), if none of these is there any more.
@@ -122,7 +295,7 @@ impl<'a> Store<'a> {
             if of != tier || last.is_some_and(|last| epoch > last) {
                 continue;
             }
-            if kind == SECRET {
+            if kind != COMMITMENT {
                 return Err(StoreError::NotGone { tier, epoch });
             }
             let text = self.read(&name)?.unwrap_or_default();
@@ -133,8 +306,27 @@ impl<'a> Store<'a> {
         Ok(found.into_iter().map(|(_epoch, digest)| digest).collect())
     }
 
+    fn key(&self) -> Result<&Key, StoreError> {
+        self.key.as_ref().ok_or(StoreError::Locked)
+    }
+
+    fn unsealed(&self, name: &str) -> Result<Option<Zeroizing<Vec<u8>>>, StoreError> {
+        let key = self.key()?;
+        let Some(sealed) = self.read(name)? else { return Ok(None) };
+        unseal(key.bytes(), name, &sealed).map(Some).map_err(|_other| damaged(name))
+    }
+
+    fn put_sealed(
+        &self,
+        name: &str,
+        content: &[u8],
+        random: impl Fn() -> io::Result<[u8; 32]>,
+    ) -> Result<(), StoreError> {
+        let salt = random().map_err(StoreError::Random)?;
+        self.put(name, &seal(self.key()?.bytes(), &salt, name, content))
+    }
+
     fn read(&self, name: &str) -> Result<Option<Zeroizing<Vec<u8>>>, StoreError> {
-        const BYTES_MAX: u16 = 4096;
         let file = match File::open(self.folder.join(name)) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             opened => opened.map_err(because("open", name))?,
@@ -152,85 +344,19 @@ impl<'a> Store<'a> {
         file.write_all(bytes).and_then(|()| file.sync_all()).map_err(because("write", name))?;
         self.steps.reach(Step::CustodyWritten);
         fs::rename(&unfinished, self.folder.join(name)).map_err(because("name", name))?;
-        sync(&self.folder).map_err(because("sync the folder of", name))
+        names::sync(&self.folder).map_err(because("sync the folder of", name))
     }
 }
 
-/// Whether there is a node key in custody's folder; the supervisor asks at its start.
-pub(crate) fn has_node_key(folder: &Path) -> io::Result<bool> {
-    fs::exists(folder.join(NODE_KEY))
-}
-
-/// The secrets in custody's folder, by their names alone; unfinished ones count.
-pub(crate) fn secrets(folder: &Path) -> Result<BTreeSet<(TierId, Epoch)>, StoreError> {
-    let names = names(folder)?;
-    let of = |name: &String| {
-        let finished = name.strip_suffix(".new").unwrap_or(name);
-        parse_name(finished).filter(|(_, _, kind)| *kind == SECRET).map(|(tier, epoch, _)| (tier, epoch))
-    };
-    Ok(names.iter().filter_map(of).collect())
-}
-
-/// Unlinks every secret of a tier up to an epoch (none: all), finished or not, and syncs the folder: the
-/// supervisor's part of a severing, for which custody is not needed. `unlinked` is told before the sync.
-pub(crate) fn gone_up_to(
-    folder: &Path,
-    tier: TierId,
-    last: Option<Epoch>,
-    unlinked: impl Fn(),
-) -> Result<(), StoreError> {
-    for name in names(folder)? {
-        let finished = name.strip_suffix(&format!(".{UNFINISHED}")).unwrap_or(&name);
-        let Some((of, epoch, kind)) = parse_name(finished) else { continue };
-        if of == tier && kind == SECRET && last.is_none_or(|last| epoch <= last) {
-            fs::remove_file(folder.join(&name)).map_err(because("unlink", &name))?;
-        }
-    }
-    unlinked();
-    sync(folder).map_err(because("sync", "custody's folder"))
-}
-
-fn sync(folder: &Path) -> io::Result<()> {
-    File::open(folder)?.sync_all()
-}
-
-/// A name that is no text is none of ours: it keeps no severing from going on.
-fn names(folder: &Path) -> Result<Vec<String>, StoreError> {
-    let list = || -> io::Result<Vec<String>> {
-        let names = fs::read_dir(folder)?.map(|entry| Ok(entry?.file_name().into_string().ok()));
-        names.filter_map(Result::transpose).collect()
-    };
-    list().map_err(because("list", "custody's folder"))
-}
-
-fn file_name(tier: TierId, epoch: Epoch, kind: &str) -> String {
-    format!("{tier}.{epoch}.{kind}")
-}
-
-fn parse_name(name: &str) -> Option<(TierId, Epoch, &str)> {
-    let (tier, rest) = name.split_once('.')?;
-    let (epoch, kind) = rest.split_once('.')?;
-    let known = kind == SECRET || kind == COMMITMENT;
-    let epoch = epoch.parse().ok().and_then(Epoch::new)?;
-    known.then_some((tier.parse().ok()?, epoch, kind))
-}
-
-fn commitment(tier: TierId, epoch: Epoch, secret: &Secret) -> Digest {
-    let salt = &secret[32..];
+fn commitment(tier: TierId, epoch: Epoch, secrets: &TierSecrets, salt: &[u8; 32]) -> Digest {
     let digester = Digester::new("leasehold secret commitment").part(tier.as_bytes());
-    digester.part(&epoch.get().to_be_bytes()).part(salt).finish()
-}
-
-fn identity(tier: TierId, epoch: Epoch, secret: &Secret) -> Result<SigningKey, StoreError> {
-    let seed = secret.first_chunk::<32>();
-    let key = seed.and_then(|seed| SigningKey::from_seed(seed).ok());
-    key.ok_or_else(|| damaged(&file_name(tier, epoch, SECRET)))
+    digester.part(&epoch.get().to_be_bytes()).part(salt).part(secrets.share()).finish()
 }
 
 fn damaged(file: &str) -> StoreError {
     StoreError::Damaged { file: file.to_owned() }
 }
 
-fn because(act: &'static str, file: &str) -> impl FnOnce(io::Error) -> StoreError {
+pub(super) fn because(act: &'static str, file: &str) -> impl FnOnce(io::Error) -> StoreError {
     move |source| StoreError::File { act, file: file.to_owned(), source }
 }

@@ -1,38 +1,64 @@
 use std::cell::Cell;
 use std::ffi::OsStr;
-use std::fs;
+use std::fs::{self, File};
+use std::io;
 use std::os::unix::ffi::OsStrExt;
 
+use id::KeyId;
 use id::{Digest, Epoch, NodeId, TierId, Time};
-use keys::{Fate, Grade, NodeRecord, Part, PublicKey, Purpose, Receipt, Version};
+use keys::{Fate, Grade, NodeRecord, Part, PublicKey, Purpose, Receipt, SealingKey, Version, seal_share};
 use tempfile::TempDir;
 
+use super::lock::Protection;
 use super::{Reply, Request, Store, StoreError, answer, gone_up_to, has_node_key, secrets};
 use crate::step::Steps;
 
 struct Fixture {
     folder: TempDir,
+    media: TempDir,
     drawn: Cell<u8>,
     steps: Steps,
 }
 
 impl Fixture {
     fn new() -> Self {
-        Self { folder: TempDir::new().unwrap(), drawn: Cell::new(0), steps: Steps::default() }
+        let [folder, media] = [(); 2].map(|()| TempDir::new().unwrap());
+        Self { folder, media, drawn: Cell::new(0), steps: Steps::default() }
     }
 
     fn ask(&self, request: Request) -> Result<Reply, StoreError> {
-        let random = || {
-            self.drawn.set(self.drawn.get() + 1);
-            Ok([self.drawn.get(); 32])
-        };
-        answer(&Store::new(self.folder.path(), &self.steps), request, random)
+        let store = self.opened(None)?;
+        answer(&store, request, || self.draw())
+    }
+
+    #[expect(clippy::unnecessary_wraps, reason = "as randomness is handed in")]
+    fn draw(&self) -> io::Result<[u8; 32]> {
+        self.drawn.set(self.drawn.get() + 1);
+        Ok([self.drawn.get(); 32])
+    }
+
+    fn opened(&self, key_file: Option<File>) -> Result<Store<'_>, StoreError> {
+        let mut store = Store::new(self.folder.path(), &self.steps);
+        store.open(key_file, || self.draw())?;
+        Ok(store)
+    }
+
+    /// A key file on a medium of its own.
+    fn medium(&self, name: &str) -> File {
+        let mut options = File::options();
+        let path = self.media.path().join(name);
+        options.read(true).write(true).create(true).truncate(false).open(path).unwrap()
     }
 
     fn public(&self, request: Request) -> PublicKey {
         match self.ask(request).unwrap() {
             Reply::Public { key } => key,
-            other @ (Reply::Signed { .. } | Reply::Done {} | Reply::Refused { .. }) => panic!("{other:?}"),
+            Reply::Tier { identity, .. } => identity,
+            other @ (Reply::Store(_)
+            | Reply::Shut { .. }
+            | Reply::Signed { .. }
+            | Reply::Done {}
+            | Reply::Refused { .. }) => panic!("{other:?}"),
         }
     }
 
@@ -78,10 +104,10 @@ fn the_node_key_is_made_once() {
 #[test]
 fn a_tier_keeps_its_key_for_an_epoch_and_gets_another_in_the_next() {
     let custody = Fixture::new();
-    let first = custody.public(Request::Tier { tier: TIER, epoch: epoch(1) });
-    assert_eq!(custody.public(Request::Tier { tier: TIER, epoch: epoch(1) }), first);
-    assert_ne!(custody.public(Request::Tier { tier: TIER, epoch: epoch(2) }), first);
-    assert_ne!(custody.public(Request::Tier { tier: OTHER, epoch: epoch(1) }), first);
+    let first = custody.public(Request::Tier { tier: TIER, epoch: epoch(1), root: false });
+    assert_eq!(custody.public(Request::Tier { tier: TIER, epoch: epoch(1), root: false }), first);
+    assert_ne!(custody.public(Request::Tier { tier: TIER, epoch: epoch(2), root: false }), first);
+    assert_ne!(custody.public(Request::Tier { tier: OTHER, epoch: epoch(1), root: false }), first);
 }
 
 #[test]
@@ -89,7 +115,7 @@ fn no_receipt_before_the_last_secret_is_gone() {
     let custody = Fixture::new();
     let key = custody.public(Request::Node {});
     for (tier, number) in [(TIER, 1), (TIER, 2), (OTHER, 1)] {
-        custody.public(Request::Tier { tier, epoch: epoch(number) });
+        custody.public(Request::Tier { tier, epoch: epoch(number), root: false });
     }
     custody.gone(TIER, None);
     let refused = custody.ask(receipt(key)).unwrap_err();
@@ -103,10 +129,10 @@ fn no_receipt_before_the_last_secret_is_gone() {
 #[test]
 fn a_later_epoch_outlives_the_end_of_an_earlier_one() {
     let custody = Fixture::new();
-    custody.public(Request::Tier { tier: TIER, epoch: epoch(1) });
-    let kept = custody.public(Request::Tier { tier: TIER, epoch: epoch(2) });
+    custody.public(Request::Tier { tier: TIER, epoch: epoch(1), root: false });
+    let kept = custody.public(Request::Tier { tier: TIER, epoch: epoch(2), root: false });
     custody.gone(TIER, Some(epoch(1)));
-    assert_eq!(custody.public(Request::Tier { tier: TIER, epoch: epoch(2) }), kept);
+    assert_eq!(custody.public(Request::Tier { tier: TIER, epoch: epoch(2), root: false }), kept);
 }
 
 #[test]
@@ -131,7 +157,7 @@ fn a_damaged_secret_is_an_error_and_not_replaced() {
     let custody = Fixture::new();
     let path = custody.folder.path().join(format!("{TIER}.1.secret"));
     fs::write(&path, b"short").unwrap();
-    assert!(custody.ask(Request::Tier { tier: TIER, epoch: epoch(1) }).is_err());
+    assert!(custody.ask(Request::Tier { tier: TIER, epoch: epoch(1), root: false }).is_err());
     assert_eq!(fs::read(&path).unwrap(), b"short");
 }
 
@@ -141,9 +167,136 @@ fn a_name_that_is_no_text_keeps_no_secret() {
     let fixture = Fixture::new();
     let tier = TierId::from_bytes([1; 16]);
     let epoch = Epoch::new(1).unwrap();
-    fixture.public(Request::Tier { tier, epoch });
+    fixture.public(Request::Tier { tier, epoch, root: false });
     fs::write(fixture.folder.path().join(OsStr::from_bytes(b"\xff.1.secret")), b"").unwrap();
     assert_eq!(secrets(fixture.folder.path()).unwrap().len(), 1);
     fixture.gone(tier, None);
     assert!(secrets(fixture.folder.path()).unwrap().is_empty());
+}
+
+/// Nor does a folder under a secret's name, whatever is in it.
+#[test]
+fn a_folder_under_a_secrets_name_holds_up_no_severing() {
+    let fixture = Fixture::new();
+    fixture.public(Request::Tier { tier: TIER, epoch: epoch(1), root: false });
+    for name in ["2.secret", "3.salt", "4.secret.new"] {
+        let path = fixture.folder.path().join(format!("{TIER}.{name}"));
+        fs::create_dir_all(path.join("deep/below")).unwrap();
+    }
+    assert_eq!(secrets(fixture.folder.path()).unwrap().len(), 4);
+    fixture.gone(TIER, None);
+    assert!(secrets(fixture.folder.path()).unwrap().is_empty());
+}
+
+/// What lies in the folder, by name.
+fn contents(folder: &TempDir) -> Vec<(String, Vec<u8>)> {
+    let entries = fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap());
+    entries.map(|entry| (entry.file_name().into_string().unwrap(), fs::read(entry.path()).unwrap())).collect()
+}
+
+#[test]
+fn nothing_in_the_folder_but_the_plain_storage_key_shows_a_secret() {
+    let fixture = Fixture::new();
+    fixture.public(Request::Node {});
+    fixture.public(Request::Tier { tier: TIER, epoch: epoch(1), root: false });
+    for (name, content) in contents(&fixture.folder) {
+        // Every drawn secret is 32 times the same byte; salts of sealed files are no secrets, and one each.
+        let runs = content.windows(32).filter(|window| window.iter().all(|byte| *byte == window[0])).count();
+        let sealed = name.ends_with("secret") || name.ends_with("salt") || name == "node.key";
+        assert_eq!(runs, usize::from(sealed || name == "storage.key"), "{name}");
+    }
+}
+
+#[test]
+fn a_store_with_a_key_file_opens_with_that_one_alone() {
+    let fixture = Fixture::new();
+    let store = fixture.opened(Some(fixture.medium("key"))).unwrap();
+    assert_eq!(store.protection(), Some(Protection::KeyFile));
+    let key = *store.node_key_or_new(|| fixture.draw()).unwrap().public();
+    let again = fixture.opened(Some(fixture.medium("key"))).unwrap();
+    assert_eq!(*again.node_key().unwrap().public(), key);
+    assert!(matches!(fixture.opened(None), Err(StoreError::KeyFileGone)));
+    assert!(matches!(fixture.opened(Some(fixture.medium("empty"))), Err(StoreError::NoKeyFile)));
+    let other = Fixture::new();
+    other.drawn.set(100);
+    drop(other.opened(Some(other.medium("key"))).unwrap());
+    assert!(matches!(fixture.opened(Some(other.medium("key"))), Err(StoreError::WrongKeyFile)));
+    assert_eq!(fs::read(fixture.media.path().join("empty")).unwrap(), b"");
+}
+
+#[test]
+fn a_store_is_locked_by_a_medium_that_comes_later() {
+    let fixture = Fixture::new();
+    let key = fixture.public(Request::Node {});
+    assert_eq!(fixture.opened(None).unwrap().protection(), Some(Protection::None));
+    drop(fixture.opened(Some(fixture.medium("key"))).unwrap());
+    assert!(matches!(fixture.opened(None), Err(StoreError::KeyFileGone)));
+    let store = fixture.opened(Some(fixture.medium("key"))).unwrap();
+    assert_eq!(*store.node_key().unwrap().public(), key);
+}
+
+#[test]
+fn a_lost_storage_key_is_not_replaced() {
+    let fixture = Fixture::new();
+    fixture.public(Request::Node {});
+    fs::remove_file(fixture.folder.path().join("storage.key")).unwrap();
+    assert!(matches!(fixture.opened(None), Err(StoreError::StorageKeyGone)));
+    assert!(!fixture.folder.path().join("storage.key").exists());
+}
+
+fn node() -> NodeId {
+    NodeId(KeyId::of_public_key(&[5; 32]))
+}
+
+fn root(store: &Store<'_>, number: u64, fixture: &Fixture) -> (PublicKey, SealingKey) {
+    let public = store.tier_or_new(TIER, epoch(number), true, || fixture.draw()).unwrap();
+    (*public.identity.public(), public.sealing)
+}
+
+#[test]
+fn a_store_with_a_share_opens_with_that_one_alone_and_has_the_roots_identity_before() {
+    let fixture = Fixture::new();
+    let key = fixture.public(Request::Node {});
+    fixture.public(Request::Tier { tier: OTHER, epoch: epoch(1), root: false });
+    let mut store = fixture.opened(None).unwrap();
+    let (identity, sealing) = root(&store, 1, &fixture);
+    let share = seal_share(&[42; 32], node(), &sealing).unwrap();
+    store.take_share(node(), (TIER, epoch(1)), &share, || fixture.draw()).unwrap();
+    assert_eq!(store.protection(), Some(Protection::Share));
+
+    let mut store = fixture.opened(None).unwrap();
+    assert!(store.hiding().is_none() && matches!(store.node_key(), Err(StoreError::Locked)));
+    assert_eq!(*store.identity(TIER, epoch(1)).unwrap().unwrap().public(), identity);
+    assert!(matches!(store.identity(OTHER, epoch(1)), Err(StoreError::Locked)));
+    assert_eq!(root(&store, 1, &fixture), (identity, sealing.clone()));
+    let give = |store: &mut Store<'_>, share: [u8; 32], node| {
+        let sealed = seal_share(&share, node, &sealing).unwrap();
+        store.take_share(node, (TIER, epoch(1)), &sealed, || fixture.draw())
+    };
+    assert!(matches!(give(&mut store, [43; 32], node()), Err(StoreError::WrongShare)));
+    assert!(store.hiding().is_none());
+    give(&mut store, [42; 32], node()).unwrap();
+    assert_eq!(*store.node_key().unwrap().public(), key);
+    // The root's next identity is there before the next share, too.
+    let (second, _sealing) = root(&store, 2, &fixture);
+    assert_ne!(second, identity);
+    let store = fixture.opened(None).unwrap();
+    assert_eq!(*store.identity(TIER, epoch(2)).unwrap().unwrap().public(), second);
+}
+
+/// What lies on a disk whose store waits for its share: the root's identity, and nothing that data is under.
+#[test]
+fn an_early_copy_has_no_key_of_data() {
+    let fixture = Fixture::new();
+    let mut store = fixture.opened(None).unwrap();
+    let (_identity, sealing) = root(&store, 1, &fixture);
+    let share = seal_share(&[42; 32], node(), &sealing).unwrap();
+    store.take_share(node(), (TIER, epoch(1)), &share, || fixture.draw()).unwrap();
+    let storage = fs::read(fixture.folder.path().join("storage.key")).unwrap();
+    let early: [u8; 32] = storage.split(|byte| *byte == b'\n').nth(1).unwrap()[..32].try_into().unwrap();
+    let name = format!("{TIER}.1.early");
+    let sealed = fs::read(fixture.folder.path().join(&name)).unwrap();
+    let copy = keys::at_rest::unseal(&early, &name, &sealed).unwrap();
+    assert_eq!(copy[32..96], [0; 64]);
+    assert!(keys::at_rest::unseal(&early, &format!("{TIER}.1.secret"), &sealed).is_err());
 }

@@ -160,6 +160,8 @@ const BEGINNING: &[Call] = &[
     call("chdir", "for custody: its folder, before it loses the right to walk there"),
     call("sched_getaffinity", "for children: the standard library's stack guard"),
     call("readlink", "for children: the standard library"),
+    call("memfd_secret", "for custody: memory that nobody else reads"),
+    call("mlock", "for custody: memory that is never swapped, where there is no memfd_secret"),
 ];
 
 /// What helpers do to the kernel.
@@ -268,6 +270,9 @@ const KEEPING: &[Call] = &[
     call("recvmsg", "requests of the supervisor, and the descriptors that come along"),
     call("recvfrom", "couriers' questions"),
     call("sendto", "replies and signatures"),
+    call("memfd_secret", "memory that nobody else reads"),
+    call("mlock", "memory that is never swapped, where there is no memfd_secret"),
+    call("ftruncate", "the size of such memory"),
 ];
 
 const CUSTODY_CALLS: [Call; RUNTIME.len() + FILES.len() + KEEPING.len()] = join(&[RUNTIME, FILES, KEEPING]);

@@ -34,6 +34,7 @@ impl Supervisor {
             Call::Status { settled: true } => None,
             Call::Status { settled: false } => plain(self.status()),
             Call::Receipts { about } => Some(self.receipts(&about, None)),
+            Call::GiveShare {} => plain(self.share(&attachment)),
             Call::FreshNonce { tier } => plain(self.nonce(tier)),
             Call::Attach { .. } => plain(refused(code::NOT_YET, Exit::Failed, "there are no engines yet")),
         })
@@ -142,6 +143,14 @@ impl Supervisor {
             }
             Ok((number, lines)) => (Answer::Signed { number }, lines),
             Err(error) => (refused(code::FAILED, Exit::Failed, chain(&error)), Vec::new()),
+        }
+    }
+
+    /// Hands a share on to custody, which alone can read it.
+    pub(super) fn share(&mut self, sealed: &[u8]) -> Answer {
+        match self.hand_share(sealed) {
+            Ok(()) => Answer::Handed {},
+            Err(why) => refused(code::FAILED, Exit::Failed, why),
         }
     }
 

@@ -289,6 +289,11 @@ impl Supervisor {
             )),
             Call::Receipts { about } if about == OWN_TIER => self.receipts(&tier.to_string(), Some(tier)),
             Call::Receipts { about } => self.receipts(&about, Some(tier)),
+            // A share of anybody else could lock the store for good.
+            Call::GiveShare {} if self.node.tenure.root() == Some(tier) => plain(self.share(&attachment)),
+            Call::GiveShare {} => {
+                plain(refused(code::NOT_FOUND, Exit::NotFound, "a share is the root's to give"))
+            }
             Call::FreshNonce { tier: of } if of == tier => plain(self.nonce(tier)),
             Call::FreshNonce { .. } => {
                 plain(refused(code::NOT_FOUND, Exit::NotFound, "a console gets nonces for its own tier"))

@@ -3,19 +3,24 @@
 //! killed, and whatever was asked of it is asked again. Nothing waits for it but what it alone can do.
 
 use std::collections::BTreeMap;
+use std::fs::{self, File, OpenOptions};
+use std::io;
 use std::os::fd::OwnedFd;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::os::unix::net::UnixStream;
+use std::path::Path;
 use std::time::Duration;
 
-use id::{Epoch, TierId};
+use id::{Epoch, PublicKey, TierId};
 use node_protocol::Frame;
 use os::clock::boot;
 use os::poll::wait;
 
 use super::services::{Event, Service, Services};
+use super::start::Halt;
 use super::{Supervisor, jobs};
 use crate::config::Config;
-use crate::custody::{Numbered, Reply, Request};
+use crate::custody::{self, Numbered, Reply, Request, StoreState};
 use crate::failure::chain;
 use crate::reconcile::Effect;
 use crate::rights::Role;
@@ -50,6 +55,10 @@ pub(super) enum Purpose {
     Courier(TierId, Epoch),
     /// The node's key, at the first start.
     Node,
+    /// That the store is opened: asked of each custody first.
+    Open,
+    /// That a share opens or locks the store.
+    Share,
 }
 
 impl Custodian {
@@ -76,10 +85,22 @@ impl Custodian {
         request: Request,
         descriptor: Option<OwnedFd>,
     ) -> Result<(), String> {
+        self.ask_with(services, purpose, request, &[], descriptor)
+    }
+
+    /// The same, with plain bytes.
+    fn ask_with(
+        &mut self,
+        services: &mut Services,
+        purpose: Purpose,
+        request: Request,
+        attachment: &[u8],
+        descriptor: Option<OwnedFd>,
+    ) -> Result<(), String> {
         let at_most = if matches!(purpose, Purpose::Forget(_)) { FORGETS_AT_MOST } else { AT_MOST };
         let number = self.last + 1;
         services
-            .send(&Service::Custody, &Numbered { number, body: request }, &[], descriptor)
+            .send(&Service::Custody, &Numbered { number, body: request }, attachment, descriptor)
             .map_err(|error| chain(&error))?;
         self.last = number;
         self.open.insert(number, Asked { purpose, deadline: boot() + at_most });
@@ -106,40 +127,116 @@ impl Custodian {
     }
 }
 
-/// Starts custody, if it does not run and may be. Gives whether it can be asked.
-pub(super) fn is_there(services: &mut Services, config: &Config, steps: &Steps) -> bool {
+/// Starts custody, if it does not run and may be, and has it open its store. Gives whether it can be asked.
+pub(super) fn is_there(
+    services: &mut Services,
+    custodian: &mut Custodian,
+    config: &Config,
+    steps: &Steps,
+) -> bool {
     if services.may_start(&Service::Custody) {
         let mut command = jobs::command(Role::Custody, steps.hand_over(Role::Custody));
         command.arg("--folder").arg(config.state("custody"));
         services.start(Service::Custody, command);
+        // A medium that is gone since the start: custody says what it lacks.
+        let key_file = key_file(config).ok().flatten();
+        let request = Request::Open { key_file: key_file.is_some() };
+        if custodian.ask(services, Purpose::Open, request, key_file).is_err() {
+            services.end_for(&Service::Custody, "it does not listen");
+        }
     }
     services.listens(&Service::Custody)
 }
 
-/// Asks custody one thing and waits for it: at the first start, when there is nothing else to do.
-pub(super) fn ask_and_wait(config: &Config, request: Request, steps: &Steps) -> Result<Reply, String> {
-    let (mut services, mut custodian) = (Services::default(), Custodian::default());
-    let mut reply = Err("it does not start".to_owned());
-    if is_there(&mut services, config, steps) {
-        reply = custodian.ask(&mut services, Purpose::Node, request, None).map(|()| None);
+/// At the start, when there is nothing else to do: custody runs, and its store is open or waits for its share.
+pub(super) fn open_and_wait(
+    services: &mut Services,
+    custodian: &mut Custodian,
+    config: &Config,
+    steps: &Steps,
+) -> Result<StoreState, Halt> {
+    key_file(config).map_err(|source| Halt::KeyFile { path: shown(config), source })?;
+    if !is_there(services, custodian, config, steps) {
+        return Err(Halt::Custody(services.failures().join("; ")));
     }
+    match wait_for(services, custodian, &Purpose::Open).map_err(Halt::Custody)? {
+        Reply::Store(state) => Ok(state),
+        Reply::Shut { why } => Err(Halt::Shut(why)),
+        Reply::Refused { why } => Err(Halt::Custody(why)),
+        Reply::Public { .. } | Reply::Tier { .. } | Reply::Signed { .. } | Reply::Done {} => {
+            Err(Halt::Custody(ELSE.to_owned()))
+        }
+    }
+}
+
+/// Has custody, whose store is open, make the node's key, and waits for that.
+pub(super) fn node_key_and_wait(
+    services: &mut Services,
+    custodian: &mut Custodian,
+) -> Result<PublicKey, String> {
+    custodian.ask(services, Purpose::Node, Request::Node {}, None)?;
+    match wait_for(services, custodian, &Purpose::Node)? {
+        Reply::Public { key } => Ok(key),
+        Reply::Refused { why } | Reply::Shut { why } => Err(why),
+        Reply::Store(_) | Reply::Tier { .. } | Reply::Signed { .. } | Reply::Done {} => Err(ELSE.to_owned()),
+    }
+}
+
+const ELSE: &str = "it answered something else";
+
+fn wait_for(services: &mut Services, custodian: &mut Custodian, purpose: &Purpose) -> Result<Reply, String> {
     while services.is_running(&Service::Custody) {
         wait(&services.descriptors(), custodian.wake_in()).map_err(|error| error.to_string())?;
         for event in services.turn() {
-            if let Event::Said(_, frame) = event {
-                reply = custodian.take(&frame).map(|(_purpose, reply)| Some(reply));
-                services.end(&Service::Custody);
+            match event {
+                Event::Said(_, frame) => {
+                    let (asked, reply) = custodian.take(&frame)?;
+                    if asked == *purpose {
+                        return Ok(reply);
+                    }
+                }
+                Event::Ended(_) => custodian.custody_ended(),
             }
         }
-        custodian.enforce_deadlines(&mut services);
+        custodian.enforce_deadlines(services);
     }
-    reply?.ok_or_else(|| services.failures().join("; "))
+    Err(services.failures().join("; "))
+}
+
+/// The key file, opened for custody. One that is not there is made, empty, where custody's store is to be made;
+/// the folder must be on another medium than the store.
+fn key_file(config: &Config) -> io::Result<Option<OwnedFd>> {
+    let Some(path) = &config.key_file else { return Ok(None) };
+    let device = |path: &Path| Ok::<_, io::Error>(fs::metadata(path)?.dev());
+    let folder = path.parent().unwrap_or(path);
+    if device(folder)? == device(&config.state)? {
+        return Err(io::Error::other("it is on the medium that it is to protect"));
+    }
+    let mut options = OpenOptions::new();
+    match options.read(true).write(true).open(path) {
+        Ok(file) => Ok(Some(file.into())),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            if custody::has_storage_key(&config.state("custody"))? {
+                return Ok(None);
+            }
+            let made = options.create_new(true).mode(0o600).open(path)?;
+            File::open(folder)?.sync_all()?;
+            Ok(Some(made.into()))
+        }
+        // A medium that nobody writes any more is as it should be.
+        Err(error) if error.kind() == io::ErrorKind::ReadOnlyFilesystem => Ok(Some(File::open(path)?.into())),
+        Err(error) => Err(error),
+    }
+}
+
+fn shown(config: &Config) -> String {
+    config.key_file.as_ref().map(|path| path.display().to_string()).unwrap_or_default()
 }
 
 impl Supervisor {
     /// Asks custody for what an effect needs. Where custody cannot be asked now, the effect stays wanted.
     pub(super) fn ask_for(&mut self, effect: Effect, request: Request) {
-        if !is_there(&mut self.services, &self.config, &self.steps) {
+        if !is_there(&mut self.services, &mut self.custodian, &self.config, &self.steps) {
             return;
         }
         let purpose = Purpose::Effect(effect.clone());
@@ -148,10 +245,25 @@ impl Supervisor {
         }
     }
 
+    /// Hands a sealed share on to custody.
+    pub(super) fn hand_share(&mut self, sealed: &[u8]) -> Result<(), String> {
+        let tenure = &self.node.tenure;
+        let root = tenure.root().and_then(|root| Some((root, tenure.tier(root)?.epoch)));
+        let ((root, epoch), node) = root.zip(tenure.node()).ok_or("the node has no root")?;
+        if sealed.len() != keys::SEALED_SHARE_BYTES {
+            return Err(format!("a sealed share has {} bytes", keys::SEALED_SHARE_BYTES));
+        }
+        if !is_there(&mut self.services, &mut self.custodian, &self.config, &self.steps) {
+            return Err("custody cannot be asked now".to_owned());
+        }
+        let request = Request::Share { node, root, epoch };
+        self.custodian.ask_with(&mut self.services, Purpose::Share, request, sealed, None)
+    }
+
     /// A stream on which custody signs handshakes of a tier's courier; none where custody cannot be asked now,
     /// or has no identity of that epoch: then the stream is at its end.
     pub(super) fn signer(&mut self, tier: TierId, epoch: Epoch) -> Option<UnixStream> {
-        if !is_there(&mut self.services, &self.config, &self.steps) {
+        if !is_there(&mut self.services, &mut self.custodian, &self.config, &self.steps) {
             return None;
         }
         let (here, there) = UnixStream::pair().ok()?;
@@ -185,9 +297,12 @@ impl Supervisor {
                 Ok(()) => self.jobs.succeed(&effect),
                 Err(why) => self.after_failure(effect, why),
             },
+            (Purpose::Open | Purpose::Share, Reply::Store(state)) => self.store = state,
+            (Purpose::Open, Reply::Shut { why }) => self.services.end_for(&Service::Custody, &why),
+            (Purpose::Share, Reply::Refused { why }) => self.warn("share", why),
             (Purpose::Forget(_), Reply::Done {}) | (Purpose::Courier(..) | Purpose::Node, _) => {}
-            (Purpose::Forget(_), Reply::Public { .. } | Reply::Signed { .. } | Reply::Refused { .. }) => {
-                self.services.end_for(&Service::Custody, "it does not let go of a tier");
+            (Purpose::Open | Purpose::Share | Purpose::Forget(_), _) => {
+                self.services.end_for(&Service::Custody, ELSE);
             }
         }
     }

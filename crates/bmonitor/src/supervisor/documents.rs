@@ -8,7 +8,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use id::{Digest, NodeId, TierId, Time};
-use keys::{Grade, PublicKey, Receipt, Statement, Version};
+use keys::{Grade, PublicKey, Receipt, SealingKey, Statement, Version};
 use tenure::{Fate, Procedure, ProcedureId, Purpose, Tenure};
 
 use crate::custody::Request;
@@ -39,6 +39,7 @@ pub(super) struct Standpoint<'a> {
     pub(super) at: Time,
     pub(super) head: (u64, Digest),
     pub(super) identities: &'a BTreeMap<TierId, PublicKey>,
+    pub(super) sealing_keys: &'a BTreeMap<TierId, SealingKey>,
     pub(super) previous: Option<Digest>,
 }
 
@@ -96,7 +97,7 @@ impl Standpoint<'_> {
             tier: id,
             epoch: tier.epoch,
             identity: self.identities.get(&id).copied(),
-            sealing: None,
+            sealing: self.sealing_keys.get(&id).cloned(),
             controllers,
             boundary: tier.given,
             directory: tier.directory,

@@ -26,7 +26,7 @@ use super::documents::{Documents, put};
 use super::jobs::Jobs;
 use super::services::Services;
 use crate::config::{self, Config, Problems};
-use crate::custody::{self, Reply, Request};
+use crate::custody::{self, StoreState};
 use crate::enrolment::{self, Enrolment, NoEnrolment};
 use crate::entry::{Entry, Snapshot};
 use crate::node::{Node, Submitted};
@@ -63,8 +63,12 @@ pub(crate) enum Halt {
     Record { number: u64, source: serde_json::Error },
     #[error("the enrolment was refused: {0}")]
     Refused(String),
-    #[error("custody did not make the node's key: {0}")]
+    #[error("custody failed: {0}")]
     Custody(String),
+    #[error("custody's store does not open: {0}")]
+    Shut(String),
+    #[error("cannot use the key file {path}")]
+    KeyFile { path: String, source: io::Error },
     #[error("the objects cannot be opened")]
     Objects(#[from] journal::ObjectError),
     #[error("cannot look at the realms: {0}")]
@@ -81,6 +85,10 @@ impl Halt {
             | Self::Journal(_)
             | Self::Record { .. } => Some(
                 "every realm is closed; put the node's own state back, or wipe all of it and enrol the node anew",
+            ),
+            Self::Shut(_) | Self::KeyFile { .. } => Some(
+                "every realm is closed; `[custody] key_file` in bmonitor.toml names a file on another medium: put in \
+                 the one that was there at the first start",
             ),
             Self::NoEnrolment(_) => Some("the root's public keys belong there before the first start"),
             Self::Second(_) => Some("one supervisor a state folder"),
@@ -116,8 +124,9 @@ pub(crate) fn start(folder: &Path, steps: Steps) -> Result<Supervisor, Halt> {
     let signals = Signals::open().map_err(because("open", "its signals"))?;
     let config = read_config(folder)?;
     make_folders(&config)?;
-    let remembered = remember(folder, &config, &steps);
-    let (node, node_key, mut warned) = match remembered {
+    let (mut services, mut custodian) = (Services::default(), Custodian::default());
+    let remembered = remember(folder, &config, &steps, &mut services, &mut custodian);
+    let Remembered { node, node_key, mut warned, store } = match remembered {
         Ok(remembered) => remembered,
         // Another supervisor is at work: its realms are not ours to close.
         Err(halt @ Halt::Second(_)) => return Err(halt),
@@ -146,10 +155,12 @@ pub(crate) fn start(folder: &Path, steps: Steps) -> Result<Supervisor, Halt> {
         filters: BTreeMap::new(),
         generations: BTreeMap::new(),
         identities: BTreeMap::new(),
+        sealing_keys: BTreeMap::new(),
         documents,
         jobs: Jobs::default(),
-        services: Services::default(),
-        custodian: Custodian::default(),
+        services,
+        custodian,
+        store,
         warned,
         forged: 0,
         settled: false,
@@ -202,10 +213,22 @@ fn make_folder(path: &Path, mode: u32) -> io::Result<()> {
     if ours { fs::set_permissions(path, Permissions::from_mode(mode)) } else { Ok(()) }
 }
 
-type Remembered = (Node, PublicKey, Vec<Warning>);
+/// The node's memory.
+struct Remembered {
+    node: Node,
+    node_key: PublicKey,
+    warned: Vec<Warning>,
+    store: StoreState,
+}
 
-/// Opens the node's memory, or makes it at the first start.
-fn remember(folder: &Path, config: &Config, steps: &Steps) -> Result<Remembered, Halt> {
+/// Opens the node's memory, or makes it at the first start. Custody runs then, and its store is open.
+fn remember(
+    folder: &Path,
+    config: &Config,
+    steps: &Steps,
+    services: &mut Services,
+    custodian: &mut Custodian,
+) -> Result<Remembered, Halt> {
     let journal_path = config.state("journal");
     let disk = Folder::writable(&journal_path).map_err(|error| {
         if error.kind() == io::ErrorKind::WouldBlock {
@@ -223,24 +246,28 @@ fn remember(folder: &Path, config: &Config, steps: &Steps) -> Result<Remembered,
         (false, true) if !begun => return Err(Halt::JournalGone),
         (true, false) => return Err(Halt::KeyGone),
         (true, true) => {
-            let (mut node, key, warned) = replay(config, disk)?;
+            let store = custodian::open_and_wait(services, custodian, config, steps)?;
+            let (mut node, node_key, warned) = replay(config, disk)?;
             if begun {
-                finish_enrolment(folder, config, &mut node, &key, steps)?;
+                finish_enrolment(folder, config, &mut node, &node_key, steps)?;
             }
-            return Ok((node, key, warned));
+            return Ok(Remembered { node, node_key, warned, store });
         }
         (false, true | false) => {}
     }
     // Read before anything is made: one that is wrong leaves nothing behind.
     read_enrolment(folder)?;
     put(&config.state, ENROLLING, b"").map_err(because("write", "the state folder"))?;
-    make_node_key(config, steps)?;
+    let store = custodian::open_and_wait(services, custodian, config, steps)?;
+    let node_key = custodian::node_key_and_wait(services, custodian).map_err(Halt::Custody)?;
+    put(&config.state, NODE_KEY, node_key.to_string().as_bytes())
+        .map_err(because("write", "the node's public key"))?;
     steps.reach(Step::EnrolKey);
     drop(Journal::create(disk, wall(), &Snapshot { tenure: Tenure::unenrolled() })?);
     let disk = Folder::writable(&journal_path).map_err(because("open", "the journal"))?;
-    let (mut node, key, warned) = replay(config, disk)?;
-    finish_enrolment(folder, config, &mut node, &key, steps)?;
-    Ok((node, key, warned))
+    let (mut node, node_key, warned) = replay(config, disk)?;
+    finish_enrolment(folder, config, &mut node, &node_key, steps)?;
+    Ok(Remembered { node, node_key, warned, store })
 }
 
 /// Records the enrolment, unless a start that was broken off had done so, and takes the mark away.
@@ -271,17 +298,6 @@ fn read_enrolment(folder: &Path) -> Result<Enrolment, Halt> {
     Ok(Enrolment::parse(&path, &read_limited(&path, enrolment::BYTES_MAX)?)?)
 }
 
-fn make_node_key(config: &Config, steps: &Steps) -> Result<(), Halt> {
-    let request = Request::Node {};
-    let reply = custodian::ask_and_wait(config, request, steps).map_err(Halt::Custody)?;
-    match reply {
-        Reply::Public { key } => put(&config.state, NODE_KEY, key.to_string().as_bytes())
-            .map_err(because("write", "the node's public key")),
-        Reply::Refused { why } => Err(Halt::Custody(why)),
-        Reply::Signed { .. } | Reply::Done {} => Err(Halt::Custody("it answered something else".to_owned())),
-    }
-}
-
 fn enrol(node: &mut Node, node_key: &PublicKey, enrolment: Enrolment, steps: &Steps) -> Result<(), Halt> {
     let fresh = os::random::bytes().map_err(because("draw", "random bytes"))?;
     let at = node.now();
@@ -302,7 +318,7 @@ fn enrol(node: &mut Node, node_key: &PublicKey, enrolment: Enrolment, steps: &St
 }
 
 /// What was recorded, applied; never decided again.
-fn replay(config: &Config, disk: Folder) -> Result<Remembered, Halt> {
+fn replay(config: &Config, disk: Folder) -> Result<(Node, PublicKey, Vec<Warning>), Halt> {
     let Opened { journal, snapshot, entries, torn } = Journal::open(disk)?;
     let mut tenure = read_snapshot(&snapshot)?;
     for record in &entries {

@@ -8,6 +8,7 @@ use tenure::{Standing, Tier};
 
 use super::Supervisor;
 use crate::config::Realm;
+use crate::custody::{Protection, StoreState};
 use crate::reconcile::Seal;
 
 /// Warnings that concern every tier; the others name what is one tier's alone.
@@ -95,10 +96,6 @@ impl Supervisor {
     }
 
     fn warnings(&self) -> Vec<Warning> {
-        let disk = Warning {
-            code: "stolen-disk-unprotected".to_owned(),
-            message: "stolen disk: unprotected (custody's store is not sealed)".to_owned(),
-        };
         let failures = self.jobs.failures().into_iter();
         let failures = failures.map(|message| Warning { code: "effect-failed".to_owned(), message });
         let services = self.services.failures().into_iter();
@@ -108,8 +105,29 @@ impl Supervisor {
             message: format!("names of the boundary {name} mean nothing any more: {why}"),
         });
         let elsewhere = self.config.realms.iter().filter_map(|realm| self.elsewhere(realm));
-        let warned = std::iter::once(disk).chain(self.warned.iter().cloned());
+        let warned = self.store_warnings().chain(self.warned.iter().cloned());
         warned.chain(lost).chain(elsewhere).chain(failures).chain(services).collect()
+    }
+}
+
+impl Supervisor {
+    /// What custody's store does not keep from whom.
+    fn store_warnings(&self) -> impl Iterator<Item = Warning> {
+        let StoreState { protection, open, hidden } = self.store;
+        let disk = (protection == Protection::None).then_some((
+            "stolen-disk-unprotected",
+            "stolen disk: unprotected (nothing locks custody's store)",
+        ));
+        let share = (!open).then_some((
+            "waits-for-share",
+            "custody's store is locked: nothing is opened before the root's console has given its share",
+        ));
+        let memory = (open && !hidden).then_some((
+            "secrets-in-ordinary-memory",
+            "this kernel has no memfd_secret: root can read custody's keys in memory",
+        ));
+        let all = disk.into_iter().chain(share).chain(memory);
+        all.map(|(code, message)| Warning { code: code.to_owned(), message: message.to_owned() })
     }
 }
 

@@ -32,7 +32,7 @@ const BRACE: Duration = Duration::from_secs(2);
 impl Supervisor {
     /// Does what is to be done, until only work under way is left.
     pub(super) fn advance(&mut self) -> Result<(), journal::Error> {
-        custodian::is_there(&mut self.services, &self.config, &self.steps);
+        custodian::is_there(&mut self.services, &mut self.custodian, &self.config, &self.steps);
         loop {
             let wanted = self.wanted();
             self.jobs.forget_all_but(&wanted);
@@ -57,7 +57,7 @@ impl Supervisor {
 
     /// Does one effect or begins it. Gives whether the world is known to have changed.
     fn perform(&mut self, effect: Effect) -> Result<bool, journal::Error> {
-        if !self.jobs.may_try(&effect) {
+        if !self.jobs.may_try(&effect) || self.waits_for_its_share(&effect) {
             return Ok(false);
         }
         match &effect {
@@ -99,6 +99,24 @@ impl Supervisor {
             self.begin(effect);
         }
         Ok(false)
+    }
+
+    /// Before the store is open nothing is opened, made or signed; what closes is done, and the root's identity
+    /// is there, with which the console is dialled that has the share.
+    fn waits_for_its_share(&self, effect: &Effect) -> bool {
+        let waits = match effect {
+            Effect::Open(..) | Effect::RealmUp(_) | Effect::Policy(..) | Effect::Sign(..) => true,
+            Effect::MakeIdentity(tier, _) => self.node.tenure.root() != Some(*tier),
+            Effect::Cut(_)
+            | Effect::UnlinkSecrets(..)
+            | Effect::EndCourier(_)
+            | Effect::StartCourier(..)
+            | Effect::TellConsoles(_)
+            | Effect::Tell(..)
+            | Effect::Kill(..)
+            | Effect::RealmDown(_) => false,
+        };
+        waits && !self.store.open
     }
 
     pub(super) fn done_at_once(&mut self, effect: Effect, done: Result<(), String>) -> bool {
@@ -203,7 +221,9 @@ impl Supervisor {
         let signs = |effect: &Effect| matches!(effect, Effect::Sign(..));
         let asked = |purpose: &Purpose| match purpose {
             Purpose::Effect(asked) => asked == effect || (signs(asked) && signs(effect)),
-            Purpose::Forget(_) | Purpose::Courier(..) | Purpose::Node => false,
+            Purpose::Forget(_) | Purpose::Courier(..) | Purpose::Node | Purpose::Open | Purpose::Share => {
+                false
+            }
         };
         self.jobs.running().any(same) || self.custodian.asks(asked)
     }
@@ -275,7 +295,8 @@ impl Supervisor {
 
     fn request(&mut self, effect: &Effect) -> Option<Request> {
         if let Effect::MakeIdentity(tier, epoch) = effect {
-            return Some(Request::Tier { tier: *tier, epoch: *epoch });
+            let root = self.node.tenure.root() == Some(*tier);
+            return Some(Request::Tier { tier: *tier, epoch: *epoch, root });
         }
         let Effect::Sign(procedure, number) = effect else { return None };
         let procedure = self.procedure(*procedure)?;
@@ -285,6 +306,7 @@ impl Supervisor {
             node_key: self.node_key,
             head: self.node.journal.head(),
             identities: &self.identities,
+            sealing_keys: &self.sealing_keys,
             previous: self.documents.newest().ok()?,
         };
         standpoint.request(&procedure, *number)
@@ -348,9 +370,10 @@ impl Supervisor {
     /// Takes in what custody has done for an effect.
     pub(super) fn take_from_custody(&mut self, effect: &Effect, reply: Reply) -> Result<(), String> {
         match (effect, reply) {
-            (Effect::MakeIdentity(tier, epoch), Reply::Public { key }) => {
-                self.observed.identities.insert((*tier, *epoch), Digest::of(key.as_bytes()));
-                self.identities.insert(*tier, key);
+            (Effect::MakeIdentity(tier, epoch), Reply::Tier { identity, sealing }) => {
+                self.observed.identities.insert((*tier, *epoch), Digest::of(identity.as_bytes()));
+                self.identities.insert(*tier, identity);
+                self.sealing_keys.insert(*tier, *sealing);
                 self.observed.secrets.insert((*tier, *epoch));
                 Ok(())
             }
@@ -365,9 +388,15 @@ impl Supervisor {
                 Ok(())
             }
             (_, Reply::Refused { why }) => Err(why),
-            (_, Reply::Public { .. } | Reply::Signed { .. } | Reply::Done {}) => {
-                Err("custody answered something else".to_owned())
-            }
+            (
+                _,
+                Reply::Store(_)
+                | Reply::Shut { .. }
+                | Reply::Public { .. }
+                | Reply::Tier { .. }
+                | Reply::Signed { .. }
+                | Reply::Done {},
+            ) => Err("custody answered something else".to_owned()),
         }
     }
 

@@ -35,6 +35,18 @@ impl Custody {
         Self { child, number: 0, folder }
     }
 
+    fn opened() -> Self {
+        let mut custody = Self::start();
+        let reply = custody.ask(&json!({"open": {"key_file": false}}), None);
+        assert_eq!(reply["store"]["protection"], "none", "{reply}");
+        custody
+    }
+
+    fn identity(&mut self, epoch: u64) -> id::PublicKey {
+        let reply = self.ask(&json!({"tier": {"tier": TIER, "epoch": epoch, "root": false}}), None);
+        reply["tier"]["identity"].as_str().unwrap().parse().unwrap()
+    }
+
     fn ask(&mut self, request: &Value, handed: Option<UnixStream>) -> Value {
         self.number += 1;
         let bytes = encode(&json!({"number": self.number, "body": request}), b"").unwrap();
@@ -64,9 +76,8 @@ fn sign(stream: &mut UnixStream, request: &[u8]) -> Option<[u8; 64]> {
 /// A courier gets signatures of its tier's identity over a handshake's hash, as long as that identity lives;
 /// of another epoch none, and of anything else none.
 pub(crate) fn signs_handshakes_alone() {
-    let mut custody = Custody::start();
-    let public = custody.ask(&json!({"tier": {"tier": TIER, "epoch": 2}}), None);
-    let key: id::PublicKey = public["public"]["key"].as_str().unwrap().parse().unwrap();
+    let mut custody = Custody::opened();
+    let key = custody.identity(2);
     let (mut courier, served) = custody.courier(2);
     assert_eq!(served, json!({"done": {}}));
     for transcript in [Transcript::Sha256([7; 32]), Transcript::Sha384([8; 48])] {
@@ -94,8 +105,8 @@ pub(crate) fn signs_handshakes_alone() {
 
 /// What is unlinked cannot be signed with, by custody that was told nothing.
 pub(crate) fn an_unlinked_identity_signs_nothing() {
-    let mut custody = Custody::start();
-    custody.ask(&json!({"tier": {"tier": TIER, "epoch": 1}}), None);
+    let mut custody = Custody::opened();
+    custody.identity(1);
     let (mut courier, _served) = custody.courier(1);
     assert!(sign(&mut courier, &Transcript::Sha256([7; 32]).to_request()).is_some());
     fs::remove_file(custody.folder.path().join(format!("{TIER}.1.secret"))).unwrap();

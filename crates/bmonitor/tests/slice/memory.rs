@@ -1,8 +1,12 @@
 //! What a node remembers, damaged in every way: torn is cut, broken or foreign closes every realm and halts.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+
+use node_protocol::call::{Answer, Call, Status, TierStatus};
+use tenure::{Target, Verb};
 
 use crate::world::{REALMS, SHORT, SOON, WEB, World, at};
 
@@ -16,7 +20,10 @@ struct Dead {
 
 impl Dead {
     fn new() -> Self {
-        let mut world = World::new();
+        Self::of(World::new())
+    }
+
+    fn of(mut world: World) -> Self {
         world.lease(0, REALMS);
         world.lease(1, REALMS);
         world.settled(0);
@@ -89,6 +96,107 @@ pub(crate) fn a_lost_journal_or_key_closes_and_halts() {
 fn copy(from: &Path, to: &Path) {
     let copied = Command::new("cp").arg("-a").arg(from).arg(to).status().unwrap();
     assert!(copied.success());
+}
+
+fn warns(status: &Status, code: &str) -> bool {
+    status.warnings.iter().any(|warning| warning.code == code)
+}
+
+/// A store that is locked by a key on another medium opens with that key alone: without it every realm is
+/// closed.
+pub(crate) fn a_key_file_locks_the_store() {
+    let medium = tempfile::tempdir_in("/dev/shm").unwrap();
+    let [key, away] = ["key", "away"].map(|name| medium.path().join(name));
+    let mut world = World::unstarted();
+    configure_key_file(&world, &key);
+    for node in 0..2 {
+        world.start(node, &[]);
+    }
+    let status = world.settled(0);
+    assert!(!warns(&status, "stolen-disk-unprotected"), "{:?}", status.warnings);
+    assert!(warns(&world.settled(1), "stolen-disk-unprotected"));
+    assert_eq!(fs::metadata(&key).unwrap().permissions().mode() & 0o777, 0o600);
+    let mut dead = Dead::of(world);
+    fs::rename(&key, &away).unwrap();
+    dead.halts("the store is locked by a key file, and there is none");
+    fs::write(&key, [&b"leasehold key file 1\n"[..], &[7; 32]].concat()).unwrap();
+    dead.halts("the key file is another one");
+    fs::rename(&away, &key).unwrap();
+    dead.world.start(0, &[]);
+    dead.world.settled(0);
+    dead.client.connect(at(0, 80), SOON).unwrap().unwrap();
+}
+
+fn configure_key_file(world: &World, key: &Path) {
+    let settings = world.facility.nodes()[0].configuration().join("bmonitor.toml");
+    let text = fs::read_to_string(&settings).unwrap();
+    fs::write(&settings, format!("{text}\n[custody]\nkey_file = \"{}\"\n", key.display())).unwrap();
+}
+
+/// A key file beside the store protects nothing, and a medium that is not there makes no store without it.
+pub(crate) fn a_key_file_must_be_on_another_medium() {
+    let mut world = World::unstarted();
+    let beside = world.facility.nodes()[0].folder().join("key");
+    for (key, said) in [
+        (beside.as_path(), "it is on the medium that it is to protect"),
+        (Path::new("/nowhere/key"), "No such file"),
+    ] {
+        configure_key_file(&world, key);
+        let output = run_supervisor(&world.facility.nodes()[0].configuration());
+        assert!(output.0 == Some(1) && output.1.contains(said), "{output:?}");
+        assert!(world.secrets(0).is_empty());
+        let settings = world.facility.nodes()[0].configuration().join("bmonitor.toml");
+        let text = fs::read_to_string(&settings).unwrap();
+        fs::write(&settings, text.split("\n[custody]").next().unwrap()).unwrap();
+    }
+    world.start(0, &[]);
+    world.settled(0);
+}
+
+/// A store that is locked by a share opens nothing before it has that; what closes goes on meanwhile.
+pub(crate) fn a_share_opens_the_store_at_each_start() {
+    let mut world = World::unstarted();
+    world.start(0, &[]);
+    world.settled(0);
+    let sealing = world.statement(0, "landlord").sealing.unwrap();
+    let node = world.settled(0).node.unwrap();
+    let give = |world: &World, share: [u8; 32]| {
+        let sealed = keys::seal_share(&share, node, &sealing).unwrap();
+        let caller = world.facility.nodes()[0].caller();
+        caller.call(&Call::GiveShare {}, &sealed, SOON).unwrap().0
+    };
+    assert_eq!(give(&world, [42; 32]), Answer::Handed {});
+    world.status_with(0, |status| !warns(status, "stolen-disk-unprotected"));
+    let (tier, _lease) = world.lease(0, REALMS);
+    world.settled(0);
+    world.facility.nodes_mut()[0].kill_supervisor().unwrap();
+    // As after the power came back: the kernel has no realm.
+    world.take_realm_down(0);
+    world.start(0, &[]);
+    let status = world.status_with(0, |status| warns(status, "waits-for-share"));
+    assert!(!status.settled && !status.tiers.iter().any(is_open), "{status:?}");
+    give(&world, [43; 32]);
+    world.status_with(0, |status| warns(status, "share") && warns(status, "waits-for-share"));
+    assert!(!world.realm(0).exists());
+    give(&world, [42; 32]);
+    let status = world.settled(0);
+    assert!(status.tiers.iter().any(is_open), "{status:?}");
+    let signed = world.signed(0);
+    world.facility.nodes_mut()[0].kill_supervisor().unwrap();
+    world.start(0, &[]);
+    // A severing waits for no share but with its receipt.
+    let landlord = world.standing_now(0, "landlord");
+    let envelope = world.landlord.order(&landlord, Verb::Sever(Target { tier }));
+    assert_eq!(world.facility.nodes()[0].submit(&envelope, &[]).unwrap().exit, 0);
+    world.status_with(0, |_| world.secrets(0).len() == 1 && !world.realm(0).exists());
+    assert_eq!(world.signed(0), signed);
+    give(&world, [42; 32]);
+    world.settled(0);
+    assert_eq!(world.signed(0), signed + 1);
+}
+
+fn is_open(tier: &TierStatus) -> bool {
+    tier.realm.as_ref().is_some_and(|realm| realm.open)
 }
 
 /// A second supervisor ends at once and touches nothing.

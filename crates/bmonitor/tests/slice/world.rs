@@ -126,6 +126,30 @@ impl World {
         serde_json::from_slice(Envelope::parse(line).unwrap().unverified_payload()).unwrap()
     }
 
+    /// The same of a node that is not settled.
+    pub(crate) fn standing_now(&self, node: usize, name: &str) -> Standing {
+        let status = self.status_with(node, |_| true);
+        let tier = status.tiers.iter().find(|tier| tier.name.as_str() == name).unwrap();
+        Standing { node: node_of(&status), lease: tier.lease, tier: tier.tier, epoch: tier.epoch }
+    }
+
+    /// Takes the tenant's realm out of the kernel, as a loss of power does.
+    pub(crate) fn take_realm_down(&self, node: usize) {
+        let namespace = self.realm(node);
+        let pins = self.facility.nodes()[node].pins().join(TENANT);
+        let take = || {
+            let mut links = os::link::Links::open().unwrap();
+            for link in links.list().unwrap() {
+                if !["br0", "lo", "uplink"].contains(&link.name.as_str()) {
+                    datapath::Filter::remove(&pins, Some(&link.name)).unwrap();
+                    links.delete(&link.name).unwrap();
+                }
+            }
+        };
+        self.facility.namespace(&format!("n{}", node + 1)).unwrap().run(take).unwrap();
+        os::namespace::delete(&namespace).unwrap();
+    }
+
     /// Leases a realm of the node to the tenant, with a boundary.
     pub(crate) fn lease(&self, node: usize, boundary: &str) -> (TierId, LeaseId) {
         let said = self.say_lease(node, boundary);
@@ -186,7 +210,8 @@ impl World {
             let said = self.ask(node, &["status"]);
             match said.parse() {
                 Ok(Answer::Status(status)) if wanted(&status) => return *status,
-                Ok(_) if began.elapsed() < SOON => {}
+                // A supervisor that was just started does not listen yet.
+                Ok(_) | Err(_) if began.elapsed() < SOON => {}
                 other => panic!("{other:?} {}", said.talk),
             }
         }

@@ -193,6 +193,7 @@ pub(crate) fn not_understood(answer: &Answer) -> No {
         Answer::Status(_) => "status",
         Answer::Signed { .. } => "signed",
         Answer::Nonce { .. } => "nonce",
+        Answer::Handed {} => "handed",
         Answer::Refused(_) => "refused",
     };
     No::new("not-understood", Exit::Failed, format!("the node answered {what:?}, which was not asked"))
