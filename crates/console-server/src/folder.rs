@@ -11,6 +11,7 @@ use id::{Digest, Digester, Name, PublicKey};
 use journal::Objects;
 use keys::{KEY_FILE_BYTES_MAX, SigningKey, read_key_file, write_key_file};
 use store::{Sqlite, Store};
+use tenure::{ControllerKey, Rights};
 use zeroize::Zeroizing;
 
 use crate::settings::{self, Settings};
@@ -38,6 +39,8 @@ pub struct Init {
     pub addresses: Vec<SocketAddr>,
     /// Where people's requests are answered, beside the socket.
     pub api: Option<SocketAddr>,
+    /// Further controller keys of the party, which the console does not hold. They have all rights.
+    pub controllers: Vec<PublicKey>,
 }
 
 /// What was made: the public halves.
@@ -61,6 +64,11 @@ pub fn init(folder: &Path, wanted: &Init, world: &World) -> Result<Made, Failed>
         listen: wanted.listen,
         addresses: wanted.addresses.clone(),
         api: wanted.api,
+        controller: wanted
+            .controllers
+            .iter()
+            .map(|key| ControllerKey { key: *key, rights: Rights::ALL })
+            .collect(),
     };
     let text = toml::to_string(&settings).map_err(|error| Failed::act("write the settings", error))?;
     let file = folder.join(settings::FILE);

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use id::Name;
 use serde::{Deserialize, Serialize};
+use tenure::ControllerKey;
 
 use crate::Failed;
 
@@ -31,6 +32,9 @@ pub(crate) struct Settings {
     /// Where people's requests are answered, beside the socket in the folder.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) api: Option<SocketAddr>,
+    /// Further controller keys of this party, which the console does not hold: a person's, or one in a safe.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) controller: Vec<ControllerKey>,
 }
 
 impl Settings {

@@ -9,6 +9,7 @@ use channel::Pins;
 use console_api::{Exit, TierState};
 use id::{NodeId, PublicKey, TierId};
 use store::{Revision, Store, Transaction};
+use tenure::{ControllerKey, Rights};
 use tokio::sync::Mutex as Turn;
 
 use crate::api::{No, not_found, usage};
@@ -167,8 +168,14 @@ impl Console {
         }
     }
 
-    /// All public keys that may give orders for this console's tiers.
-    pub(crate) fn controllers(&self) -> Vec<PublicKey> {
-        vec![*self.opened.keys.controller.public()]
+    /// All controller keys of this party: the one that the console holds, and those that it does not.
+    pub(crate) fn controllers(&self) -> Vec<ControllerKey> {
+        let held = ControllerKey { key: *self.opened.keys.controller.public(), rights: Rights::ALL };
+        std::iter::once(held).chain(self.opened.settings.controller.iter().copied()).collect()
+    }
+
+    /// Their public keys.
+    pub(crate) fn controller_keys(&self) -> Vec<PublicKey> {
+        self.controllers().into_iter().map(|controller| controller.key).collect()
     }
 }

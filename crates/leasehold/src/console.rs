@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 use console_api::{Console, Identity};
 use console_server::{Failed, Init, Ready, World};
-use id::{Name, Time};
+use id::{Name, PublicKey, Time};
 use serde_json::json;
 
 use crate::failure::{Exit, Failure};
@@ -48,6 +48,9 @@ pub(crate) struct Start {
     /// Where requests are answered, beside the socket in the folder (with the token of admin.token)
     #[arg(long)]
     api: Option<SocketAddr>,
+    /// A further controller key of the party, which this console does not hold; several times for several
+    #[arg(long = "controller")]
+    controllers: Vec<PublicKey>,
     /// How to print it
     #[arg(short, long, value_enum, default_value_t)]
     output: Format,
@@ -76,8 +79,14 @@ fn tell(told: &str) {
 }
 
 fn init(start: &Start) -> Result<Exit, Failure> {
-    let Start { folder, name, listen, addresses, api, output } = start;
-    let wanted = Init { name: name.clone(), listen: *listen, addresses: addresses.clone(), api: *api };
+    let Start { folder, name, listen, addresses, api, controllers, output } = start;
+    let wanted = Init {
+        name: name.clone(),
+        listen: *listen,
+        addresses: addresses.clone(),
+        api: *api,
+        controllers: controllers.clone(),
+    };
     let made = console_server::init(folder, &wanted, &WORLD).map_err(failure)?;
     match output {
         Format::Text => line(&format!(

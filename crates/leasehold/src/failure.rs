@@ -70,6 +70,11 @@ impl Failure {
         self
     }
 
+    /// The code that it ends with.
+    pub(crate) const fn exit(&self) -> Exit {
+        self.exit
+    }
+
     /// Prints `error: …` and `hint: …` on stderr; gives the exit code.
     #[expect(clippy::print_stderr, reason = "this is where a command speaks to the person")]
     pub(crate) fn report(&self) -> ExitCode {

@@ -8,10 +8,13 @@ mod failure;
 mod file;
 mod journal;
 mod key;
+mod lease;
+mod node;
 mod order;
 mod output;
 mod reach;
 mod receipt;
+mod table;
 
 use std::process::ExitCode;
 
@@ -48,6 +51,12 @@ enum Noun {
     /// Make controller keys
     #[command(subcommand)]
     Key(key::Verb),
+    /// Grant, take over and sever leases
+    #[command(subcommand)]
+    Lease(lease::Verb),
+    /// Show a console's nodes, and enrol new ones
+    #[command(subcommand)]
+    Node(node::Verb),
     /// Write and sign orders
     #[command(subcommand)]
     Order(order::Verb),
@@ -72,6 +81,8 @@ fn main() -> ExitCode {
         Noun::Demo(arguments) => demo::run(&arguments),
         Noun::Journal(verb) => journal::run(&verb),
         Noun::Key(verb) => key::run(&verb),
+        Noun::Lease(verb) => lease::run(&verb),
+        Noun::Node(verb) => node::run(&verb),
         Noun::Order(verb) => order::run(&verb),
         Noun::Receipt(verb) => receipt::run(&verb),
     };

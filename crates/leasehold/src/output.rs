@@ -22,6 +22,12 @@ pub(crate) fn line(text: &str) {
     }
 }
 
+/// Says what somebody should not overlook, and what helps.
+#[expect(clippy::print_stderr, reason = "talk goes to stderr")]
+pub(crate) fn warning(warning: &str, hint: &str) {
+    eprintln!("warning: {warning}\nhint: {hint}");
+}
+
 /// Writes a shell's completions.
 pub(crate) fn completions(shell: clap_complete::Shell, command: &mut clap::Command) {
     let mut script = Vec::new();

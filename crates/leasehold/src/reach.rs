@@ -4,7 +4,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
-use console_api::{Address, Client, Failed, Problem};
+use console_api::{Address, Client, Failed, Page, Problem};
+use serde::de::DeserializeOwned;
 use zeroize::Zeroizing;
 
 use crate::failure::{Exit, Failure};
@@ -36,6 +37,23 @@ impl Reach {
             .build()
             .map_err(|error| Failure::new(Exit::Failed, format!("no runtime was started: {error}")))?;
         runtime.block_on(ask(&client)).map_err(failure)
+    }
+
+    /// The whole of a list, page after page.
+    pub(crate) fn all<T: DeserializeOwned>(&self, path: &str) -> Result<Page<T>, Failure> {
+        self.ask(async |client| {
+            let (mut items, mut next) = (Vec::new(), None::<String>);
+            loop {
+                let after =
+                    next.as_ref().map_or_else(String::new, |next| format!("&after={}", segment(next)));
+                let page: Page<T> = client.get(&format!("{path}?limit=1000{after}")).await?;
+                items.extend(page.items);
+                next = page.next;
+                if next.is_none() {
+                    return Ok(Page { items, next });
+                }
+            }
+        })
     }
 
     fn address(&self) -> Result<Address, Failure> {
@@ -84,4 +102,17 @@ pub(crate) fn told_by_console(problem: &Problem) -> Failure {
         Some(hint) => failure.hint(hint),
         None => failure,
     }
+}
+
+/// A text as one part of a path, or a value behind `?` (RFC 3986 §2.3).
+pub(crate) fn segment(text: &str) -> String {
+    let mut segment = String::new();
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            segment.push(char::from(byte));
+        } else {
+            segment.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    segment
 }

@@ -199,3 +199,38 @@ fn a_folder_that_is_no_consoles_is_told() {
         Command::new(PROGRAM).args(["console", "init", "--name", "other"]).arg(made.path()).output().unwrap();
     assert_eq!(again.status.code(), Some(2));
 }
+
+#[test]
+fn nouns_answer_people_and_programs_with_the_codes_of_the_table() {
+    let running = Running::start(made());
+    let unix = format!("unix:{}", running.socket().display());
+    let say = |arguments: &[&str]| {
+        let said = leasehold(&unix, None, arguments);
+        let [out, err] = [said.stdout, said.stderr].map(|bytes| String::from_utf8(bytes).unwrap());
+        (said.status.code().unwrap(), out, err)
+    };
+    let nodes = say(&["node", "list"]);
+    assert_eq!((nodes.0, nodes.1.split_whitespace().next()), (0, Some("NODE")), "{nodes:?}");
+    let nodes: Value = serde_json::from_str(&say(&["node", "list", "-o", "json"]).1).unwrap();
+    assert_eq!(nodes, serde_json::json!({ "items": [], "next": null }));
+    let none = say(&["node", "show", "n1"]);
+    let told = "error: there is no node \"n1\"\nhint: `leasehold node list` shows all\n";
+    assert_eq!(none, (5, String::new(), told.to_owned()));
+    let window: Value = serde_json::from_str(&say(&["node", "enrol", "-o", "json"]).1).unwrap();
+    assert!(window["open_until"].is_string(), "{window}");
+    let fingerprint = "lh1:Zmh6rfhivXdsj8GLjp-OIAiXFIVu4jOzkCpZHQ1fKSU";
+    assert_eq!(say(&["node", "confirm", fingerprint, "--name", "n1"]).0, 5);
+    assert_eq!(say(&["node", "enrol", "--minutes", "0"]).0, 2);
+    assert_eq!(say(&["node", "close"]).1, "the window for unknown nodes is closed\n");
+    assert_eq!(say(&["lease", "sever", "L/9 ?#%", "--plan"]).0, 5);
+    assert_eq!(say(&["lease", "offer", "L/9 ?#%"]).0, 5);
+    let token = running.folder.path().join("admin.token");
+    assert_eq!(say(&["lease", "take", token.to_str().unwrap()]).0, 2);
+    assert_eq!(say(&["lease", "list"]).0, 0);
+    assert_eq!(say(&["lease", "tree", "-o", "json"]).0, 0);
+    let nowhere = leasehold("unix:/nonexistent/console.sock", None, &["node", "list"]);
+    assert_eq!(nowhere.status.code(), Some(1));
+    let nobody =
+        Command::new(PROGRAM).args(["node", "list"]).env_remove("LEASEHOLD_CONSOLE").output().unwrap();
+    assert_eq!(nobody.status.code(), Some(2));
+}

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::State;
 use console_api::{Console as Shown, ConsoleAt, Identity, Version};
-use tenure::{ControllerKey, Rights};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -56,10 +55,7 @@ async fn console_identity(State(console): State<Arc<Console>>) -> Answer<Identit
     Ok(Json(Identity {
         version: Version,
         name: console.opened.settings.name.to_string(),
-        controllers: vec![ControllerKey {
-            key: *console.opened.keys.controller.public(),
-            rights: Rights::ALL,
-        }],
+        controllers: console.controllers(),
         consoles: vec![console.at()],
         directory: *console.opened.keys.directory.public(),
     }))

@@ -91,7 +91,7 @@ pub(super) fn renewed(console: &Console, before: &KnownTier, identity: PublicKey
     Expected {
         node: before.node,
         node_key: Some(before.node.0),
-        controllers: console.controllers(),
+        controllers: console.controller_keys(),
         tier: before.tier,
         lease: before.lease,
         epoch: Expect::After(before.epoch),

@@ -88,7 +88,7 @@ fn expected(
     Expected {
         node: offered.node,
         node_key,
-        controllers: console.controllers(),
+        controllers: console.controller_keys(),
         tier: offered.tier,
         lease: offered.lease,
         epoch: Expect::Is(Epoch::new(1).unwrap_or_default()),

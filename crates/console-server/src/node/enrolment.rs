@@ -198,7 +198,7 @@ fn fault(
     let expected = Expected {
         node: statement.node,
         node_key: None,
-        controllers: console.controllers(),
+        controllers: console.controller_keys(),
         tier: statement.tier,
         lease: statement.lease,
         epoch: Expect::Any,

@@ -45,7 +45,8 @@ impl Party {
         let listen = "127.0.0.1:0".parse().unwrap();
         // Fake nodes ask `consoles` where that really is.
         let addresses = vec!["127.0.0.1:7443".parse().unwrap()];
-        let init = Init { name: name.parse().unwrap(), listen, addresses, api: None };
+        let init =
+            Init { name: name.parse().unwrap(), listen, addresses, api: None, controllers: Vec::new() };
         console_server::init(folder.path(), &init, &WORLD).unwrap();
         Self::run(folder, consoles).await
     }
