@@ -73,6 +73,12 @@ impl Party {
         while !self.task.is_finished() {
             tokio::task::yield_now().await;
         }
+        let lock = std::fs::File::open(self.folder.path().join("console.sqlite.lock")).unwrap();
+        // What it had spawned ends a moment later, and with it the store is free.
+        while lock.try_lock().is_err() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        drop(lock);
         let folder = std::mem::replace(&mut self.folder, tempfile::tempdir().unwrap());
         drop(self);
         if lose_the_store {
