@@ -2,7 +2,8 @@
 
 use boundary::oracle::{Oracle, Realm, Reason, Verdict};
 use boundary::{Direction, ResolvedRule, ResolvedSet};
-use node_protocol::{Decoder, Frame, call, encode};
+use node_protocol::signing::{Requests, Transcript};
+use node_protocol::{Decoder, Frame, call, courier, encode};
 
 /// In one piece or byte by byte: the same frames, and the same end.
 pub fn node_frames(bytes: &[u8]) {
@@ -13,7 +14,45 @@ pub fn node_frames(bytes: &[u8]) {
     for frame in &whole {
         reads_back::<call::Call>(frame);
         reads_back::<call::Answer>(frame);
+        reads_back::<courier::ToCourier>(frame);
+        reads_back::<courier::FromCourier>(frame);
     }
+}
+
+/// What a courier sends to custody, in one piece or byte by byte: the same requests, and the same end. What is
+/// signed for each is a TLS client's handshake, whatever it was.
+pub fn signing_requests(bytes: &[u8]) {
+    let whole = requests(std::iter::once(bytes));
+    assert!(whole == requests(bytes.chunks(1)));
+    let mut sent: Vec<u8> = Vec::new();
+    for transcript in &whole.0 {
+        let message = transcript.message();
+        assert!(
+            message.starts_with(&[b' '; 64])
+                && message[64..].starts_with(b"TLS 1.3, client CertificateVerify\0")
+        );
+        assert_eq!(Transcript::of_message(&message), Some(*transcript));
+        sent.extend(transcript.to_request());
+    }
+    assert!(bytes.starts_with(&sent));
+    if let Some(transcript) = Transcript::of_message(bytes) {
+        assert_eq!(transcript.message(), bytes);
+    }
+}
+
+fn requests<'bytes>(parts: impl Iterator<Item = &'bytes [u8]>) -> (Vec<Transcript>, bool) {
+    let (mut requests, mut found) = (Requests::default(), Vec::new());
+    for part in parts {
+        requests.push(part);
+        loop {
+            match requests.next_request() {
+                Ok(Some(transcript)) => found.push(transcript),
+                Ok(None) => break,
+                Err(_) => return (found, false),
+            }
+        }
+    }
+    (found, true)
 }
 
 fn decoded<'bytes>(parts: impl Iterator<Item = &'bytes [u8]>) -> (Vec<Frame>, bool) {

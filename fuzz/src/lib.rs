@@ -15,7 +15,7 @@ mod orders;
 
 pub use boundary::{boundary_file, directory, packet_lines};
 pub use dhcp::{dhcp_frame, dhcp_message};
-pub use frames::{node_frames, packets};
+pub use frames::{node_frames, packets, signing_requests};
 pub use id_texts::id_texts;
 pub use journal::{journal_export, journal_folder, object};
 pub use keys::{envelope, key_file, node_records, sealed_file, sealed_order, signed_directory};

@@ -21,3 +21,30 @@ pub(crate) fn decode(shown: &[u8]) -> Option<PublicKey> {
     let raw = shown.strip_prefix(&BEFORE)?;
     PublicKey::from_bytes(raw.try_into().ok()?).ok()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_has_one_form_and_no_other_is_read() {
+        let key: PublicKey = "ed25519:11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo".parse().unwrap();
+        let shown = encode(&key);
+        assert_eq!(decode(&shown), Some(key));
+        for at in 0..BEFORE.len() {
+            for bit in 0..8 {
+                let mut other = shown.to_vec();
+                other[at] ^= 1 << bit;
+                assert_eq!(decode(&other), None, "byte {at}, bit {bit}");
+            }
+        }
+        for length in 0..shown.len() {
+            assert_eq!(decode(&shown[..length]), None);
+        }
+        assert_eq!(decode(&[shown.as_ref(), &[0]].concat()), None);
+        // Points of small order, under which everybody signs.
+        for point in PublicKey::SMALL_ORDER {
+            assert_eq!(decode(&[BEFORE.as_slice(), &point].concat()), None);
+        }
+    }
+}

@@ -47,9 +47,19 @@ impl Unopened {
         Self { key: Arc::new(Holder(key)), address: SocketAddr::from((ADDRESS, port)) }
     }
 
+    /// Where it will listen.
+    pub(crate) const fn address(&self) -> SocketAddr {
+        self.address
+    }
+
     /// As a lease or an enrolment names it.
     pub(crate) fn named(&self) -> tenure::Console {
-        let address = tenure::ConsoleAddress::new(self.address).unwrap();
+        self.named_at(self.address)
+    }
+
+    /// The same at another address.
+    pub(crate) fn named_at(&self, address: SocketAddr) -> tenure::Console {
+        let address = tenure::ConsoleAddress::new(address).unwrap();
         tenure::Console { key: self.key.public(), addresses: vec![address] }
     }
 
@@ -118,6 +128,11 @@ impl Console {
     fn next(&mut self) -> Accepted {
         let accepted = self.runtime.block_on(async { timeout(PATIENCE, self.accepted.recv()).await });
         accepted.expect("nobody dials").unwrap()
+    }
+
+    /// Whether nobody got in since the last one who was asked for.
+    pub(crate) fn nobody_came(&mut self) -> bool {
+        self.early.is_empty() && self.accepted.try_recv().is_err()
     }
 
     pub(crate) fn try_call(

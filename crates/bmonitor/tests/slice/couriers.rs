@@ -6,10 +6,11 @@ use std::time::Instant;
 use channel::Link;
 use id::{NodeId, Nonce, TierId};
 use keys::{Envelope, NodeRecord, PayloadType, Statement};
-use lab::{Object, Standing};
+use lab::{Facility, Object, Standing};
 use node_protocol::call::{Answer, Call, OWN_TIER, code};
 use tenure::{Boundary, Renew, Target, Verb};
 
+use crate::between::Between;
 use crate::console::{Console, Unopened, envelopes};
 use crate::rights::{compare, status};
 use crate::world::{REALMS, TENANT, WEB, World};
@@ -24,23 +25,44 @@ pub(crate) struct Tenancy {
     pub(crate) tier: TierId,
     /// Every order that was accepted.
     pub(crate) orders: Vec<Envelope>,
+    /// Who stands between the node and the tenant's console.
+    pub(crate) between: Option<Between>,
 }
 
 impl Tenancy {
-    /// The tenant's console says that it listens at `told`, where somebody may stand in between.
-    pub(crate) fn begin(tenants: Unopened, told: &tenure::Console) -> Self {
+    pub(crate) fn begin() -> Self {
+        let tenants = Unopened::new(7444);
+        let named = tenants.named();
+        Self::begin_with(tenants, &named, |_facility| None)
+    }
+
+    /// The same where somebody stands between, whom the node takes for the tenant's console by the address.
+    pub(crate) fn begin_between(
+        tenants: Unopened,
+        named: &tenure::Console,
+        between: impl FnOnce(&Facility) -> Between,
+    ) -> Self {
+        Self::begin_with(tenants, named, |facility| Some(between(facility)))
+    }
+
+    fn begin_with(
+        tenants: Unopened,
+        named: &tenure::Console,
+        between: impl FnOnce(&Facility) -> Option<Between>,
+    ) -> Self {
         let landlords = Unopened::new(7443);
         let mut world = World::with_consoles(&[landlords.named()]);
-        world.tenants_consoles = vec![told.clone()];
+        world.tenants_consoles = vec![named.clone()];
         let mut landlord = landlords.open(&world.facility);
         let mut tenant = tenants.open(&world.facility);
+        let between = between(&world.facility);
         world.start(0, &[]);
         landlord.enrol();
         let landlords = landlord.link();
         let (tier, order) = lease(&world, &landlord, &landlords);
         tenant.enrol();
         let tenants = tenant.link();
-        Self { world, landlord, landlords, tenant, tenants, tier, orders: vec![order] }
+        Self { world, landlord, landlords, tenant, tenants, tier, orders: vec![order], between }
     }
 
     /// The tenant orders something through its link.
@@ -86,9 +108,7 @@ fn refused(answer: Answer) -> String {
 /// its severing.
 #[expect(clippy::print_stdout, reason = "the time is part of the evidence")]
 pub(crate) fn takes_orders() {
-    let tenants = Unopened::new(7444);
-    let told = tenants.named();
-    let mut tenancy = Tenancy::begin(tenants, &told);
+    let mut tenancy = Tenancy::begin();
     let object = Object::new(WEB).unwrap();
     tenancy.tenant.put(&tenancy.tenants, &object);
     tenancy.tenant_orders(Verb::Boundary(Boundary { tier: None, object: object.name() }));
@@ -113,9 +133,7 @@ pub(crate) fn takes_orders() {
 
 /// Calls of a tier's consoles are confined to the tier.
 pub(crate) fn calls_are_confined() {
-    let tenants = Unopened::new(7444);
-    let told = tenants.named();
-    let tenancy = Tenancy::begin(tenants, &told);
+    let tenancy = Tenancy::begin();
     let Tenancy { landlord, landlords, tenant, tenants, tier, .. } = &tenancy;
     let whole = landlord.status_with(landlords, |status| status.settled);
     let seen = tenant.status_with(tenants, |status| status.settled);
@@ -151,9 +169,7 @@ pub(crate) fn calls_are_confined() {
 /// Fig. 6: the tenant renews its keys through the connection that this ends. It hears that it was done; the node
 /// comes back as somebody whom nobody knows, and says to the tenant alone who that is.
 pub(crate) fn renewal() {
-    let tenants = Unopened::new(7444);
-    let told = tenants.named();
-    let mut tenancy = Tenancy::begin(tenants, &told);
+    let mut tenancy = Tenancy::begin();
     let before = tenancy.tenants.identity();
     let nonce = Nonce::from_bytes(os::random::bytes().unwrap());
     tenancy.tenant_orders(Verb::Renew(Renew { tier: None, keep: Vec::new(), nonce: Some(nonce) }));

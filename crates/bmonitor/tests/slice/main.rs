@@ -2,6 +2,7 @@
 //! connections. Needs root.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod between;
 mod clients;
 mod console;
 mod couriers;
@@ -10,7 +11,9 @@ mod custody;
 mod directory;
 mod memory;
 mod orders;
+mod replays;
 mod rights;
+mod takeover;
 mod terms;
 mod world;
 
@@ -51,6 +54,8 @@ const TRIALS: &[Trial] = &[
     ("a_node_dials_its_console_and_takes_orders_through_it", couriers::takes_orders),
     ("a_consoles_calls_are_confined_to_its_tier", couriers::calls_are_confined),
     ("a_tenant_renews_and_nobody_else_learns_its_identity", couriers::renewal),
+    ("nothing_of_a_tenancy_is_accepted_after_its_severing", replays::of_a_whole_tenancy),
+    ("a_courier_taken_over_gains_nothing_and_stops_no_severing", takeover::gains_nothing),
     ("live_processes_have_what_the_table_says", rights::of_live_processes),
     ("other_calls_are_denied", rights::other_calls_are_denied),
 ];
@@ -59,6 +64,7 @@ fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     // Processes that a trial starts.
     match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        ["--confinement", confinement] => return takeover::taken_over(confinement),
         ["probe", process] => return rights::probe(process),
         ["knock", uid, socket] => return clients::knock(uid, socket),
         _ => {}

@@ -72,7 +72,7 @@ pub(crate) fn of_live_processes() {
 }
 
 /// The machine's id of a process that is called `inside` in the pid namespace of `first`.
-fn on_the_machine(first: u32, inside: u32) -> u32 {
+pub(crate) fn on_the_machine(first: u32, inside: u32) -> u32 {
     let children = fs::read_to_string(format!("/proc/{first}/task/{first}/children")).unwrap();
     let called = |id: &u32| status(*id)["NSpid"].split_whitespace().last() == Some(&inside.to_string());
     children.split_whitespace().map(|id| id.parse().unwrap()).find(called).unwrap()

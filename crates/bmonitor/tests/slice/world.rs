@@ -42,13 +42,18 @@ impl World {
 
     /// The same, whose landlord has consoles.
     pub(crate) fn with_consoles(consoles: &[Console]) -> Self {
+        Self::of(PathBuf::from(env!("CARGO_BIN_EXE_bmonitor")), consoles)
+    }
+
+    /// The same with the node monitor that lies there.
+    pub(crate) fn of(bmonitor: PathBuf, consoles: &[Console]) -> Self {
         let guard = Guard::start().unwrap();
         let landlord = Party::new().unwrap();
         let directory = SigningKey::from_seed(&os::random::bytes().unwrap()).unwrap();
         let random: [u8; 3] = os::random::bytes().unwrap();
         let prefix = format!("bm{:02x}{:02x}{:02x}", random[0], random[1], random[2]);
         let mut plan = Plan::new(prefix, 2, &[TENANT]);
-        plan.bmonitor = Some(PathBuf::from(env!("CARGO_BIN_EXE_bmonitor")));
+        plan.bmonitor = Some(bmonitor);
         for node in &mut plan.nodes {
             node.enrolment = landlord.enrolment_with("landlord", consoles, Some(*directory.public()));
         }
