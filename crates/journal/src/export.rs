@@ -21,6 +21,17 @@ pub struct Summary {
     pub at: Time,
     /// The newest head in it; without one nobody vouches for the records.
     pub head: Option<Vouched>,
+    /// The digest of each record, from the first on.
+    pub digests: Vec<Digest>,
+}
+
+impl Summary {
+    /// The digest of a record; none if it is not in the export.
+    #[must_use]
+    pub fn digest_of(&self, number: u64) -> Option<Digest> {
+        let index = usize::try_from(number.checked_sub(self.first)?).ok()?;
+        self.digests.get(index).copied()
+    }
 }
 
 /// A node's word for all records up to one.
@@ -123,6 +134,7 @@ impl Checked {
 
     fn summary(self) -> Option<Summary> {
         let (first, end) = (self.first()?, self.end?);
-        Some(Summary { first, last: end.number, digest: end.digest, at: end.at, head: self.head })
+        let Self { digests, head, .. } = self;
+        Some(Summary { first, last: end.number, digest: end.digest, at: end.at, head, digests })
     }
 }

@@ -12,7 +12,7 @@ use crate::output::{Format, line};
 use crate::receipt::NodeKey;
 
 /// The longest export that is read at once.
-const EXPORT_BYTES_MAX: usize = 1024 * 1024 * 1024;
+pub(crate) const EXPORT_BYTES_MAX: usize = 1024 * 1024 * 1024;
 
 /// What can be done.
 #[derive(Subcommand)]
@@ -87,8 +87,14 @@ fn folder(path: &Path) -> Result<Found, Failure> {
         Err(error) => return Ok(Found { why: Some(file::chain(&error)), ..Found::default() }),
     };
     let newest = read.entries.last().unwrap_or(&read.snapshot);
-    let summary =
-        Summary { first: read.first, last: newest.number, digest: newest.digest, at: newest.at, head: None };
+    let summary = Summary {
+        first: read.first,
+        last: newest.number,
+        digest: newest.digest,
+        at: newest.at,
+        head: None,
+        digests: Vec::new(),
+    };
     let torn_bytes = read.torn.map_or(0, |torn| torn.bytes);
     Ok(Found { summary: Some(summary), torn_bytes, ..Found::default() })
 }
@@ -98,7 +104,7 @@ impl Found {
         let head = self.summary.as_ref().and_then(|summary| summary.head.as_ref());
         json!({
             "valid": self.why.is_none(),
-            "grade": head.map(|head| head.grade),
+            "grade": head.filter(|_| self.why.is_none()).map(|head| head.grade),
             "reason": self.why,
             "first": self.summary.as_ref().map(|summary| summary.first),
             "last": self.summary.as_ref().map(|summary| summary.last),

@@ -1,16 +1,18 @@
 //! `leasehold receipt …`: a node's word that a thing was done is checked here, without the node.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use clap::{Args, Subcommand};
 use id::{KeyId, NodeId, PublicKey};
+use journal::Summary;
 use keys::{Envelope, Grade, Invalid, NodeRecord as _, Part, PayloadType, Receipt, Statement};
 use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::failure::{Exit, Failure};
 use crate::file;
+use crate::journal::EXPORT_BYTES_MAX;
 use crate::output::{Format, line};
 
 /// What can be done.
@@ -28,6 +30,9 @@ pub(crate) struct Verification {
     /// The node that must have signed it: its public key or key id
     #[arg(long)]
     node_key: Option<NodeKey>,
+    /// An export of the node's journal: the record that a receipt names must stand in it
+    #[arg(long)]
+    journal: Option<PathBuf>,
     /// How to print it
     #[arg(short, long, value_enum, default_value_t)]
     output: Format,
@@ -58,10 +63,17 @@ impl FromStr for NodeKey {
 
 /// Runs the verb.
 pub(crate) fn run(Verb::Verify(verification): &Verb) -> Result<Exit, Failure> {
-    let Verification { receipt: path, node_key, output } = verification;
+    let Verification { receipt: path, node_key, journal, output } = verification;
     let bytes = file::read(path, DOCUMENTS_BYTES_MAX)?;
-    let mut all: Vec<_> =
-        envelopes(&bytes).into_iter().map(|envelope| verify(envelope, node_key.as_ref())).collect();
+    let journal = journal.as_deref().map(read_journal).transpose()?;
+    let holds = |document: Document| match &journal {
+        Some(journal) => document.stands_in(journal),
+        None => Ok(document),
+    };
+    let mut all: Vec<_> = envelopes(&bytes)
+        .into_iter()
+        .map(|envelope| verify(envelope, node_key.as_ref()).and_then(holds))
+        .collect();
     // Statements tell nothing of a thing done: without a receipt beside them they are none.
     if !all.iter().any(|found| matches!(found, Ok(Document::Receipt(_)))) {
         for found in all.iter_mut().filter(|found| found.is_ok()) {
@@ -71,8 +83,8 @@ pub(crate) fn run(Verb::Verify(verification): &Verb) -> Result<Exit, Failure> {
     let mut wrong = Vec::new();
     for found in all {
         match output {
-            Format::Json => line(&answer(&found, node_key.is_some()).to_string()),
-            Format::Text => line(&told(&found, node_key.is_some())),
+            Format::Json => line(&answer(&found, node_key.is_some(), journal.is_some()).to_string()),
+            Format::Text => line(&told(&found, node_key.is_some(), journal.is_some())),
         }
         wrong.extend(found.err().map(|why| (format!("{}: {why}", path.display()), None)));
     }
@@ -111,7 +123,25 @@ fn verify(envelope: &[u8], node_key: Option<&NodeKey>) -> Result<Document, Strin
     }
 }
 
+/// An export that holds, whoever vouches for it: the receipt is signed.
+fn read_journal(path: &Path) -> Result<Summary, Failure> {
+    journal::verify(&file::read(path, EXPORT_BYTES_MAX)?, None).map_err(|broken| {
+        Failure::new(Exit::Refused, format!("{}: {}", path.display(), file::chain(&broken)))
+    })
+}
+
 impl Document {
+    /// Whether the record that a receipt names stands in the journal, and reads so there; a statement names
+    /// none.
+    fn stands_in(self, journal: &Summary) -> Result<Self, String> {
+        let Self::Receipt(receipt) = &self else { return Ok(self) };
+        match journal.digest_of(receipt.record) {
+            Some(digest) if digest == receipt.record_digest => Ok(self),
+            Some(_) => Err(format!("record {} of the journal is another one", receipt.record)),
+            None => Err(format!("record {} is not in the journal", receipt.record)),
+        }
+    }
+
     const fn node(&self) -> NodeId {
         match self {
             Self::Receipt(receipt) => receipt.node,
@@ -127,7 +157,7 @@ impl Document {
     }
 }
 
-fn answer(found: &Result<Document, String>, confirmed: bool) -> Value {
+fn answer(found: &Result<Document, String>, confirmed: bool, with_journal: bool) -> Value {
     let document = found.as_ref().ok();
     let (receipt, statement) = match document {
         Some(Document::Receipt(receipt)) => (Some(receipt), None),
@@ -140,12 +170,13 @@ fn answer(found: &Result<Document, String>, confirmed: bool) -> Value {
         "reason": found.as_ref().err(),
         "node": document.map(Document::node),
         "node_confirmed": document.is_some() && confirmed,
+        "in_journal": receipt.filter(|_| with_journal).map(|receipt| receipt.record),
         "receipt": receipt,
         "statement": statement,
     })
 }
 
-fn told(found: &Result<Document, String>, confirmed: bool) -> String {
+fn told(found: &Result<Document, String>, confirmed: bool, with_journal: bool) -> String {
     let Ok(document) = found else { return "not valid".to_owned() };
     let what = match document {
         Document::Receipt(receipt) => {
@@ -167,6 +198,9 @@ fn told(found: &Result<Document, String>, confirmed: bool) -> String {
                 |part: &Part| format!("  tier {}: {}, epoch {}", part.tier, word(part.fate), part.epoch);
             lines.extend(receipt.parts.iter().map(part));
             lines.push(format!("secrets destroyed: {}", receipt.destroyed.len()));
+            if with_journal {
+                lines.push(format!("stands in the journal: record {}", receipt.record));
+            }
         }
         Document::Statement(statement) => {
             lines.extend(statement.controllers.iter().map(|key| format!("  controller {key}")));
