@@ -4,19 +4,22 @@
 
 mod boundaries;
 mod boundary_refused;
+mod cluster_boundary;
 mod consoles_up;
 mod deeper;
+mod desk;
+mod enrolled;
 mod env;
+mod leased;
 mod leased_again;
-mod leased_closed;
 mod nodes_up;
-mod opened;
 mod orders_refused;
 mod severed;
 mod show;
+mod sub_boundary;
 mod supervisor_killed;
+mod taken_over;
 mod tour;
-mod wider_refused;
 mod world;
 
 use std::io::{self, Read};

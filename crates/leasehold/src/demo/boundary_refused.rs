@@ -4,12 +4,12 @@ use boundary::{Budget, FilterSet, PacketJson, ResolvedSet, compare, in_words};
 use lab::Failed;
 use serde_json::json;
 
-use super::boundaries::{LANDLORD, TENANT, TENANT_WIDE};
+use super::boundaries::{CLUSTER_A, TENANT, TENANT_WIDE};
 use super::show::Evidence;
 use super::world::World;
 
 pub(crate) fn run(_world: &mut World<'_>, evidence: &mut Evidence) -> Result<(), Failed> {
-    let upper = [resolved(LANDLORD)?];
+    let upper = [resolved(CLUSTER_A)?];
     let wide = excess(&upper, TENANT_WIDE)?;
     evidence.check("the tenant's first draft is not contained in the landlord's boundary", wide.is_some());
     if let Some(excess) = &wide {

@@ -16,7 +16,7 @@ pub(crate) fn run(world: &mut World<'_>, evidence: &mut Evidence) -> Result<(), 
     evidence
         .check(format!("n2 obeys the tenant's own lease to a team {}", said.talk.trim_end()), said.exit == 0);
     world.settled(1)?;
-    let (wide, _, _) = world.order_boundary(1, (&parties.team, TEAM), boundaries::LANDLORD)?;
+    let (wide, _, _) = world.order_boundary(1, (&parties.team, TEAM), boundaries::CLUSTER_A)?;
     evidence.check("the team cannot take what the landlord admits and the tenant does not", wide.exit == 3);
     let (said, _, _) = world.order_boundary(1, (&parties.team, TEAM), boundaries::TENANT)?;
     evidence.check("its boundary within both is obeyed", said.exit == 0);

@@ -1,19 +1,25 @@
 //! The node goes to the next tenant. What the one before it signed means nothing any more.
 
-use lab::{Failed, Transport};
+use lab::{Failed, Object, Transport};
+use serde_json::json;
 
 use super::boundaries;
 use super::show::Evidence;
-use super::world::{LANDLORD, PATIENCE, TENANT_B, World};
+use super::world::{CLUSTERS, LANDLORD, PATIENCE, TENANT_B, World};
+use super::{leased, taken_over};
+
+const CONTRACT: &str = "L-C";
 
 pub(crate) fn run(world: &mut World<'_>, evidence: &mut Evidence) -> Result<(), Failed> {
-    let parties = world.parties()?;
-    let said =
-        world.lease(0, (&parties.landlord, LANDLORD), (&parties.tenant_b, TENANT_B), boundaries::LANDLORD)?;
-    evidence.check(format!("n1 obeys the lease to the next tenant {}", said.talk.trim_end()), said.exit == 0);
-    world.settled(0)?;
-    let (said, _, _) = world.order_boundary(0, (&parties.tenant_b, TENANT_B), boundaries::TENANT)?;
-    evidence.check("and its boundary order", said.exit == 0);
+    let cluster = CLUSTERS[1];
+    let granted = leased::grant(world, &cluster, CONTRACT, &["n1".to_owned()])?;
+    evidence.check("n1 obeys the lease to the next tenant", granted.failed.is_empty());
+    taken_over::take(world, &cluster, &granted.offer, evidence)?;
+    let object = Object::new(boundaries::CLUSTER_B)?;
+    let tier = world.standing(0, TENANT_B)?.tier;
+    let args = json!({ "tier": tier, "object": object.name() });
+    let order = world.desk(LANDLORD)?.order("n1", "boundary", args, &[&object])?;
+    evidence.check("and the boundary of its new cluster", order.is_ok());
     let now = world.standing(0, TENANT_B)?;
     let (old, object) = world.old_order.as_ref().ok_or_else(|| Failed::new("replay", "there is no order"))?;
     let replayed = world.node(0)?.submit(old, &[object])?;
@@ -34,5 +40,7 @@ pub(crate) fn run(world: &mut World<'_>, evidence: &mut Evidence) -> Result<(), 
     let to = world.at(0, TENANT_B, 80)?;
     let open = world.reach(to, PATIENCE)?;
     evidence.check(format!("the next tenant's engine answers at {to}"), open.is_ok());
+    let inside = world.engine(3, TENANT_B)?.connect(to, PATIENCE)?;
+    evidence.check("and to its own cluster's n4", inside.is_ok());
     Ok(())
 }

@@ -6,7 +6,8 @@ use lab::{Failed, Object, Said, Standing};
 use serde_json::{Map, Value, json};
 use tenure::{Boundary, Target, Verb};
 
-use super::boundaries::LANDLORD as WIDE;
+use super::boundaries::CLUSTER_A as WIDE;
+use super::desk::base64;
 use super::show::Evidence;
 use super::world::{LANDLORD, SILENCE, TENANT_A, World};
 
@@ -74,33 +75,4 @@ fn altered(order: &Envelope) -> Vec<u8> {
         *slot = Value::from(base64(changed.as_bytes()));
     }
     value.to_string().into_bytes()
-}
-
-/// RFC 4648 §4, as DSSE wants it.
-fn base64(bytes: &[u8]) -> String {
-    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let mut text = String::new();
-    for chunk in bytes.chunks(3) {
-        let mut group = [0; 4];
-        group[1..=chunk.len()].copy_from_slice(chunk);
-        let number = u32::from_be_bytes(group);
-        for place in 0..4 {
-            let digit = (number >> (18 - 6 * place)) & 63;
-            text.push(if place > chunk.len() { '=' } else { char::from(DIGITS[digit as usize]) });
-        }
-    }
-    text
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn base64_as_in_the_rfc() {
-        for (plain, text) in [("", ""), ("f", "Zg=="), ("fo", "Zm8="), ("foo", "Zm9v"), ("foob", "Zm9vYg==")]
-        {
-            assert_eq!(base64(plain.as_bytes()), text);
-        }
-    }
 }

@@ -9,8 +9,8 @@ use lab::{Failed, Guard};
 use super::show::{Evidence, Show};
 use super::world::World;
 use super::{
-    boundary_refused, consoles_up, deeper, leased_again, leased_closed, nodes_up, opened, orders_refused,
-    severed, supervisor_killed, wider_refused,
+    boundary_refused, cluster_boundary, consoles_up, deeper, enrolled, leased, leased_again, nodes_up,
+    orders_refused, severed, sub_boundary, supervisor_killed, taken_over,
 };
 
 /// The byte that says at the end that every step held.
@@ -40,12 +40,26 @@ const STEPS: &[Step] = &[
     ),
     step("consoles-up", "Three parties start their consoles", consoles_up::run),
     step("nodes-up", "Six nodes come up and enrol the landlord", nodes_up::run),
-    step("leased-closed", "The landlord leases n1 and n2 to tenant-a: nothing passes", leased_closed::run),
-    step("opened", "The landlord admits more, the tenant opens one port: a real connection", opened::run),
-    step("wider-refused", "It asks the node for more: refused, with a packet", wider_refused::run),
+    step(
+        "enrolled",
+        "The nodes dial the landlord's console, which compares them with their screens",
+        enrolled::run,
+    ),
+    step("leased", "The landlord leases two clusters: nothing passes yet", leased::run),
+    step("taken-over", "Fig. 6: the tenants take their nodes over", taken_over::run),
+    step(
+        "cluster-boundary",
+        "Fig. 7: a connection inside a cluster works, one to the other tenant does not",
+        cluster_boundary::run,
+    ),
+    step(
+        "sub-boundary",
+        "Fig. 8: a tenant narrows its own boundary; a wider one is refused, with a packet",
+        sub_boundary::run,
+    ),
     step("orders-refused", "Forged, altered, stale, replayed and escalating orders", orders_refused::run),
     step("supervisor-killed", "kill -9 of a node's supervisor", supervisor_killed::run),
-    step("deeper", "The tenant leases on to a tier of its own", deeper::run),
+    step("deeper", "The tenant leases n2 on to a tier of its own", deeper::run),
     step("severed", "The landlord severs the lease on n1 while a connection is open", severed::run),
     step("leased-again", "n1 goes to tenant-b", leased_again::run),
 ];

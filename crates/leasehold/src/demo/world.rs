@@ -4,12 +4,14 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::boundaries::{CLUSTER_A, CLUSTER_B};
+use super::desk::Desk;
 use super::env;
-use id::TierId;
+use console_api::Offer;
 use keys::Envelope;
-use lab::{Console, Facility, Failed, Guard, Host, Node, Object, Party, Plan, Said, Standing};
+use lab::{Console, Facility, Failed, Guard, Host, Node, Object, Party, Plan, Said, Standing, Transport};
 use node_protocol::call::Status;
-use serde_json::{Value, json};
+use serde_json::json;
 use tenure::{Boundary, Grant, Lease, Quota, Right, Rights, Terms, Verb};
 
 /// The first tenant, its sub-tenant, and the tenant after it: names of tiers and of their realms.
@@ -26,6 +28,32 @@ pub(crate) const NODES: u8 = 6;
 /// Where every console listens for nodes.
 pub(crate) const CHANNEL_PORT: u16 = 7443;
 const QUOTA: Quota = Quota { tiers: 2, keys: 8, objects: 16, records_per_hour: 1000 };
+/// The nodes that one tenant leases.
+#[derive(Clone, Copy)]
+pub(crate) struct Cluster {
+    pub(crate) contract: &'static str,
+    pub(crate) tenant: &'static str,
+    pub(crate) console: &'static str,
+    pub(crate) boundary: &'static str,
+    first: usize,
+}
+
+pub(crate) const CLUSTERS: [Cluster; 2] = [
+    Cluster { contract: "L-A", tenant: TENANT_A, console: CONSOLE_A, boundary: CLUSTER_A, first: 0 },
+    Cluster { contract: "L-B", tenant: TENANT_B, console: CONSOLE_B, boundary: CLUSTER_B, first: 3 },
+];
+
+impl Cluster {
+    /// Its nodes' places in the plan.
+    pub(crate) fn places(&self) -> std::ops::Range<usize> {
+        self.first..self.first + 3
+    }
+
+    pub(crate) fn node_names(&self) -> Vec<String> {
+        self.places().map(|place| format!("n{}", place + 1)).collect()
+    }
+}
+
 const TEAM_QUOTA: Quota = Quota { tiers: 0, keys: 2, objects: 4, records_per_hour: 100 };
 /// How long a node may take to be as its journal demands.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
@@ -39,6 +67,8 @@ pub(crate) struct World<'a> {
     parties: Option<Parties>,
     /// Engines in realms, by node and tier.
     pub(crate) engines: Vec<((usize, &'static str), Host)>,
+    /// What the landlord offered, by tenant.
+    pub(crate) offers: Vec<(&'static str, Offer)>,
     /// An order that was accepted once.
     pub(crate) old_order: Option<(Envelope, Object)>,
 }
@@ -54,7 +84,14 @@ pub(crate) struct Parties {
 
 impl<'a> World<'a> {
     pub(crate) const fn new(guard: &'a Guard) -> Self {
-        Self { guard, facility: None, parties: None, engines: Vec::new(), old_order: None }
+        Self {
+            guard,
+            facility: None,
+            parties: None,
+            engines: Vec::new(),
+            offers: Vec::new(),
+            old_order: None,
+        }
     }
 
     /// Makes the parties and builds the facility. Nothing runs in it yet.
@@ -88,6 +125,27 @@ impl<'a> World<'a> {
         found.ok_or_else(|| Failed::new("go on", "there is no such console"))
     }
 
+    /// The same, to be asked over its socket.
+    pub(crate) fn desk(&self, console: &str) -> Result<Desk, Failed> {
+        let environment = self.console(console)?.environment();
+        let socket = environment.iter().find(|(variable, _)| variable == "LEASEHOLD_CONSOLE");
+        Desk::at(&socket.ok_or_else(|| Failed::new("go on", "the console was not made"))?.1)
+    }
+
+    pub(crate) fn offer(&self, tenant: &str) -> Result<&Offer, Failed> {
+        let found = self.offers.iter().find(|(to, _)| *to == tenant);
+        found.map(|(_, offer)| offer).ok_or_else(|| Failed::new("go on", "there is no offer"))
+    }
+
+    /// A party enrols a second key on a node through its console. It lies in a drawer: some of the tour's
+    /// orders are signed by hand.
+    pub(crate) fn enrol_second_key(&self, place: usize, console: &str, party: &Party) -> Result<(), Failed> {
+        let key = json!(party.controller(Rights::ALL));
+        let name = self.node(place)?.name();
+        let obeyed = self.desk(console)?.order(name, "enrol-key", key, &[])?;
+        obeyed.map(drop).map_err(|no| Failed::new(format!("enrol a second key on {name}"), no.message))
+    }
+
     pub(crate) fn consoles_mut(&mut self) -> Result<&mut [Console], Failed> {
         let facility = self.facility.as_mut();
         facility.map(Facility::consoles_mut).ok_or_else(|| Failed::new("go on", "there is no facility"))
@@ -95,14 +153,9 @@ impl<'a> World<'a> {
 
     /// Someone with the machines in hand makes the landlord their root, and tells them of its console.
     pub(crate) fn enrol_nodes(&mut self) -> Result<(), Failed> {
-        let mut identity = self.console(LANDLORD)?.run(&["console", "identity"])?;
+        let identity = self.console(LANDLORD)?.run(&["console", "identity"])?;
         let act = |why: &str| Failed::new("enrol the nodes", why);
-        let identity = identity.answer.as_object_mut().ok_or_else(|| act("the console has no identity"))?;
-        // A second key of the landlord's, kept in a drawer: not all of the tour goes through its console.
-        let own = self.parties()?.landlord.controller(Rights::ALL);
-        let controllers = identity.get_mut("controllers").and_then(Value::as_array_mut);
-        controllers.ok_or_else(|| act("it has no keys"))?.push(json!(own));
-        let text = Value::from(identity.clone()).to_string();
+        let text = identity.answer.to_string();
         let facility = self.facility.as_mut().ok_or_else(|| act("there is no facility"))?;
         (0..usize::from(NODES)).try_for_each(|place| facility.enrol(place, text.clone()))
     }
@@ -156,6 +209,17 @@ impl<'a> World<'a> {
         self.engine(place, tier)
     }
 
+    /// Starts one in each realm of a cluster, with ports that boundaries are tried on.
+    pub(crate) fn start_engines(&mut self, cluster: &Cluster) -> Result<(), Failed> {
+        for place in cluster.places() {
+            self.settled(place)?;
+            let engine = self.start_engine(place, cluster.tenant)?;
+            [22, 80, 5432, 8080].into_iter().try_for_each(|port| engine.listen(Transport::Tcp, port))?;
+            engine.listen(Transport::Udp, 53)?;
+        }
+        Ok(())
+    }
+
     pub(crate) fn engine(&self, place: usize, tier: &'static str) -> Result<&Host, Failed> {
         let found = self.engines.iter().find(|(of, _)| *of == (place, tier));
         found.map(|(_, engine)| engine).ok_or_else(|| Failed::new("go on", "there is no such engine"))
@@ -185,15 +249,6 @@ impl<'a> World<'a> {
             directory: None,
         };
         let order = from.0.order(&self.standing(place, from.1)?, Verb::Lease(lease));
-        self.node(place)?.submit(&order, &[&object])
-    }
-
-    /// The landlord gives a tier below it another boundary.
-    pub(crate) fn give_boundary(&self, place: usize, tier: &str, boundary: &str) -> Result<Said, Failed> {
-        let object = Object::new(boundary)?;
-        let child = self.standing(place, tier)?.tier;
-        let verb = Verb::Boundary(Boundary { tier: Some(child), object: object.name() });
-        let order = self.parties()?.landlord.order(&self.standing(place, LANDLORD)?, verb);
         self.node(place)?.submit(&order, &[&object])
     }
 
@@ -241,11 +296,6 @@ impl<'a> World<'a> {
         );
         ways
     }
-}
-
-/// What an order made.
-pub(crate) fn made(said: &Said) -> Option<TierId> {
-    said.answer.get("tier").and_then(Value::as_str)?.parse().ok()
 }
 
 /// A program that was built together with this one.

@@ -1,0 +1,76 @@
+//! Fig. 7: the landlord gives each cluster its boundary. Inside a cluster a connection works, to the other
+//! tenant none does, and it can be told which tier and which rule stands against it.
+
+use lab::{Failed, Object};
+use serde_json::json;
+
+use super::boundaries;
+use super::show::Evidence;
+use super::world::{CLUSTERS, CONSOLE_A, LANDLORD, PATIENCE, SILENCE, TENANT_A, TENANT_B, World};
+
+pub(crate) fn run(world: &mut World<'_>, evidence: &mut Evidence) -> Result<(), Failed> {
+    let landlord = world.desk(LANDLORD)?;
+    for cluster in CLUSTERS {
+        let mut obeyed = 0;
+        for place in cluster.places() {
+            let object = Object::new(cluster.boundary)?;
+            let tier = world.standing(place, cluster.tenant)?.tier;
+            let args = json!({ "tier": tier, "object": object.name() });
+            let order = landlord.order(world.node(place)?.name(), "boundary", args, &[&object])?;
+            obeyed += usize::from(order.is_ok());
+            world.settled(place)?;
+        }
+        evidence.check(
+            format!("{obeyed} nodes of {} obey the landlord's boundary", cluster.contract),
+            obeyed == cluster.places().len(),
+        );
+    }
+    inside_and_outside(world, evidence)?;
+    explained(world, evidence)
+}
+
+fn inside_and_outside(world: &World<'_>, evidence: &mut Evidence) -> Result<(), Failed> {
+    let (n1, n4) = (world.engine(0, TENANT_A)?, world.engine(3, TENANT_B)?);
+    let inside = world.at(1, TENANT_A, 5432)?;
+    let connected = n1.connect(inside, PATIENCE)?;
+    evidence.check(format!("n1 reaches {inside}, its own cluster's n2"), connected.is_ok());
+    if let Ok(connection) = connected {
+        let back = n1.exchange(connection, PATIENCE)?;
+        let micros = back.map_or(0, |span| u64::try_from(span.as_micros()).unwrap_or(u64::MAX));
+        evidence.fact("round_trip_us", micros);
+    }
+    let other = world.at(3, TENANT_B, 5432)?;
+    evidence.check(
+        format!("n1 does not reach {other}, the other tenant's n4"),
+        n1.connect(other, SILENCE)?.is_err(),
+    );
+    let back = n4.connect(world.at(0, TENANT_A, 80)?, SILENCE)?;
+    evidence.check("nor does n4 reach n1", back.is_err());
+    let heard: u64 = n4.heard()?.iter().map(|heard| heard.count).sum();
+    evidence.check("n4 heard nothing of it", heard == 0);
+    let web = world.reach(world.at(0, TENANT_A, 80)?, PATIENCE)?;
+    evidence.check("the outside client reaches n1's web server", web.is_ok());
+    evidence.check("and not its database", world.reach(world.at(0, TENANT_A, 5432)?, SILENCE)?.is_err());
+    Ok(())
+}
+
+/// What stood against the connection from n1 to n4, as the tenant can find out by itself.
+fn explained(world: &World<'_>, evidence: &mut Evidence) -> Result<(), Failed> {
+    let tenant = world.console(CONSOLE_A)?;
+    let set = tenant.write("cluster.toml", boundaries::CLUSTER_A)?;
+    let to = world.at(3, TENANT_B, 5432)?;
+    let packet = json!({
+        "direction": "out", "protocol": 6, "remote": to.ip(), "remote_port": to.port(), "local_port": 40000,
+    });
+    let packets = tenant.write("packet.jsonl", &format!("{packet}\n"))?;
+    let [set, packets] = [set, packets].map(|path| path.display().to_string());
+    let said = tenant.run(&["boundary", "evaluate", "--set", &set, "--packets", &packets])?;
+    let field = |name: &str| said.answer.get(name).cloned().unwrap_or_default();
+    let (tier, rule) = (field("tier"), field("rule"));
+    evidence.check(
+        format!("tier {tier}, the landlord's, stops it by its rule {rule}"),
+        (field("pass"), &tier, &rule) == (json!(false), &json!(0), &json!("neighbours")),
+    );
+    evidence.fact("stopped_by", json!({ "tier": tier, "rule": rule }));
+    Ok(())
+}
