@@ -104,7 +104,9 @@ fn system(act: &'static str) -> impl FnOnce(io::Error) -> Ended {
 
 /// A line in the supervisor's log. That it cannot be written changes nothing.
 fn say(line: &str) {
-    writeln!(io::stderr().lock(), "bmonitor-courier: {line}").unwrap_or_default();
+    let line = format!("bmonitor-courier: {line}\n");
+    // In one piece: others write there too.
+    io::stderr().lock().write_all(line.as_bytes()).unwrap_or_default();
 }
 
 /// An error and its causes on one line.

@@ -183,17 +183,13 @@ const DIALLING: &[Call] = &[
     call("connect", "connections to consoles"),
     call("getsockopt", "whether a connection is there"),
     call("setsockopt", "connections that send at once; custody's time to answer"),
-    call("getsockname", "connections to consoles"),
-    call("getpeername", "connections to consoles"),
     call("shutdown", "the end of a connection"),
-    call("read", "streams"),
-    call("readv", "streams"),
+    call("read", "the runtime's waking"),
     call("write", "streams, stderr"),
     call("writev", "streams"),
     call("recvfrom", "streams"),
     call("sendto", "streams"),
     call("recvmsg", "the supervisor's first message, and the stream to custody that comes along"),
-    call("sendmsg", "streams"),
     call("close", "streams"),
     call("fcntl", "streams that do not block"),
     call("ioctl", "streams that do not block (FIONBIO)"),
@@ -216,8 +212,6 @@ const FOR_COURIERS: &[Call] = &[
     call("epoll_ctl", "for couriers: the runtime's waiting"),
     call("epoll_wait", "for couriers: the runtime's waiting"),
     call("eventfd2", "for couriers: the runtime's waiting"),
-    call("readv", "for couriers: streams"),
-    call("getpeername", "for couriers: connections to consoles"),
 ];
 
 const SUPERVISOR_CALLS: [Call;
