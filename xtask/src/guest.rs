@@ -25,11 +25,12 @@ use crate::workspace::Workspace;
 const INIT: &str = include_str!("guest/init.sh");
 
 /// What the guest runs: a name, and a command of its shell.
-const TRIALS: [(&str, &str); 5] = [
+const TRIALS: [(&str, &str); 6] = [
     ("filter-agrees-with-the-oracle", "./kernel --exact corpus::a_thousand_frames_get_the_oracles_verdict"),
     ("filter-loads-and-lives", "./kernel --test-threads 1 loading::"),
     ("enrols-and-takes-orders", "./slice a_boundary_opens_a_connection_and_a_severing_cuts_it"),
     ("processes-are-confined", "./slice live_processes_have_what_the_table_says"),
+    ("dials-a-console", "./slice a_node_dials_its_console_and_takes_orders_through_it"),
     ("cgroup-v2-limits", "limits_processes"),
 ];
 

@@ -1,7 +1,7 @@
 //! What a peer may cost.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use http::{Method, Request, StatusCode};
@@ -15,10 +15,11 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
 
-use super::tap::{Taken, Tap};
+use super::tap::{Dying, Taken, Tap};
 use super::world::{
     CONSOLE, NODE, Node, connected, dialled, hanging, holder, listening, nowhere, pinned, public, put,
 };
+use crate::console::begin;
 use crate::limits::{BODY_BYTES_MAX, STREAMS_MAX};
 use crate::{CallFailed, Dialler, Limits, Pins, tls};
 
@@ -198,4 +199,32 @@ async fn a_console_that_asks_without_end_has_two_calls_answered_at_once() {
     while calls.join_next().await.is_some() {}
     link.call(&put(), &[]).await.unwrap();
     drop(unread);
+}
+
+/// The cable is cut: neither side hears of it, and each finds out by itself, though nothing is asked.
+#[tokio::test]
+async fn a_peer_that_is_gone_without_a_word_is_noticed_by_both() {
+    let quick = Limits {
+        alive_every: Duration::from_millis(50),
+        alive_within: Duration::from_millis(50),
+        ..Limits::default()
+    };
+    let (near, far) = duplex(1024 * 1024);
+    let dead = Arc::new(AtomicBool::new(false));
+    let (near, far) = (Dying(near, Arc::clone(&dead)), Dying(far, Arc::clone(&dead)));
+    let pins = Pins::new([public(NODE)]);
+    let acceptor = TlsAcceptor::from(Arc::new(tls::server(holder(CONSOLE), Arc::new(pins.clone())).unwrap()));
+    let dialler = Dialler::new(holder(NODE), quick.clone());
+    let limits = Arc::new(quick.clone());
+    let accepting = begin(acceptor, far, nowhere(), &pins, &limits);
+    let (dialled, accepted) = tokio::join!(dialler.begin(near, nowhere(), public(CONSOLE)), accepting);
+    let dialled = dialled.unwrap();
+    let served = tokio::spawn(async move { dialled.serve(Arc::new(Node::default()), &quick).await });
+    let link = pinned(accepted.unwrap());
+    link.call(&put(), &[]).await.unwrap();
+    dead.store(true, Ordering::SeqCst);
+    let soon = Duration::from_secs(5);
+    tokio::time::timeout(soon, link.closed()).await.unwrap();
+    tokio::time::timeout(soon, served).await.unwrap().unwrap();
+    assert!(pins.connected().is_empty());
 }
