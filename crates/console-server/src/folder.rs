@@ -14,7 +14,7 @@ use store::{Sqlite, Store};
 use tenure::{ControllerKey, Rights};
 use zeroize::Zeroizing;
 
-use crate::settings::{self, Settings};
+use crate::settings::{self, Range, Settings};
 use crate::{Failed, World};
 
 /// The socket's name in the folder.
@@ -41,6 +41,8 @@ pub struct Init {
     pub api: Option<SocketAddr>,
     /// Further controller keys of the party, which the console does not hold. They have all rights.
     pub controllers: Vec<PublicKey>,
+    /// The addresses from which realms get theirs, as `10.1.0.10-10.1.255.254`.
+    pub realms: Option<String>,
 }
 
 /// What was made: the public halves.
@@ -64,6 +66,13 @@ pub fn init(folder: &Path, wanted: &Init, world: &World) -> Result<Made, Failed>
         listen: wanted.listen,
         addresses: wanted.addresses.clone(),
         api: wanted.api,
+        realms: wanted.realms.clone().map(Range::try_from).transpose().map_err(|wrong| {
+            Failed::folder(
+                &folder.join(settings::FILE),
+                wrong,
+                "leave it out where addresses are not given by DHCP",
+            )
+        })?,
         controller: wanted
             .controllers
             .iter()

@@ -16,6 +16,7 @@
 
 mod api;
 mod console;
+mod directory;
 mod document;
 mod failed;
 mod folder;

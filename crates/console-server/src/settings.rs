@@ -1,6 +1,7 @@
 //! `console.toml`: the settings of one console.
 
-use std::net::SocketAddr;
+use std::fmt;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 
 use id::Name;
@@ -32,9 +33,50 @@ pub(crate) struct Settings {
     /// Where people's requests are answered, beside the socket in the folder.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) api: Option<SocketAddr>,
+    /// The addresses from which realms get theirs: `"10.1.0.10-10.1.255.254"`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) realms: Option<Range>,
     /// Further controller keys of this party, which the console does not hold: a person's, or one in a safe.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) controller: Vec<ControllerKey>,
+}
+
+/// IPv4 addresses from the first to the last.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub(crate) struct Range {
+    first: Ipv4Addr,
+    last: Ipv4Addr,
+}
+
+impl Range {
+    pub(crate) fn addresses(self) -> impl Iterator<Item = Ipv4Addr> {
+        (self.first.to_bits()..=self.last.to_bits()).map(Ipv4Addr::from_bits)
+    }
+}
+
+impl fmt::Display for Range {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}-{}", self.first, self.last)
+    }
+}
+
+impl From<Range> for String {
+    fn from(range: Range) -> Self {
+        range.to_string()
+    }
+}
+
+impl TryFrom<String> for Range {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        let wanted =
+            || format!("first and last address as \"10.1.0.10-10.1.0.250\" are wanted, not {text:?}");
+        let (first, last) = text.split_once('-').ok_or_else(wanted)?;
+        let (first, last) = first.parse().ok().zip(last.parse().ok()).ok_or_else(wanted)?;
+        if first <= last { Ok(Self { first, last }) } else { Err(wanted()) }
+    }
 }
 
 impl Settings {
@@ -90,5 +132,9 @@ mod tests {
         );
         check("name = \"A\"\nlisten = \"10.0.0.2:7443\"\n", "console.toml: line 1: ");
         check("", "console.toml: line 1: missing field");
+        let pool = |range: &str| format!("name = \"a\"\nlisten = \"10.0.0.2:1\"\nrealms = \"{range}\"\n");
+        check(&pool("10.1.0.10-10.1.0.20"), "10.0.0.2:1");
+        check(&pool("10.1.0.20-10.1.0.10"), "console.toml: line 3: first and last");
+        check(&pool("10.1.0.0/24"), "console.toml: line 3: first and last");
     }
 }

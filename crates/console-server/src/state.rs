@@ -28,6 +28,8 @@ pub(crate) struct Console {
     pub(crate) live: Live,
     /// Whose identity is whose.
     places: Mutex<BTreeMap<PublicKey, Place>>,
+    /// The turn in which addresses are given out, and the directory is written.
+    pub(crate) addressing: Turn<()>,
     /// One turn a node: its journal is read, and orders to it are numbered and sent, one after the other.
     nodes: Mutex<BTreeMap<NodeId, Arc<NodeTurns>>>,
     /// The first half of every request's id: another one at each start.
@@ -49,6 +51,7 @@ impl Console {
             world,
             pins: Pins::new([]),
             live: Live::new(),
+            addressing: Turn::new(()),
             places: Mutex::default(),
             nodes: Mutex::default(),
             started,

@@ -51,6 +51,9 @@ pub(crate) struct Start {
     /// A further controller key of the party, which this console does not hold; several times for several
     #[arg(long = "controller")]
     controllers: Vec<PublicKey>,
+    /// The addresses from which realms get theirs, as 10.1.0.10-10.1.255.254
+    #[arg(long)]
+    realms: Option<String>,
     /// How to print it
     #[arg(short, long, value_enum, default_value_t)]
     output: Format,
@@ -79,13 +82,14 @@ fn tell(told: &str) {
 }
 
 fn init(start: &Start) -> Result<Exit, Failure> {
-    let Start { folder, name, listen, addresses, api, controllers, output } = start;
+    let Start { folder, name, listen, addresses, api, controllers, realms, output } = start;
     let wanted = Init {
         name: name.clone(),
         listen: *listen,
         addresses: addresses.clone(),
         api: *api,
         controllers: controllers.clone(),
+        realms: realms.clone(),
     };
     let made = console_server::init(folder, &wanted, &WORLD).map_err(failure)?;
     match output {

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use crate::failure::{Exit, Failure};
 use crate::file;
 use crate::output::{Format, line};
+use crate::reach::{Reach, segment};
 use crate::receipt::NodeKey;
 
 /// The longest export that is read at once.
@@ -19,6 +20,20 @@ pub(crate) const EXPORT_BYTES_MAX: usize = 1024 * 1024 * 1024;
 pub(crate) enum Verb {
     /// Check an export, or the journal's own folder: every digest, every link, every signed head
     Verify(Verification),
+    /// Write a node's journal as a console has it, with the newest signed head
+    Fetch(Fetching),
+}
+
+/// What to fetch.
+#[derive(Args)]
+pub(crate) struct Fetching {
+    /// The node, by name or key id
+    node: String,
+    /// Write it to this new file, not to stdout
+    #[arg(long)]
+    out: Option<PathBuf>,
+    #[command(flatten)]
+    reach: Reach,
 }
 
 /// What to check.
@@ -35,7 +50,24 @@ pub(crate) struct Verification {
 }
 
 /// Runs the verb.
-pub(crate) fn run(Verb::Verify(verification): &Verb) -> Result<Exit, Failure> {
+pub(crate) fn run(verb: &Verb) -> Result<Exit, Failure> {
+    match verb {
+        Verb::Verify(verification) => check(verification),
+        Verb::Fetch(fetching) => fetch(fetching),
+    }
+}
+
+fn fetch(Fetching { node, out, reach }: &Fetching) -> Result<Exit, Failure> {
+    let path = format!("/v1/nodes/{}/journal", segment(node));
+    let lines = reach.ask(async |client| client.get_bytes(&path).await)?;
+    match out {
+        Some(out) => file::write_new(out, &lines, 0o644)?,
+        None => line(String::from_utf8_lossy(&lines).trim_end()),
+    }
+    Ok(Exit::Ok)
+}
+
+fn check(verification: &Verification) -> Result<Exit, Failure> {
     let Verification { path, node_key, output } = verification;
     let found = if path.is_dir() { folder(path)? } else { export(path, node_key.as_ref())? };
     match output {

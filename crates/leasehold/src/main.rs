@@ -4,6 +4,7 @@
 mod boundary;
 mod console;
 mod demo;
+mod directory;
 mod failure;
 mod file;
 mod journal;
@@ -45,7 +46,10 @@ enum Noun {
     Console(console::Verb),
     /// Run a whole facility on this machine, with a narrated tour
     Demo(demo::Arguments),
-    /// Verify exported journals
+    /// Show and publish the directory: what names in boundaries mean
+    #[command(subcommand)]
+    Directory(directory::Verb),
+    /// Fetch and verify journals
     #[command(subcommand)]
     Journal(journal::Verb),
     /// Make controller keys
@@ -60,7 +64,7 @@ enum Noun {
     /// Write and sign orders
     #[command(subcommand)]
     Order(order::Verb),
-    /// Verify receipts
+    /// Fetch and verify receipts
     #[command(subcommand)]
     Receipt(receipt::Verb),
 }
@@ -79,6 +83,7 @@ fn main() -> ExitCode {
         }
         Noun::Console(verb) => console::run(&verb),
         Noun::Demo(arguments) => demo::run(&arguments),
+        Noun::Directory(verb) => directory::run(&verb),
         Noun::Journal(verb) => journal::run(&verb),
         Noun::Key(verb) => key::run(&verb),
         Noun::Lease(verb) => lease::run(&verb),

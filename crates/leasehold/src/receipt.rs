@@ -4,22 +4,38 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use clap::{Args, Subcommand};
+use console_api::Documents;
 use id::{KeyId, NodeId, PublicKey};
 use journal::Summary;
 use keys::{Envelope, Grade, Invalid, NodeRecord as _, Part, PayloadType, Receipt, Statement};
-use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::failure::{Exit, Failure};
 use crate::file;
 use crate::journal::EXPORT_BYTES_MAX;
 use crate::output::{Format, line};
+use crate::reach::{Reach, segment};
+use crate::table::word;
 
 /// What can be done.
 #[derive(Subcommand)]
 pub(crate) enum Verb {
     /// Check signatures of receipts and statements, and say what they say
     Verify(Verification),
+    /// Write what nodes signed about a contract, a lease or a tier, an envelope a line
+    Fetch(Fetching),
+}
+
+/// What to fetch.
+#[derive(Args)]
+pub(crate) struct Fetching {
+    /// A contract, a lease's id or a tier's
+    about: String,
+    /// Write it to this new file, not to stdout
+    #[arg(long)]
+    out: Option<PathBuf>,
+    #[command(flatten)]
+    reach: Reach,
 }
 
 /// What to check.
@@ -62,7 +78,27 @@ impl FromStr for NodeKey {
 }
 
 /// Runs the verb.
-pub(crate) fn run(Verb::Verify(verification): &Verb) -> Result<Exit, Failure> {
+pub(crate) fn run(verb: &Verb) -> Result<Exit, Failure> {
+    match verb {
+        Verb::Verify(verification) => check(verification),
+        Verb::Fetch(fetching) => fetch(fetching),
+    }
+}
+
+fn fetch(Fetching { about, out, reach }: &Fetching) -> Result<Exit, Failure> {
+    let path = format!("/v1/documents/{}", segment(about));
+    let found: Documents = reach.ask(async |client| client.get(&path).await)?;
+    let lines: Vec<_> = found.documents.iter().map(|document| document.envelope.as_str()).collect();
+    let lines = lines.join("\n");
+    match (out, reach.output) {
+        (Some(out), _) => file::write_new(out, format!("{lines}\n").as_bytes(), 0o644)?,
+        (None, Format::Json) => line(&json!(found).to_string()),
+        (None, Format::Text) => line(&lines),
+    }
+    Ok(Exit::Ok)
+}
+
+fn check(verification: &Verification) -> Result<Exit, Failure> {
     let Verification { receipt: path, node_key, journal, output } = verification;
     let bytes = file::read(path, DOCUMENTS_BYTES_MAX)?;
     let journal = journal.as_deref().map(read_journal).transpose()?;
@@ -207,9 +243,4 @@ fn told(found: &Result<Document, String>, confirmed: bool, with_journal: bool) -
         }
     }
     lines.join("\n")
-}
-
-/// The word that stands in the JSON.
-fn word(value: impl Serialize) -> String {
-    json!(value).as_str().unwrap_or_default().to_owned()
 }

@@ -24,7 +24,10 @@ pub(crate) async fn after_connecting(console: &Arc<Console>, node: &KnownNode, p
             Some(TierState::Taking | TierState::Renewing) => {
                 crate::lease::renewal::order(console, node, place).await
             }
-            Some(TierState::Held) => crate::document::collect(console, node, place).await,
+            Some(TierState::Held) => match crate::directory::mind(console, node, place).await {
+                Ok(()) => crate::document::collect(console, node, place).await,
+                Err(no) => Err(no),
+            },
             Some(TierState::Ended) | None => Ok(()),
         };
         // The same trouble is told once.

@@ -398,6 +398,15 @@ impl State {
         match call {
             Call::PutObject { name } => {
                 assert_eq!(Digest::of(attachment), name);
+                let signer = self.tenure.directory_signer();
+                let directory = signer.and_then(|signer| {
+                    keys::verify_directory(&attachment[16..], &signer).ok().zip(Some(signer))
+                });
+                if let Some((text, signer)) = directory {
+                    let directory = boundary::Directory::parse(text.as_bytes()).unwrap();
+                    self.tenure.hold_directory(name, signer, directory.serial().unwrap());
+                    return (Answer::Stored { name }, Vec::new());
+                }
                 let set = boundary::FilterSet::parse(&attachment[16..]).unwrap().resolve(None).unwrap();
                 let set = set.packet_set(&mut boundary::Budget::for_tier()).unwrap();
                 self.tenure.hold(name, set);

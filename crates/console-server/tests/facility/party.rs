@@ -41,12 +41,22 @@ pub(crate) async fn until_told(is_it: impl Fn(&str) -> bool) {
 
 impl Party {
     pub(crate) async fn new(name: &str, consoles: &Consoles) -> Self {
+        Self::with_realms(name, consoles, None).await
+    }
+
+    pub(crate) async fn with_realms(name: &str, consoles: &Consoles, realms: Option<&str>) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let listen = "127.0.0.1:0".parse().unwrap();
         // Fake nodes ask `consoles` where that really is.
         let addresses = vec!["127.0.0.1:7443".parse().unwrap()];
-        let init =
-            Init { name: name.parse().unwrap(), listen, addresses, api: None, controllers: Vec::new() };
+        let init = Init {
+            name: name.parse().unwrap(),
+            listen,
+            addresses,
+            api: None,
+            controllers: Vec::new(),
+            realms: realms.map(str::to_owned),
+        };
         console_server::init(folder.path(), &init, &WORLD).unwrap();
         Self::run(folder, consoles).await
     }

@@ -1,0 +1,75 @@
+//! Reservations: each tier below the root has an address of its own on each node, from when its lease is made until
+//! it ends. DHCP gives it, the directory says it, and a realm comes up only where the two agree.
+
+use std::collections::BTreeSet;
+use std::net::Ipv4Addr;
+
+use id::{Name, NodeId, TierId};
+use serde::{Deserialize, Serialize};
+use store::Transaction;
+
+use crate::api::No;
+use crate::records::{self, KnownNode, key, value};
+use crate::settings::Range;
+use crate::state::Console;
+
+/// An address that is kept for one realm.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Reservation {
+    pub(crate) node: NodeId,
+    pub(crate) tier: TierId,
+    /// The tier's name on the node: what the directory calls its realm.
+    pub(crate) name: Name,
+    pub(crate) address: Ipv4Addr,
+}
+
+impl Console {
+    /// All reservations, by node and tier.
+    pub(crate) fn reservations(&self) -> Result<Vec<Reservation>, No> {
+        let all = records::all::<Reservation>(self.store(), "reservation/")?;
+        Ok(all.into_iter().map(|read| read.value).collect())
+    }
+}
+
+/// Reserves for the tiers that are there, releases for those that are gone. Says whether anything changed. The caller
+/// holds the turn in which addresses are given out.
+pub(super) async fn follow_tiers(
+    console: &Console,
+    pool: Option<&Range>,
+    node: &KnownNode,
+    tiers: &[(TierId, Name)],
+) -> Result<bool, No> {
+    let Some(pool) = pool else { return Ok(false) };
+    let all = console.reservations()?;
+    let mut taken: BTreeSet<Ipv4Addr> = all.iter().map(|reservation| reservation.address).collect();
+    let mut transaction = Transaction::new();
+    let mut changed = false;
+    for gone in
+        all.iter().filter(|one| one.node == node.node && !tiers.iter().any(|(tier, _)| *tier == one.tier))
+    {
+        transaction = transaction.remove(&reservation_key(gone.node, gone.tier));
+        changed = true;
+    }
+    for (tier, name) in tiers {
+        if all.iter().any(|one| one.node == node.node && one.tier == *tier) {
+            continue;
+        }
+        let Some(address) = pool.addresses().find(|address| !taken.contains(address)) else {
+            let told = format!("no address is left in {pool} for tier {name} of node {}", node.name);
+            return Err(No::new("pool-full", console_api::Exit::Failed, told)
+                .hint("widen `realms` in console.toml, or sever what is not used"));
+        };
+        taken.insert(address);
+        let one = Reservation { node: node.node, tier: *tier, name: name.clone(), address };
+        transaction = transaction.put(&reservation_key(one.node, one.tier), value(&one));
+        changed = true;
+    }
+    if changed {
+        console.commit(transaction).await?;
+    }
+    Ok(changed)
+}
+
+fn reservation_key(node: NodeId, tier: TierId) -> store::Key {
+    key(format!("reservation/{node}/{tier}"))
+}
