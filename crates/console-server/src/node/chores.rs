@@ -11,7 +11,10 @@ use crate::records::KnownNode;
 use crate::state::Console;
 
 /// How soon a chore is looked after again, if nothing happened in the meantime.
-const AGAIN: Duration = Duration::from_secs(5);
+const AGAIN: Duration = Duration::from_secs(30);
+
+/// How long things that happen are gathered.
+const GATHER: Duration = Duration::from_millis(100);
 
 /// Runs for as long as the node is connected.
 pub(crate) async fn after_connecting(console: &Arc<Console>, node: &KnownNode, place: Place) -> Infallible {
@@ -36,8 +39,8 @@ pub(crate) async fn after_connecting(console: &Arc<Console>, node: &KnownNode, p
             console.tell(place, &trouble);
         }
         told = trouble;
-        // The status that comes each second is a happening too: chores wait for the slower of the two.
-        tokio::time::sleep(Duration::from_millis(200)).await;
+        // Many things that happen at once are one reason to look.
+        tokio::time::sleep(GATHER).await;
         drop(tokio::time::timeout(AGAIN, happenings.changed()).await);
     }
 }

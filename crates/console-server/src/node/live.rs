@@ -98,8 +98,8 @@ impl Live {
 
     pub(crate) fn heard(&self, place: Place, status: Status, at: Time) {
         let heard = Heard { status: Some(status), at, since: Instant::now() };
+        // What comes each second wakes nobody.
         self.state().heard.insert(place, heard);
-        self.happen();
     }
 
     pub(crate) fn link(&self, place: Place) -> Option<Arc<Link>> {
