@@ -18,7 +18,7 @@ mod tests;
 
 use std::io;
 
-use id::{Epoch, NodeId, TierId};
+use id::{Digest, Epoch, NodeId, TierId};
 use keys::{Fate, Head, NodeRecord, Part, PublicKey, Receipt, SealingKey, SigningKey, Statement};
 use os::secret::Hiding;
 use serde::{Deserialize, Serialize};
@@ -54,8 +54,8 @@ pub(crate) enum Request {
     Receipt(Box<Receipt>),
     /// Signs a statement.
     Statement(Box<Statement>),
-    /// Signs a journal's head.
-    Head(Box<Head>),
+    /// Signs a journal's head, if it is not older than the one that was kept; keeps it, if wanted.
+    Head { head: Box<Head>, keep: bool },
     /// Serves a courier on the stream that comes along: signs its handshakes with the tier's identity of
     /// that epoch, and nothing else.
     Courier { tier: TierId, epoch: Epoch },
@@ -93,6 +93,18 @@ pub(crate) struct StoreState {
     pub(crate) open: bool,
     /// Whether not even root reads the storage key in custody's memory.
     pub(crate) hidden: bool,
+    /// The newest head of the journal that custody kept: an older or another journal is not this node's.
+    pub(crate) kept: Option<KeptHead>,
+}
+
+/// A head that custody keeps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct KeptHead {
+    /// The record's number.
+    pub(crate) record: u64,
+    /// Its digest.
+    pub(crate) digest: Digest,
 }
 
 impl Reply {
@@ -133,24 +145,33 @@ fn answer(
         Request::Statement(statement) => {
             sign(&store.node_key()?, *statement, |statement, key| statement.node_key = key)
         }
-        Request::Head(head) => sign(&store.node_key()?, *head, |head, key| head.node_key = key),
+        Request::Head { head, keep } => {
+            let newest = KeptHead { record: head.record, digest: head.record_digest };
+            store.follows_kept(&newest)?;
+            let signed = sign(&store.node_key()?, *head, |head, key| head.node_key = key)?;
+            if keep {
+                store.keep_head(&newest, random)?;
+            }
+            Ok(signed)
+        }
         // What they are about is kept by the loop; it has done its part.
-        Request::Open { .. } | Request::Share { .. } => Ok(state(store)),
+        Request::Open { .. } | Request::Share { .. } => state(store),
         Request::Courier { .. } | Request::Forget { .. } => Ok(Reply::Done {}),
     }
 }
 
 /// How the store is; that it was not opened is custody's own to notice.
-fn state(store: &Store<'_>) -> Reply {
+fn state(store: &Store<'_>) -> Result<Reply, StoreError> {
     let hiding = store.hiding();
-    match store.protection() {
-        Some(protection) => Reply::Store(StoreState {
-            protection,
-            open: hiding.is_some(),
-            hidden: hiding == Some(Hiding::FromTheKernel),
-        }),
+    let open = hiding.is_some();
+    let kept = if open { store.kept_head()? } else { None };
+    Ok(match store.protection() {
+        Some(protection) => {
+            let hidden = hiding == Some(Hiding::FromTheKernel);
+            Reply::Store(StoreState { protection, open, hidden, kept })
+        }
         None => Reply::Refused { why: "the store was not opened".to_owned() },
-    }
+    })
 }
 
 /// The last epoch of a part whose secret a receipt says is gone; none: all.

@@ -12,6 +12,7 @@ mod connections;
 mod couriers;
 mod custodian;
 mod documents;
+mod heads;
 mod jobs;
 mod services;
 mod start;
@@ -34,8 +35,10 @@ use self::connections::Connections;
 use self::couriers::Couriers;
 use self::custodian::Custodian;
 use self::documents::Documents;
+use self::heads::Heads;
 use self::jobs::Jobs;
 use self::services::{Event, Service, Services};
+use self::start::Halt;
 pub(crate) use self::start::start;
 use crate::clock::until;
 use crate::config::Config;
@@ -66,6 +69,9 @@ pub(crate) struct Supervisor {
     custodian: Custodian,
     couriers: Couriers,
     store: StoreState,
+    heads: Heads,
+    /// Why the journal is not this node's, as a store that was opened late says.
+    foreign: Option<Halt>,
     connections: Connections,
     warned: Vec<Warning>,
     forged: u64,
@@ -81,6 +87,9 @@ pub(crate) enum Ended {
     /// What is on the disk is not known any more.
     #[error("the journal failed")]
     Journal(#[from] journal::Error),
+    /// The journal was put back.
+    #[error(transparent)]
+    Foreign(Box<Halt>),
     /// The kernel does not let it wait.
     #[error("waiting failed")]
     Wait(#[source] io::Error),
@@ -108,6 +117,9 @@ impl Supervisor {
             let ended = self.jobs.turn();
             self.take_in(ended);
             self.hear();
+            if let Some(halt) = self.foreign.take() {
+                return Err(Ended::Foreign(Box::new(halt)));
+            }
             self.serve()?;
             self.serve_couriers()?;
             self.advance()?;

@@ -107,7 +107,7 @@ impl Custody<'_> {
             | Request::Tier { .. }
             | Request::Receipt(_)
             | Request::Statement(_)
-            | Request::Head(_) => Ok(()),
+            | Request::Head { .. } => Ok(()),
         };
         let answered = served
             .and_then(|()| answer(&self.store, request, os::random::bytes).map_err(|error| chain(&error)));

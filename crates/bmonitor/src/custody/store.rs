@@ -16,9 +16,10 @@ use thiserror::Error;
 use zeroize::Zeroizing;
 
 use self::names::{
-    COMMITMENT, EARLY, NODE_KEY, SALT, SECRET, UNFINISHED, file_name, hides, names, parse_name,
+    COMMITMENT, EARLY, HEAD, NODE_KEY, SALT, SECRET, UNFINISHED, file_name, hides, names, parse_name,
 };
 pub(crate) use self::names::{gone_up_to, has_node_key, has_storage_key, secrets};
+use super::KeptHead;
 use super::lock::{self, Kept, Key, Protection, STORAGE_KEY};
 use super::secrets::TierSecrets;
 use crate::step::{Step, Steps};
@@ -45,6 +46,8 @@ pub(crate) enum StoreError {
     OtherNode,
     #[error("the secret of tier {tier}, epoch {epoch} is still there")]
     NotGone { tier: TierId, epoch: Epoch },
+    #[error("the journal's record {kept}, which was kept, is not behind this head")]
+    OlderJournal { kept: u64 },
     #[error("the storage key is gone, but what it sealed is there")]
     StorageKeyGone,
     #[error("the store is locked by a key file, and there is none")]
@@ -304,6 +307,33 @@ impl<'a> Store<'a> {
         }
         found.sort_unstable();
         Ok(found.into_iter().map(|(_epoch, digest)| digest).collect())
+    }
+
+    /// The newest head of the journal that was kept. Sealed, though it is no secret: so it cannot be replaced
+    /// together with the journal, where something locks the store.
+    pub(super) fn kept_head(&self) -> Result<Option<KeptHead>, StoreError> {
+        let Some(bytes) = self.unsealed(HEAD)? else { return Ok(None) };
+        serde_json::from_slice(&bytes).map(Some).map_err(|_malformed| damaged(HEAD))
+    }
+
+    /// Refuses a head that is older than the kept one, or another one of the same number.
+    pub(super) fn follows_kept(&self, head: &KeptHead) -> Result<(), StoreError> {
+        match self.kept_head()? {
+            Some(kept) if head.record < kept.record => Err(StoreError::OlderJournal { kept: kept.record }),
+            Some(kept) if head.record == kept.record && head.digest != kept.digest => {
+                Err(StoreError::OlderJournal { kept: kept.record })
+            }
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    pub(super) fn keep_head(
+        &self,
+        head: &KeptHead,
+        random: impl Fn() -> io::Result<[u8; 32]>,
+    ) -> Result<(), StoreError> {
+        let json = serde_json::to_vec(head).map_err(|_number_and_text| damaged(HEAD))?;
+        self.put_sealed(HEAD, &json, random)
     }
 
     fn key(&self) -> Result<&Key, StoreError> {

@@ -6,7 +6,9 @@ use std::os::unix::ffi::OsStrExt;
 
 use id::KeyId;
 use id::{Digest, Epoch, NodeId, TierId, Time};
-use keys::{Fate, Grade, NodeRecord, Part, PublicKey, Purpose, Receipt, SealingKey, Version, seal_share};
+use keys::{
+    Fate, Grade, Head, NodeRecord, Part, PublicKey, Purpose, Receipt, SealingKey, Version, seal_share,
+};
 use tempfile::TempDir;
 
 use super::lock::Protection;
@@ -150,6 +152,29 @@ fn nothing_is_signed_in_another_nodes_name() {
     custody.public(Request::Node {});
     let stranger = keys::SigningKey::from_seed(&[99; 32]).unwrap();
     assert!(matches!(custody.ask(receipt(*stranger.public())), Err(StoreError::OtherNode)));
+}
+
+#[test]
+fn no_head_is_signed_that_is_older_than_the_kept_one() {
+    let custody = Fixture::new();
+    let key = custody.public(Request::Node {});
+    let ask = |record, text: &[u8], keep| {
+        let head = Head {
+            version: Version,
+            node: NodeId(key.id()),
+            node_key: key,
+            grade: Grade::HostRoot,
+            at: Time::ZERO,
+            record,
+            record_digest: Digest::of(text),
+        };
+        custody.ask(Request::Head { head: Box::new(head), keep })
+    };
+    assert!(ask(3, b"3", false).is_ok() && ask(2, b"2", true).is_ok() && ask(2, b"2", false).is_ok());
+    assert!(matches!(ask(1, b"1", false), Err(StoreError::OlderJournal { kept: 2 })));
+    assert!(matches!(ask(2, b"other", true), Err(StoreError::OlderJournal { kept: 2 })));
+    assert!(ask(3, b"other", true).is_ok());
+    assert_eq!(custody.opened(None).unwrap().kept_head().unwrap().unwrap().record, 3);
 }
 
 #[test]

@@ -14,7 +14,7 @@ use crate::sets::NoMeaning;
 use crate::step::Step;
 
 /// The newest head that custody has signed, in the state folder.
-const HEAD: &str = "head.json";
+pub(super) const HEAD: &str = "head.json";
 /// Bytes of journal in one answer.
 const LINES_BYTES: usize = 4 * 1024 * 1024;
 

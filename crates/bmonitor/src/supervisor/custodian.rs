@@ -16,6 +16,7 @@ use node_protocol::Frame;
 use os::clock::boot;
 use os::poll::wait;
 
+use super::heads::HeadAsked;
 use super::services::{Event, Service, Services};
 use super::start::Halt;
 use super::{Supervisor, jobs};
@@ -59,6 +60,8 @@ pub(super) enum Purpose {
     Open,
     /// That a share opens or locks the store.
     Share,
+    /// The journal's head.
+    Head(HeadAsked),
 }
 
 impl Custodian {
@@ -297,7 +300,12 @@ impl Supervisor {
                 Ok(()) => self.jobs.succeed(&effect),
                 Err(why) => self.after_failure(effect, why),
             },
-            (Purpose::Open | Purpose::Share, Reply::Store(state)) => self.store = state,
+            (Purpose::Open | Purpose::Share, Reply::Store(state)) => self.store_is(state),
+            (Purpose::Head(asked), reply) => {
+                if let Err(why) = self.take_head(asked, reply) {
+                    self.warn("head", why);
+                }
+            }
             (Purpose::Open, Reply::Shut { why }) => self.services.end_for(&Service::Custody, &why),
             (Purpose::Share, Reply::Refused { why }) => self.warn("share", why),
             (Purpose::Forget(_), Reply::Done {}) | (Purpose::Courier(..) | Purpose::Node, _) => {}
@@ -307,9 +315,18 @@ impl Supervisor {
         }
     }
 
+    /// A store that was opened late knows only now which journal is this node's.
+    fn store_is(&mut self, state: StoreState) {
+        match super::heads::is_own(&self.node, state.kept.as_ref()) {
+            Ok(()) => self.store = state,
+            Err(halt) => self.foreign = Some(halt),
+        }
+    }
+
     /// Custody is dead: what was asked of it is asked again, as far as it is wanted.
     pub(super) fn custody_ended(&mut self) {
         self.custodian.custody_ended();
+        self.forget_heads_asked();
         self.look_at_secrets();
     }
 }

@@ -23,6 +23,7 @@ use super::connections::Connections;
 use super::couriers::Couriers;
 use super::custodian::{self, Custodian};
 use super::documents::{Documents, put};
+use super::heads::{self, Heads};
 use super::jobs::Jobs;
 use super::services::Services;
 use crate::config::{self, Config, Problems};
@@ -63,6 +64,10 @@ pub(crate) enum Halt {
     Record { number: u64, source: serde_json::Error },
     #[error("the enrolment was refused: {0}")]
     Refused(String),
+    #[error("the journal is older than custody knows: record {0} is missing")]
+    OlderJournal(u64),
+    #[error("the journal is not the one that custody knows: record {0} is another one")]
+    ForkedJournal(u64),
     #[error("custody failed: {0}")]
     Custody(String),
     #[error("custody's store does not open: {0}")]
@@ -82,6 +87,8 @@ impl Halt {
             Self::JournalGone
             | Self::KeyGone
             | Self::ForeignJournal { .. }
+            | Self::OlderJournal(_)
+            | Self::ForkedJournal(_)
             | Self::Journal(_)
             | Self::Record { .. } => Some(
                 "every realm is closed; put the node's own state back, or wipe all of it and enrol the node anew",
@@ -161,6 +168,8 @@ pub(crate) fn start(folder: &Path, steps: Steps) -> Result<Supervisor, Halt> {
         services,
         custodian,
         store,
+        heads: Heads::default(),
+        foreign: None,
         warned,
         forged: 0,
         settled: false,
@@ -248,6 +257,7 @@ fn remember(
         (true, true) => {
             let store = custodian::open_and_wait(services, custodian, config, steps)?;
             let (mut node, node_key, warned) = replay(config, disk)?;
+            heads::is_own(&node, store.kept.as_ref())?;
             if begun {
                 finish_enrolment(folder, config, &mut node, &node_key, steps)?;
             }

@@ -113,7 +113,7 @@ impl Supervisor {
 impl Supervisor {
     /// What custody's store does not keep from whom.
     fn store_warnings(&self) -> impl Iterator<Item = Warning> {
-        let StoreState { protection, open, hidden } = self.store;
+        let StoreState { protection, open, hidden, kept: _ } = self.store;
         let disk = (protection == Protection::None).then_some((
             "stolen-disk-unprotected",
             "stolen disk: unprotected (nothing locks custody's store)",

@@ -34,6 +34,7 @@ impl Supervisor {
     pub(super) fn advance(&mut self) -> Result<(), journal::Error> {
         custodian::is_there(&mut self.services, &mut self.custodian, &self.config, &self.steps);
         loop {
+            self.have_head_signed();
             let wanted = self.wanted();
             self.jobs.forget_all_but(&wanted);
             self.settled = wanted.is_empty() && self.jobs.is_idle() && self.custodian.is_idle();
@@ -221,9 +222,12 @@ impl Supervisor {
         let signs = |effect: &Effect| matches!(effect, Effect::Sign(..));
         let asked = |purpose: &Purpose| match purpose {
             Purpose::Effect(asked) => asked == effect || (signs(asked) && signs(effect)),
-            Purpose::Forget(_) | Purpose::Courier(..) | Purpose::Node | Purpose::Open | Purpose::Share => {
-                false
-            }
+            Purpose::Forget(_)
+            | Purpose::Courier(..)
+            | Purpose::Node
+            | Purpose::Open
+            | Purpose::Share
+            | Purpose::Head(_) => false,
         };
         self.jobs.running().any(same) || self.custodian.asks(asked)
     }

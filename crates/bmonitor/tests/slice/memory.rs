@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use node_protocol::call::{Answer, Call, Status, TierStatus};
-use tenure::{Target, Verb};
+use tenure::{Renew, Target, Verb};
 
-use crate::world::{REALMS, SHORT, SOON, WEB, World, at};
+use crate::world::{REALMS, SHORT, SOON, TENANT, WEB, World, at};
 
 /// A world with an open connection into the first node's realm, whose supervisor is dead.
 struct Dead {
@@ -197,6 +197,74 @@ pub(crate) fn a_share_opens_the_store_at_each_start() {
 
 fn is_open(tier: &TierStatus) -> bool {
     tier.realm.as_ref().is_some_and(|realm| realm.open)
+}
+
+/// The tenant's tier is renewed, and nothing is pending any more.
+fn renew(world: &World) {
+    let tier = world.tier(0, TENANT).unwrap().tier;
+    let said = world.say(0, Verb::Renew(Renew { tier: Some(tier), keep: Vec::new(), nonce: None }));
+    assert_eq!(said.exit, 0, "{}", said.talk);
+    world.settled(0);
+}
+
+/// A journal of before a renewal, put back whole and sound, is refused: custody keeps the head behind which an
+/// epoch changed.
+pub(crate) fn an_older_journal_is_refused() {
+    let mut dead = Dead::new();
+    let state = dead.world.facility.nodes()[0].folder().join("state");
+    let (journal, saved) = (state.join("journal"), state.join("saved"));
+    copy(&journal, &saved);
+    dead.world.start(0, &[]);
+    renew(&dead.world);
+    dead.world.facility.nodes_mut()[0].kill_supervisor().unwrap();
+    let newer = state.join("newer");
+    fs::rename(&journal, &newer).unwrap();
+    fs::rename(&saved, &journal).unwrap();
+    dead.halts("the journal is older than custody knows");
+    fs::remove_dir_all(&journal).unwrap();
+    fs::rename(&newer, &journal).unwrap();
+    dead.world.start(0, &[]);
+    dead.world.settled(0);
+}
+
+/// So is another journal that goes on from the same beginning.
+pub(crate) fn a_forked_journal_is_refused() {
+    let mut dead = Dead::new();
+    let folder = dead.world.facility.nodes()[0].folder().to_owned();
+    let (state, saved) = (folder.join("state"), folder.join("saved"));
+    copy(&state, &saved);
+    dead.world.start(0, &[]);
+    renew(&dead.world);
+    dead.world.facility.nodes_mut()[0].kill_supervisor().unwrap();
+    let kept = fs::read(state.join("custody/journal.head")).unwrap();
+    fs::remove_dir_all(&state).unwrap();
+    fs::rename(&saved, &state).unwrap();
+    dead.world.start(0, &[]);
+    renew(&dead.world);
+    dead.world.facility.nodes_mut()[0].kill_supervisor().unwrap();
+    let own = fs::read(state.join("custody/journal.head")).unwrap();
+    fs::write(state.join("custody/journal.head"), kept).unwrap();
+    dead.halts("the journal is not the one that custody knows");
+    fs::write(state.join("custody/journal.head"), own).unwrap();
+    dead.world.start(0, &[]);
+    dead.world.settled(0);
+}
+
+/// An export of a settled node carries a head of the node's for its newest epoch.
+pub(crate) fn an_export_carries_a_signed_head() {
+    let mut world = World::unstarted();
+    world.start(0, &[]);
+    world.settled(0);
+    world.lease(0, REALMS);
+    let status = world.settled(0);
+    let vouched = loop {
+        let export = world.ask(0, &["journal", "export"]).answer;
+        let summary = journal::verify(export.as_str().unwrap().as_bytes(), None).unwrap();
+        if let Some(head) = summary.head.filter(|head| head.record == status.record) {
+            break head;
+        }
+    };
+    assert_eq!(Some(vouched.node), status.node);
 }
 
 /// A second supervisor ends at once and touches nothing.

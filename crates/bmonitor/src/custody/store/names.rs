@@ -11,6 +11,7 @@ use id::{Epoch, TierId};
 use super::{STORAGE_KEY, StoreError, because};
 
 pub(super) const NODE_KEY: &str = "node.key";
+pub(super) const HEAD: &str = "journal.head";
 pub(super) const SECRET: &str = "secret";
 pub(super) const SALT: &str = "salt";
 pub(super) const EARLY: &str = "early";
@@ -71,7 +72,7 @@ pub(super) fn sync(folder: &Path) -> io::Result<()> {
 /// Whether a file of that name is sealed, finished or not.
 pub(super) fn hides(name: &str) -> bool {
     let finished = finished(name);
-    finished == NODE_KEY || secret_of(finished).is_some()
+    finished == NODE_KEY || finished == HEAD || secret_of(finished).is_some()
 }
 
 fn finished(name: &str) -> &str {
