@@ -19,5 +19,5 @@ pub use frames::{node_frames, packets, signing_requests};
 pub use id_texts::id_texts;
 pub use journal::{journal_export, journal_folder, object};
 pub use keys::{envelope, key_file, node_records, sealed_file, sealed_order, signed_directory};
-pub use node_files::{config, enrolment};
+pub use node_files::{config, custody_messages, enrolment};
 pub use orders::order;

@@ -27,6 +27,10 @@ use crate::failure::Failure;
 use crate::output::Format;
 use crate::step::{DieAt, Steps};
 
+/// Custody has it wipe what is freed; the others do without.
+#[global_allocator]
+static ALLOCATOR: os::wiping::Wiping = os::wiping::Wiping;
+
 /// The node monitor: obeys signed orders and enforces every tier's rights
 #[derive(Parser)]
 #[command(name = "bmonitor", version, propagate_version = true, after_help = failure::EXIT_CODES)]

@@ -22,5 +22,6 @@ pub mod random;
 pub mod seccomp;
 pub mod secret;
 pub mod signal;
+pub mod wiping;
 
 pub use failed::Failed;

@@ -17,9 +17,9 @@ use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 
 use keys::at_rest::{seal, unseal};
 use os::secret::Secret;
-use serde::{Deserialize, Serialize};
 use zeroize::{Zeroize, Zeroizing};
 
+use super::messages::Protection;
 use super::store::StoreError;
 
 /// The file's name in custody's folder.
@@ -30,18 +30,6 @@ const KEY_FILE: &[u8] = b"leasehold storage key 1 key-file\n";
 const SHARE: &[u8] = b"leasehold storage key 1 share\n";
 /// What a key file begins with.
 const MEDIUM: &[u8] = b"leasehold key file 1\n";
-
-/// What keeps a stolen disk shut.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub(crate) enum Protection {
-    /// Nothing.
-    None,
-    /// A key on another medium.
-    KeyFile,
-    /// A share that the root's console gives at each start.
-    Share,
-}
 
 /// A key that is made or read, where no other process reads it.
 pub(super) type Key = Secret<32>;

@@ -25,6 +25,7 @@ const ATTACHMENT_BYTES_MAX: usize = SEALED_SHARE_BYTES;
 
 /// The role: `bmonitor custody`. Ends when the supervisor's stream ends.
 pub(crate) fn run(folder: &Path, parent: u32, steps: &Steps) -> io::Result<()> {
+    os::wiping::begin();
     // Before the right to walk there is given up: paths are relative from here on.
     std::env::set_current_dir(folder)?;
     rights::enforce(Begin { role: Role::Custody, parent: Some(parent) }).map_err(io::Error::other)?;

@@ -19,9 +19,9 @@ use self::names::{
     COMMITMENT, EARLY, HEAD, NODE_KEY, SALT, SECRET, UNFINISHED, file_name, hides, names, parse_name,
 };
 pub(crate) use self::names::{gone_up_to, has_node_key, has_storage_key, secrets};
-use super::KeptHead;
-use super::lock::{self, Kept, Key, Protection, STORAGE_KEY};
+use super::lock::{self, Kept, Key, STORAGE_KEY};
 use super::secrets::TierSecrets;
+use super::{KeptHead, Protection};
 use crate::step::{Step, Steps};
 
 /// The longest file of the folder, sealed.

@@ -11,7 +11,7 @@ use keys::{
 };
 use tempfile::TempDir;
 
-use super::lock::Protection;
+use super::Protection;
 use super::{Reply, Request, Store, StoreError, answer, gone_up_to, has_node_key, secrets};
 use crate::step::Steps;
 

@@ -14,13 +14,15 @@ use os::poll::{Wanted, wait};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-const TIER: &str = "0123456789abcdef0123456789abcdef";
+pub(crate) const TIER: &str = "0123456789abcdef0123456789abcdef";
 
 /// A custody of its own, with everything that the rights table takes from it.
-struct Custody {
+pub(crate) struct Custody {
     child: Child,
     number: u64,
-    folder: TempDir,
+    pub(crate) folder: TempDir,
+    /// All that it has said.
+    pub(crate) said: Vec<u8>,
 }
 
 impl Custody {
@@ -32,33 +34,42 @@ impl Custody {
         command.arg("--folder").arg(folder.path());
         let child = Child::start(command).unwrap();
         child.stream.set_nonblocking(false).unwrap();
-        Self { child, number: 0, folder }
+        Self { child, number: 0, folder, said: Vec::new() }
     }
 
-    fn opened() -> Self {
+    pub(crate) fn opened() -> Self {
         let mut custody = Self::start();
         let reply = custody.ask(&json!({"open": {"key_file": false}}), None);
         assert_eq!(reply["store"]["protection"], "none", "{reply}");
         custody
     }
 
-    fn identity(&mut self, epoch: u64) -> id::PublicKey {
+    pub(crate) fn identity(&mut self, epoch: u64) -> id::PublicKey {
         let reply = self.ask(&json!({"tier": {"tier": TIER, "epoch": epoch, "root": false}}), None);
         reply["tier"]["identity"].as_str().unwrap().parse().unwrap()
     }
 
-    fn ask(&mut self, request: &Value, handed: Option<UnixStream>) -> Value {
+    pub(crate) fn ask(&mut self, request: &Value, handed: Option<UnixStream>) -> Value {
         self.number += 1;
         let bytes = encode(&json!({"number": self.number, "body": request}), b"").unwrap();
         let sent = os::descriptor::send(&self.child.stream, &bytes, handed.as_ref().map(AsFd::as_fd));
         assert_eq!(sent.unwrap(), bytes.len());
         let reply = frame::read(&mut self.child.stream).unwrap().expect("custody lives");
+        self.said.extend_from_slice(&reply.attachment);
         let reply: Value = reply.message().unwrap();
+        self.said.extend_from_slice(reply.to_string().as_bytes());
         assert_eq!(reply["number"], self.number);
         reply["body"].clone()
     }
 
-    fn courier(&mut self, epoch: u64) -> (UnixStream, Value) {
+    /// The same of what may be no request at all: nothing when custody ends.
+    pub(crate) fn tell(&mut self, request: &Value) -> Option<Value> {
+        let bytes = encode(&json!({"number": 0, "body": request}), b"").unwrap();
+        self.child.stream.write_all(&bytes).unwrap();
+        frame::read(&mut self.child.stream).ok().flatten().map(|reply| reply.message().unwrap())
+    }
+
+    pub(crate) fn courier(&mut self, epoch: u64) -> (UnixStream, Value) {
         let (here, there) = UnixStream::pair().unwrap();
         there.set_nonblocking(true).unwrap();
         let reply = self.ask(&json!({"courier": {"tier": TIER, "epoch": epoch}}), Some(there));
@@ -67,7 +78,7 @@ impl Custody {
 }
 
 /// One signature, or the end of the stream.
-fn sign(stream: &mut UnixStream, request: &[u8]) -> Option<[u8; 64]> {
+pub(crate) fn sign(stream: &mut UnixStream, request: &[u8]) -> Option<[u8; 64]> {
     let mut signature = [0; 64];
     stream.write_all(request).ok()?;
     stream.read_exact(&mut signature).ok().map(|()| signature)

@@ -13,6 +13,7 @@ mod memory;
 mod orders;
 mod replays;
 mod rights;
+mod search;
 mod takeover;
 mod terms;
 mod world;
@@ -40,6 +41,9 @@ const TRIALS: &[Trial] = &[
     ("a_foreign_journal_closes_every_realm_and_halts", memory::a_foreign_journal_closes_and_halts),
     ("a_lost_journal_or_key_closes_every_realm_and_halts", memory::a_lost_journal_or_key_closes_and_halts),
     ("a_filter_that_was_taken_off_is_put_back", memory::a_filter_that_was_taken_off_is_put_back),
+    ("custody_says_no_secret", search::custody_says_no_secret),
+    ("no_secret_is_anywhere_but_in_custody", search::no_secret_is_anywhere_else),
+    ("custodys_memory_is_hidden_as_the_status_says", search::custodys_memory_is_hidden_as_the_status_says),
     ("an_older_journal_is_refused", memory::an_older_journal_is_refused),
     ("a_forked_journal_is_refused", memory::a_forked_journal_is_refused),
     ("an_export_carries_a_signed_head", memory::an_export_carries_a_signed_head),

@@ -249,21 +249,28 @@ impl World {
         answer.as_str().map_or(1, |lines| lines.lines().count())
     }
 
+    /// The processes of the node: the first argument and the machine's id of each.
+    pub(crate) fn processes(&self, node: usize) -> Vec<(String, u32)> {
+        let first = self.facility.nodes()[node].first_process();
+        let namespace = |id: u32| std::fs::read_link(format!("/proc/{id}/ns/pid")).ok();
+        let own = namespace(first).unwrap();
+        let entries = std::fs::read_dir("/proc").unwrap();
+        let ids = entries.filter_map(|entry| entry.unwrap().file_name().to_str()?.parse::<u32>().ok());
+        ids.filter(|id| namespace(*id).as_ref() == Some(&own))
+            .filter_map(|id| {
+                let line = std::fs::read(format!("/proc/{id}/cmdline")).ok()?;
+                let word = line.split(|byte| *byte == 0).nth(1)?;
+                Some((String::from_utf8_lossy(word).into_owned(), id))
+            })
+            .collect()
+    }
+
     /// The machine's id of the node's custody, once it is there.
     pub(crate) fn custody(&self, node: usize) -> u32 {
-        let first = self.facility.nodes()[node].first_process();
-        let namespace = |id: &str| std::fs::read_link(format!("/proc/{id}/ns/pid")).ok();
-        let own = namespace(&first.to_string()).unwrap();
-        let is_custody = |id: &String| {
-            let line = std::fs::read(format!("/proc/{id}/cmdline")).unwrap_or_default();
-            line.split(|byte| *byte == 0).nth(1) == Some(b"custody") && namespace(id).as_ref() == Some(&own)
-        };
         let began = std::time::Instant::now();
         loop {
-            let entries = std::fs::read_dir("/proc").unwrap();
-            let ids = entries.filter_map(|entry| entry.unwrap().file_name().into_string().ok());
-            if let Some(id) = ids.filter(|id| id.parse::<u32>().is_ok()).find(is_custody) {
-                return id.parse().unwrap();
+            if let Some((_, id)) = self.processes(node).into_iter().find(|(name, _)| name == "custody") {
+                return id;
             }
             assert!(began.elapsed() < SOON, "no custody");
         }

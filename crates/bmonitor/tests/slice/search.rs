@@ -1,0 +1,160 @@
+//! Secrets are custody's alone: every one of them is looked for in all that the node wrote, said or holds elsewhere.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::os::unix::fs::{FileExt, MetadataExt};
+use std::path::Path;
+
+use keys::OPENING_SECRET_BYTES;
+use keys::at_rest::unseal;
+use lab::Search;
+use tenure::Renew;
+
+use crate::couriers::Tenancy;
+use crate::custody::{self, Custody, TIER};
+use crate::world::World;
+use tenure::Verb;
+
+/// Where the public key lies within an opening secret, with its hash (FIPS 203).
+const PUBLIC: std::ops::Range<usize> = 1152..2368;
+
+/// The secrets in custody's folder, whose storage key lies there, by name.
+fn secrets_in(folder: &Path) -> BTreeMap<String, Vec<u8>> {
+    let storage = fs::read(folder.join("storage.key")).unwrap();
+    let key: [u8; 32] = storage.strip_prefix(b"leasehold storage key 1 plain\n").unwrap().try_into().unwrap();
+    let mut found = BTreeMap::from([("storage.key".to_owned(), key.to_vec())]);
+    for entry in fs::read_dir(folder).unwrap() {
+        let name = entry.unwrap().file_name().into_string().unwrap();
+        let Ok(content) = unseal(&key, &name, &fs::read(folder.join(&name)).unwrap()) else { continue };
+        if name.ends_with(".secret") {
+            let (own, opening) = content.split_at(content.len() - OPENING_SECRET_BYTES);
+            for (place, part) in own.chunks(32).enumerate() {
+                found.insert(format!("{name} {place}"), part.to_vec());
+            }
+            found.insert(format!("{name} opening"), opening[..PUBLIC.start].to_vec());
+            found.insert(format!("{name} opening, end"), opening[PUBLIC.end..].to_vec());
+        } else if name == "node.key" || name.ends_with(".salt") {
+            found.insert(name, content.to_vec());
+        }
+    }
+    found
+}
+
+fn search_for(secrets: &BTreeMap<String, Vec<u8>>) -> Search {
+    Search::new(secrets.iter().map(|(name, secret)| (name.as_str(), secret.as_slice())))
+}
+
+fn nothing_in(search: &Search, bytes: &[u8], place: &str) {
+    let found = search.find(bytes);
+    assert!(found.is_empty(), "{place}: {found:?}");
+}
+
+/// What custody says, to the supervisor and to couriers, whatever it is asked.
+pub(crate) fn custody_says_no_secret() {
+    let mut custody = Custody::opened();
+    custody.ask(&serde_json::json!({"node": {}}), None);
+    for epoch in 1..3 {
+        custody.identity(epoch);
+        let (mut courier, _served) = custody.courier(epoch);
+        let request = node_protocol::signing::Transcript::Sha256([7; 32]).to_request();
+        let signature = custody::sign(&mut courier, &request).unwrap();
+        custody.said.extend_from_slice(&signature);
+    }
+    for nonsense in ["share", "export", "secret", "storage-key"] {
+        // Each ends custody, or is refused.
+        let request = serde_json::json!({nonsense: {"node": "", "root": TIER, "epoch": 1}});
+        let mut other = Custody::opened();
+        assert!(other.tell(&request).is_none(), "{nonsense}");
+    }
+    let secrets = secrets_in(custody.folder.path());
+    assert!(secrets.len() > 10, "{:?}", secrets.keys());
+    let search = search_for(&secrets);
+    assert!(custody.said.len() > 2000);
+    nothing_in(&search, &custody.said, "custody's messages");
+    // The search finds what is there.
+    let storage = fs::read(custody.folder.path().join("storage.key")).unwrap();
+    assert_eq!(search.find(&storage).len(), 1);
+}
+
+/// All files below a folder but custody's and the kernel's own.
+fn files_below(folder: &Path, pins: &Path, each: &mut impl FnMut(&Path)) {
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let kind = fs::symlink_metadata(&path).unwrap().file_type();
+        if kind.is_dir() && !path.ends_with("state/custody") && path != pins {
+            files_below(&path, pins, each);
+        } else if kind.is_file() {
+            each(&path);
+        }
+    }
+}
+
+/// The memory of a process, as far as root can read it.
+fn memory_of(id: u32, mut each: impl FnMut(&[u8], &str)) {
+    let maps = fs::read_to_string(format!("/proc/{id}/maps")).unwrap();
+    let memory = File::open(format!("/proc/{id}/mem")).unwrap();
+    for line in maps.lines().filter(|line| line.contains(" rw")) {
+        let (start, rest) = line.split_once('-').unwrap();
+        let end = rest.split_once(' ').unwrap().0;
+        let [start, end] = [start, end].map(|number| u64::from_str_radix(number, 16).unwrap());
+        let mut bytes = vec![0; usize::try_from(end - start).unwrap()];
+        if memory.read_exact_at(&mut bytes, start).is_ok() {
+            each(&bytes, line);
+        }
+    }
+}
+
+/// Files, logs, and the memory of every process of the node but custody, throughout a tenancy.
+pub(crate) fn no_secret_is_anywhere_else() {
+    let mut tenancy = Tenancy::begin();
+    let folder = tenancy.world.facility.nodes()[0].folder().to_owned();
+    let mut secrets = secrets_in(&folder.join("state/custody"));
+    let places = |world: &World, secrets: &BTreeMap<String, Vec<u8>>| {
+        let search = search_for(secrets);
+        let pins = world.facility.nodes()[0].pins();
+        files_below(&folder, &pins, &mut |path| {
+            nothing_in(&search, &fs::read(path).unwrap(), &path.to_string_lossy())
+        });
+        nothing_in(&search, world.facility.nodes()[0].log().as_bytes(), "the log");
+        let processes = world.processes(0);
+        assert!(processes.iter().filter(|(name, _)| name == "supervisor").count() == 1, "{processes:?}");
+        for (name, id) in
+            processes.iter().filter(|(name, _)| !["custody", "lab:init"].contains(&name.as_str()))
+        {
+            memory_of(*id, |bytes, place| nothing_in(&search, bytes, &format!("{name}: {place}")));
+        }
+    };
+    places(&tenancy.world, &secrets);
+    tenancy.tenant_orders(Verb::Renew(Renew { tier: None, keep: Vec::new(), nonce: None }));
+    tenancy.world.settled(0);
+    secrets.extend(secrets_in(&folder.join("state/custody")));
+    places(&tenancy.world, &secrets);
+    tenancy.sever();
+    tenancy.world.settled(0);
+    places(&tenancy.world, &secrets);
+}
+
+/// Custody leaves no core, nobody of its own uid reads its memory, and the status says what hides its storage key.
+pub(crate) fn custodys_memory_is_hidden_as_the_status_says() {
+    let mut world = World::unstarted();
+    world.start(0, &[]);
+    let status = world.settled(0);
+    let custody = world.custody(0);
+    let limits = fs::read_to_string(format!("/proc/{custody}/limits")).unwrap();
+    let core = limits.lines().find(|line| line.starts_with("Max core file size")).unwrap();
+    assert_eq!(core.split_whitespace().skip(4).take(2).collect::<Vec<_>>(), ["0", "0"]);
+    // What is not dumpable belongs to root in /proc, whatever its uid (proc(5)).
+    assert_eq!(fs::metadata(format!("/proc/{custody}/environ")).unwrap().uid(), 0);
+    let maps = fs::read_to_string(format!("/proc/{custody}/smaps")).unwrap();
+    let locked =
+        maps.lines().any(|line| line.starts_with("VmFlags:") && line.contains(" lo") && line.contains(" dd"));
+    let ordinary = status.warnings.iter().any(|warning| warning.code == "secrets-in-ordinary-memory");
+    assert_eq!(maps.contains("/secretmem"), !ordinary, "{:?}", status.warnings);
+    assert!(locked, "{maps}");
+    let storage =
+        secrets_in(&world.facility.nodes()[0].folder().join("state/custody")).remove("storage.key").unwrap();
+    let search = search_for(&BTreeMap::from([("storage.key".to_owned(), storage)]));
+    let mut found = 0;
+    memory_of(custody, |bytes, _| found += search.find(bytes).len());
+    assert!(ordinary || found == 0, "the storage key lies {found} times in memory that root reads");
+}
