@@ -11,10 +11,11 @@ use crate::failure::Failure;
 use crate::workspace::Workspace;
 
 /// A bench, the package whose example it is, and the example.
-const BENCHES: [(&str, &str, &str); 3] = [
+const BENCHES: [(&str, &str, &str); 4] = [
     ("policy", "boundary", "bench_policy"),
     ("filter", "datapath", "bench_filter"),
     ("tour", "leasehold", "bench_tour"),
+    ("keys", "channel", "bench_keys"),
 ];
 
 /// What the examples of `leasehold` start, built beside them.

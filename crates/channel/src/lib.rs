@@ -24,14 +24,13 @@ mod node;
 mod pins;
 mod raw_key;
 mod sign;
-mod tls;
+pub mod tls;
 
 pub use console::{Accepted, CallFailed, Link, Listener, Statuses, Stranger};
 pub use limits::Limits;
 pub use node::{DialFailed, Dialled, Dialler, Serve, Told};
 pub use pins::Pins;
 pub use sign::{NotSetUp, Sign, SignFailed};
-pub use tls::prepare;
 
 #[cfg(test)]
 mod tests;

@@ -22,16 +22,19 @@ use crate::raw_key;
 use crate::sign::{NotSetUp, Sign};
 
 /// The one protocol that is spoken (RFC 7301).
-pub(crate) const PROTOCOL: &[u8] = b"leasehold/1";
+pub const PROTOCOL: &[u8] = b"leasehold/1";
 
 /// Whom a server lets in.
-pub(crate) trait Admit: std::fmt::Debug + Send + Sync {
+pub trait Admit: std::fmt::Debug + Send + Sync {
     /// Whether a handshake with this key may go on. Asked again when the handshake is done.
     fn admits(&self, key: &PublicKey) -> bool;
 }
 
 /// The node's side: shows `identity` to the holder of the key `console`, and to nobody else.
-pub(crate) fn client(identity: Arc<dyn Sign>, console: PublicKey) -> Result<ClientConfig, Error> {
+///
+/// # Errors
+/// The library's: its own parts do not fit each other.
+pub fn client(identity: Arc<dyn Sign>, console: PublicKey) -> Result<ClientConfig, Error> {
     let verifier = Arc::new(OnlyThisServer { console, provider: provider() });
     let mut config = ClientConfig::builder_with_provider(Arc::new(provider()))
         .with_protocol_versions(&[&TLS13])?
@@ -48,12 +51,16 @@ pub(crate) fn client(identity: Arc<dyn Sign>, console: PublicKey) -> Result<Clie
 }
 
 /// The name that the library wants of a server; it is neither sent nor looked at.
-pub(crate) fn no_name() -> ServerName<'static> {
+#[must_use]
+pub fn no_name() -> ServerName<'static> {
     ServerName::IpAddress(std::net::IpAddr::from([0, 0, 0, 0]).into())
 }
 
 /// The console's side: asks for a key, and lets in whom `admit` admits.
-pub(crate) fn server(key: Arc<dyn Sign>, admit: Arc<dyn Admit>) -> Result<ServerConfig, Error> {
+///
+/// # Errors
+/// The library's: its own parts do not fit each other.
+pub fn server(key: Arc<dyn Sign>, admit: Arc<dyn Admit>) -> Result<ServerConfig, Error> {
     let verifier = Arc::new(AdmittedClients { admit, provider: provider() });
     let mut config = ServerConfig::builder_with_provider(Arc::new(provider()))
         .with_protocol_versions(&[&TLS13])?

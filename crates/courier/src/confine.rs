@@ -52,7 +52,7 @@ pub(crate) fn enforce(json: &str) -> Result<(), NotConfined> {
     step("hide memory", privilege::hide_memory())?;
     // After the uid: a change of it clears the wish.
     step("die with the supervisor", privilege::die_with_parent(confinement.parent))?;
-    channel::prepare().map_err(NotConfined::Crypto)?;
+    channel::tls::prepare().map_err(NotConfined::Crypto)?;
     let allowed: Vec<Allowed> = confinement.calls.into_iter().map(allowed).collect();
     seccomp::enforce(&allowed).map_err(NotConfined::Calls)
 }
