@@ -19,8 +19,8 @@ pub(crate) struct Sets {
     files: BTreeMap<Digest, FilterSet>,
     resolved: BTreeMap<Digest, ResolvedSet>,
     directories: BTreeMap<Digest, Directory>,
-    /// Of sets in force: what their names have lost.
-    lost: BTreeMap<Digest, String>,
+    /// The sets of which a directory has lost names.
+    lost: BTreeSet<Digest>,
     /// What no realm reaches, as the configuration says.
     management: Vec<IpAddr>,
 }
@@ -45,7 +45,7 @@ impl Sets {
             files: BTreeMap::new(),
             resolved: BTreeMap::new(),
             directories: BTreeMap::new(),
-            lost: BTreeMap::new(),
+            lost: BTreeSet::new(),
             management,
         }
     }
@@ -96,10 +96,10 @@ impl Sets {
     pub(crate) fn resolve_all(&mut self, tenure: &mut Tenure) {
         self.lost.clear();
         for name in self.files.keys().copied().collect::<Vec<_>>() {
-            if let Err(why) = self.resolve_closed(tenure, name) {
+            if self.resolve_closed(tenure, name).is_err() {
                 self.resolved.remove(&name);
                 tenure.hold(name, boundary::PacketSet::nothing());
-                self.lost.insert(name, why);
+                self.lost.insert(name);
             }
         }
         let above = self.above(tenure).packet_set(&mut budget());
@@ -111,7 +111,7 @@ impl Sets {
         self.files.retain(|name, _| named.contains(name));
         self.resolved.retain(|name, _| named.contains(name));
         self.directories.retain(|name, _| named.contains(name));
-        self.lost.retain(|name, _| named.contains(name));
+        self.lost.retain(|name| named.contains(name));
     }
 
     /// The rules of an object; one that is gone admits nothing.
@@ -119,8 +119,8 @@ impl Sets {
         self.resolved.get(&name).cloned().unwrap_or_default()
     }
 
-    /// Of the sets in force: what their names have lost, in words.
-    pub(crate) const fn lost(&self) -> &BTreeMap<Digest, String> {
+    /// The sets in force of which a directory has lost names.
+    pub(crate) const fn lost(&self) -> &BTreeSet<Digest> {
         &self.lost
     }
 
@@ -178,8 +178,8 @@ impl Sets {
     fn resolve_closed(&mut self, tenure: &mut Tenure, name: Digest) -> Result<(), String> {
         let Some(file) = self.files.get(&name) else { return Ok(()) };
         let (resolved, lost) = file.resolve_closed(self.names(tenure));
-        if let Some(lost) = lost {
-            self.lost.insert(name, lost.to_string());
+        if lost.is_some() {
+            self.lost.insert(name);
         }
         self.hold(tenure, name, resolved)
     }
@@ -202,7 +202,7 @@ fn addresses(console: &Console) -> impl Iterator<Item = IpAddr> {
 }
 
 /// An address as rules have it: IPv4 as v4-mapped.
-fn number(address: IpAddr) -> u128 {
+pub(crate) fn number(address: IpAddr) -> u128 {
     match address {
         IpAddr::V4(address) => address.to_ipv6_mapped().to_bits(),
         IpAddr::V6(address) => address.to_bits(),

@@ -12,6 +12,7 @@ mod connections;
 mod couriers;
 mod custodian;
 mod documents;
+mod explain;
 mod heads;
 mod jobs;
 mod services;
@@ -73,6 +74,7 @@ pub(crate) struct Supervisor {
     /// Why the journal is not this node's, as a store that was opened late says.
     foreign: Option<Halt>,
     connections: Connections,
+    refusals: explain::Refusals,
     warned: Vec<Warning>,
     forged: u64,
     settled: bool,

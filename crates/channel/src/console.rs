@@ -337,7 +337,9 @@ impl Stranger {
                 | Answer::Lines { .. }
                 | Answer::Status(_)
                 | Answer::Nonce { .. }
-                | Answer::Handed {},
+                | Answer::Handed {}
+                | Answer::Explained(_)
+                | Answer::Denials(_),
                 _,
             ) => Err(CallFailed::NotUnderstood("another answer than asked for".to_owned())),
         }

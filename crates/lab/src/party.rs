@@ -253,6 +253,8 @@ impl Caller {
                 | Answer::Status(_)
                 | Answer::Nonce { .. }
                 | Answer::Handed {}
+                | Answer::Explained(_)
+                | Answer::Denials(_)
                 | Answer::Refused(_) => {
                     return Err(Failed::new("read the journal", format!("the node said {answer:?}")));
                 }

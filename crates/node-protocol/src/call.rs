@@ -3,6 +3,8 @@
 //! What a call may do does not depend on who makes it: authority is in the order, and the supervisor
 //! decides by the peer's uid alone whether it listens at all. Each call gets exactly one answer.
 
+use std::collections::BTreeMap;
+
 use id::{Digest, Epoch, LeaseId, Name, NodeId, Nonce, TierId, Time};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -42,6 +44,18 @@ pub enum Call {
     /// Open custody's store, or lock it, by a share of the root's console. Attachment: the share, sealed for
     /// the node's root. Answer: [`Answer::Handed`].
     GiveShare {},
+    /// Say what the sets in force say to a packet of a tier's realm. Answer: [`Answer::Explained`].
+    Explain {
+        /// Whose realm. It learns whose set stops the packet, and which rule where the set is its to see.
+        tier: TierId,
+        /// As FORMATS writes a packet.
+        packet: Value,
+    },
+    /// Say what was dropped at a tier's realm. Answer: [`Answer::Denials`].
+    Denials {
+        /// Whose realm.
+        tier: TierId,
+    },
     /// Connect to an engine. Answered with the code `not-yet` until there are engines.
     Attach {
         /// The realm's name.
@@ -99,8 +113,80 @@ pub enum Answer {
     },
     /// Custody has it; the status says what came of it.
     Handed {},
+    /// What the sets in force say to a packet.
+    Explained(Box<Explained>),
+    /// What was dropped.
+    Denials(Box<Denials>),
     /// It was not done.
     Refused(Refused),
+}
+
+/// What the sets in force on a node say to a packet of a realm.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Explained {
+    /// Whether every set admits it.
+    pub pass: bool,
+    /// On pass, the allow of the lowest set that admits it, where that set is the tier's to see.
+    pub rule: Option<String>,
+    /// Otherwise the first set from the top that refuses it.
+    pub stopped_by: Option<StoppedBy>,
+    /// Whether the realm is open at all: not severed, suspended, or outside its terms.
+    pub open: bool,
+    /// Whether the filter enforces these very sets already.
+    pub in_force: bool,
+    /// The generation that it enforces.
+    pub generation: u64,
+}
+
+/// The set that stops a packet, and its rule.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StoppedBy {
+    /// The tier whose set it is, or to which it is given; none for what is built in.
+    pub tier: Option<TierId>,
+    /// That tier's name.
+    pub name: Option<Name>,
+    /// `own`, `given` (by the lease), or `built-in`.
+    pub set: String,
+    /// The deny that matches; none: no allow does, or it is hidden.
+    pub rule: Option<String>,
+    /// Whether the set's rules are not the asker's to see.
+    pub hidden: bool,
+}
+
+/// What was dropped at a realm since its filter was loaded.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Denials {
+    /// Packets by reason and direction, all of them.
+    pub dropped: BTreeMap<String, BTreeMap<Way, u64>>,
+    /// Of those with the reason `refused`: by set and rule, as far as the log was read in time.
+    pub refused: Vec<RefusedBy>,
+    /// Packets that found the log full: they are in `dropped` alone.
+    pub unread: u64,
+}
+
+/// Packets that a set refused.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RefusedBy {
+    /// By which set and rule.
+    pub by: StoppedBy,
+    /// Who sent them.
+    pub direction: Way,
+    /// How many.
+    pub packets: u64,
+}
+
+/// Who sends: `in` is the remote, `out` the realm.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Way {
+    /// The remote.
+    In,
+    /// The realm.
+    Out,
 }
 
 /// Why something was not done.

@@ -122,6 +122,8 @@ fn calls_and_answers_have_the_documented_shape() {
         format!(r#"{{"call":"fresh-nonce","tier":"{tier}"}}"#),
         r#"{"call":"give-share"}"#.to_owned(),
         r#"{"call":"attach","realm":"tenant-a"}"#.to_owned(),
+        format!(r#"{{"call":"explain","tier":"{tier}","packet":{{"direction":"in"}}}}"#),
+        format!(r#"{{"call":"denials","tier":"{tier}"}}"#),
     ] {
         let call: Call = message(&json).unwrap();
         assert_eq!(serde_json::to_string(&call).unwrap(), json);
@@ -134,6 +136,11 @@ fn calls_and_answers_have_the_documented_shape() {
         r#"{"answer":"lines","oldest":3,"newest":7,"head":"{}"}"#.to_owned(),
         r#"{"answer":"handed"}"#.to_owned(),
         format!(r#"{{"answer":"nonce","nonce":"{tier}"}}"#),
+        format!(
+            r#"{{"answer":"explained","pass":false,"rule":null,"stopped_by":{{"tier":"{tier}","name":"tenant-a","set":"own","rule":"deny[0]","hidden":false}},"open":true,"in_force":true,"generation":3}}"#
+        ),
+        r#"{"answer":"denials","dropped":{"refused":{"in":2,"out":1}},"refused":[{"by":{"tier":null,"name":null,"set":"built-in","rule":"management","hidden":false},"direction":"out","packets":1}],"unread":0}"#
+            .to_owned(),
         r#"{"answer":"refused","code":"used-sequence","exit":6,"message":"sequence 1 was used"}"#.to_owned(),
         r#"{"answer":"refused","code":"c","exit":3,"message":"m","hint":"h","details":{"witness":null}}"#
             .to_owned(),

@@ -19,6 +19,7 @@
 #![forbid(unsafe_code)]
 
 mod apply;
+mod binding;
 mod change;
 mod console;
 mod decide;
@@ -43,6 +44,7 @@ mod tests;
 
 pub use self::tenure::{Clock, DirectoryInForce, Standing, Tenure};
 pub use apply::{apply, apply_all};
+pub use binding::Binding;
 pub use change::Change;
 pub use console::{Console, ConsoleAddress, are_consoles};
 pub use decide::decide;

@@ -48,7 +48,9 @@ pub(crate) fn run(verb: &Verb) -> Result<(), Failure> {
             | Answer::Signed { .. }
             | Answer::Status(_)
             | Answer::Nonce { .. }
-            | Answer::Handed {} => return Err(unexpected()),
+            | Answer::Handed {}
+            | Answer::Explained(_)
+            | Answer::Denials(_) => return Err(unexpected()),
         }
         first.get_or_insert(from);
         write(&lines)?;

@@ -64,7 +64,9 @@ fn end(answer: Answer, format: Format) -> Result<(), Failure> {
         | Answer::Signed { .. }
         | Answer::Status(_)
         | Answer::Nonce { .. }
-        | Answer::Handed {} => Err(unexpected()),
+        | Answer::Handed {}
+        | Answer::Explained(_)
+        | Answer::Denials(_) => Err(unexpected()),
     }
 }
 

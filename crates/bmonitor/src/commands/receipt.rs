@@ -35,6 +35,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
         | Answer::Lines { .. }
         | Answer::Status(_)
         | Answer::Nonce { .. }
-        | Answer::Handed {} => Err(unexpected()),
+        | Answer::Handed {}
+        | Answer::Explained(_)
+        | Answer::Denials(_) => Err(unexpected()),
     }
 }

@@ -37,7 +37,9 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
             | Answer::Lines { .. }
             | Answer::Signed { .. }
             | Answer::Nonce { .. }
-            | Answer::Handed {},
+            | Answer::Handed {}
+            | Answer::Explained(_)
+            | Answer::Denials(_),
             _,
         ) => return Err(unexpected()),
     }

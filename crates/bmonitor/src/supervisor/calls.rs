@@ -36,6 +36,8 @@ impl Supervisor {
             Call::Receipts { about } => Some(self.receipts(&about, None)),
             Call::GiveShare {} => plain(self.share(&attachment)),
             Call::FreshNonce { tier } => plain(self.nonce(tier)),
+            Call::Explain { tier, packet } => plain(self.explain(tier, packet)),
+            Call::Denials { tier } => plain(self.denials(tier)),
             Call::Attach { .. } => plain(refused(code::NOT_YET, Exit::Failed, "there are no engines yet")),
         })
     }

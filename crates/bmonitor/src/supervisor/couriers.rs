@@ -298,6 +298,11 @@ impl Supervisor {
             Call::FreshNonce { .. } => {
                 plain(refused(code::NOT_FOUND, Exit::NotFound, "a console gets nonces for its own tier"))
             }
+            Call::Explain { tier: of, packet } if of == tier => plain(self.explain(tier, packet)),
+            Call::Denials { tier: of } if of == tier => plain(self.denials(tier)),
+            Call::Explain { .. } | Call::Denials { .. } => {
+                plain(refused(code::NOT_FOUND, Exit::NotFound, "a console hears of its own tier's realm"))
+            }
         })
     }
 

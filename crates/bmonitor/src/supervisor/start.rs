@@ -170,6 +170,7 @@ pub(crate) fn start(folder: &Path, steps: Steps) -> Result<Supervisor, Halt> {
         store,
         heads: Heads::default(),
         foreign: None,
+        refusals: super::explain::Refusals::default(),
         warned,
         forged: 0,
         settled: false,

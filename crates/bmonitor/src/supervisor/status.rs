@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use id::TierId;
+use id::{Digest, TierId};
 use node_protocol::call::{Answer, RealmStatus, Status, TierStatus, Warning};
 use tenure::{Standing, Tier};
 
@@ -35,12 +35,32 @@ impl Supervisor {
         let mut status = self.status_with(&tiers);
         if !is_root {
             status.warnings.retain(|warning| EVERYBODYS.contains(&warning.code.as_str()));
+            status.warnings.extend(self.names_lost(Some(tier)));
             status.forged = 0;
+        }
+        for other in status.tiers.iter_mut().filter(|other| other.tier != tier) {
+            // The packet would tell what stands in another tier's own set.
+            other.beyond = other.beyond.take().map(|_witness| true.into());
         }
         status
     }
 
+    /// The sets in force, of one tier or all, of which a directory has lost names. Which names is content.
+    fn names_lost(&self, of: Option<TierId>) -> Vec<Warning> {
+        let tier = of.and_then(|of| self.node.tenure.tier(of));
+        let concerns = |name: &Digest| {
+            tier.is_none_or(|tier| tier.given.as_ref() == Some(name) || tier.own.as_ref() == Some(name))
+        };
+        let lost = self.node.sets.lost().iter().filter(|name| concerns(name));
+        lost.map(|name| Warning {
+            code: "names-lost".to_owned(),
+            message: format!("the directory has lost names of the boundary {name}: these close"),
+        })
+        .collect()
+    }
+
     fn status_with(&mut self, tiers: &[TierId]) -> Status {
+        self.take_denials();
         let at = self.node.now();
         let (record, digest) = self.node.journal.head();
         let tenure = &self.node.tenure;
@@ -100,10 +120,7 @@ impl Supervisor {
         let failures = failures.map(|message| Warning { code: "effect-failed".to_owned(), message });
         let services = self.services.failures().into_iter();
         let services = services.map(|message| Warning { code: "service-failed".to_owned(), message });
-        let lost = self.node.sets.lost().iter().map(|(name, why)| Warning {
-            code: "names-lost".to_owned(),
-            message: format!("names of the boundary {name} mean nothing any more: {why}"),
-        });
+        let lost = self.names_lost(None);
         let elsewhere = self.config.realms.iter().filter_map(|realm| self.elsewhere(realm));
         let warned = self.store_warnings().chain(self.warned.iter().cloned());
         warned.chain(lost).chain(elsewhere).chain(failures).chain(services).collect()

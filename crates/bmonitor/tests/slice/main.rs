@@ -9,6 +9,7 @@ mod couriers;
 mod crashes;
 mod custody;
 mod directory;
+mod explain;
 mod memory;
 mod orders;
 mod replays;
@@ -33,6 +34,7 @@ const TRIALS: &[Trial] = &[
     ("a_suspension_closes_and_its_end_opens", orders::suspended_and_resumed),
     ("a_renewal_from_above_erases_and_ends_the_epoch", orders::renewed_from_above),
     ("a_connection_lives_and_dies_by_what_a_name_means", directory::names),
+    ("what_stops_a_packet_is_told_by_tier_and_rule", explain::names_tier_and_rule),
     ("a_directory_is_the_roots_and_never_goes_back", directory::never_back),
     ("a_supervisor_that_dies_takes_no_connection_along", crashes::supervisor_dies_connections_live),
     ("death_at_every_step", crashes::at_every_step),

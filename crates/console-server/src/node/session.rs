@@ -194,6 +194,8 @@ pub(crate) fn not_understood(answer: &Answer) -> No {
         Answer::Signed { .. } => "signed",
         Answer::Nonce { .. } => "nonce",
         Answer::Handed {} => "handed",
+        Answer::Explained(_) => "an explanation",
+        Answer::Denials(_) => "denials",
         Answer::Refused(_) => "refused",
     };
     No::new("not-understood", Exit::Failed, format!("the node answered {what:?}, which was not asked"))

@@ -435,9 +435,12 @@ impl State {
                 self.tenure.offer_nonce(tier, nonce);
                 (Answer::Nonce { nonce }, Vec::new())
             }
-            Call::SubmitOrder {} | Call::GiveShare {} | Call::Status { .. } | Call::Attach { .. } => {
-                panic!("not asked here")
-            }
+            Call::SubmitOrder {}
+            | Call::GiveShare {}
+            | Call::Status { .. }
+            | Call::Explain { .. }
+            | Call::Denials { .. }
+            | Call::Attach { .. } => panic!("not asked here"),
         }
     }
 

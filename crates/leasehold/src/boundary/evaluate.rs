@@ -1,6 +1,6 @@
 //! `leasehold boundary evaluate`.
 
-use boundary::{Decision, Packet, ResolvedSet};
+use boundary::explain;
 use serde::Serialize;
 
 use super::{Evaluation, files, json};
@@ -26,7 +26,8 @@ pub(super) fn run(evaluation: &Evaluation) -> Result<Exit, Failure> {
         .collect::<Result<Vec<_>, _>>()?;
     let packets = files::packets(&evaluation.packets)?;
     let write = |packet| {
-        let answer = evaluate(&stack, packet);
+        let said = explain(&stack, packet);
+        let answer = Answer { pass: said.stopped_by.is_none(), tier: said.stopped_by, rule: said.rule };
         match evaluation.shared.output {
             Format::Json => json(&answer),
             Format::Text => Ok(told(&answer)),
@@ -37,20 +38,6 @@ pub(super) fn run(evaluation: &Evaluation) -> Result<Exit, Failure> {
         line(&lines.join("\n"));
     }
     Ok(Exit::Ok)
-}
-
-fn evaluate<'a>(stack: &'a [ResolvedSet], packet: &Packet) -> Answer<'a> {
-    let mut rule = None;
-    for (tier, set) in stack.iter().enumerate() {
-        match set.decide(packet) {
-            Decision::Admitted(allow) => rule = Some(allow.name.as_str()),
-            Decision::Denied(deny) => {
-                return Answer { pass: false, tier: Some(tier), rule: Some(&deny.name) };
-            }
-            Decision::NotAllowed => return Answer { pass: false, tier: Some(tier), rule: None },
-        }
-    }
-    Answer { pass: true, tier: None, rule }
 }
 
 fn told(answer: &Answer<'_>) -> String {
