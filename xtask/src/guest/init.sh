@@ -46,6 +46,11 @@ limits_processes() {
     rmdir "$group" && [ "$refused" -ge 1 ]
 }
 
+# This kernel has no memfd_secret, and the status says so.
+falls_back() {
+    ./slice the_status_says_where_custody_keeps_its_secrets >/tmp/told && grep 'in ordinary memory' /tmp/told
+}
+
 # The firmware leaves the cursor in the middle of a line.
 echo
 say "up after $(seconds) s, Linux $(uname -r)"

@@ -340,3 +340,25 @@ fn run_supervisor(folder: &Path) -> (Option<i32>, String) {
     let output = command.arg("supervisor").arg("--config").arg(folder).output().unwrap();
     (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
 }
+
+/// Secrets lie in memory that even the kernel maps nowhere else, or the status says that they do not.
+#[expect(clippy::print_stdout, reason = "the guest with Debian's kernel looks which it is")]
+pub(crate) fn secrets_are_where_the_status_says() {
+    let mut world = World::unstarted();
+    world.start(0, &[]);
+    let status = world.settled(0);
+    let told = status.warnings.iter().any(|warning| warning.code == "secrets-in-ordinary-memory");
+    let hiding = os::secret::Secret::<32>::new().unwrap().hiding();
+    assert_eq!(told, hiding == os::secret::Hiding::FromSwapAndDumps);
+    let folder = world.facility.nodes()[0].folder().join("state/custody").display().to_string();
+    let of_custody = |process: &String| {
+        let words = fs::read_to_string(format!("/proc/{process}/cmdline")).unwrap_or_default();
+        words.split('\0').any(|word| word == "custody") && words.contains(&folder)
+    };
+    let processes = fs::read_dir("/proc").unwrap();
+    let mut processes = processes.filter_map(|entry| entry.unwrap().file_name().into_string().ok());
+    let custody = processes.find(of_custody).unwrap();
+    let maps = fs::read_to_string(format!("/proc/{custody}/maps")).unwrap();
+    assert_eq!(maps.contains("secretmem"), !told, "{maps}");
+    println!("custody's secrets lie {}", if told { "in ordinary memory" } else { "in memory of their own" });
+}
