@@ -8,13 +8,15 @@ use serde_json::{Map, Value};
 use crate::ci::cargo;
 use crate::command::{run, run_lines};
 use crate::failure::Failure;
+use crate::trusted_base;
 use crate::workspace::Workspace;
 
 /// A bench, the package whose example it is, and the example.
-const BENCHES: [(&str, &str, &str); 4] = [
+const BENCHES: [(&str, &str, &str); 5] = [
     ("policy", "boundary", "bench_policy"),
     ("filter", "datapath", "bench_filter"),
     ("tour", "leasehold", "bench_tour"),
+    ("node", "leasehold", "bench_node"),
     ("keys", "channel", "bench_keys"),
 ];
 
@@ -49,7 +51,12 @@ pub(crate) fn bench(workspace: &Workspace, name: &str, json: bool) -> Result<(),
     run(cargo(workspace).arg("build").args(arguments))?;
     let mut command: Command = cargo(workspace);
     command.arg("run").args(arguments).stderr(Stdio::inherit());
-    run_lines(&mut command, |line| if json { crate::say(line) } else { crate::say(&told(line)) })
+    let tell = |line: &str| if json { crate::say(line) } else { crate::say(&told(line)) };
+    run_lines(&mut command, tell)?;
+    if name == "node" {
+        trusted_base::figures(workspace)?.iter().for_each(|line| tell(line));
+    }
+    Ok(())
 }
 
 /// A figure for a person; any other line as it is.
