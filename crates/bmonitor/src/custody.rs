@@ -38,6 +38,7 @@ impl Reply {
             | Self::Shut { .. }
             | Self::Public { .. }
             | Self::Tier { .. }
+            | Self::Opened { .. }
             | Self::Done {}
             | Self::Refused { .. } => None,
         }
@@ -78,7 +79,7 @@ fn answer(
         }
         // What they are about is kept by the loop; it has done its part.
         Request::Open { .. } | Request::Share { .. } => state(store),
-        Request::Courier { .. } | Request::Forget { .. } => Ok(Reply::Done {}),
+        Request::Order { .. } | Request::Courier { .. } | Request::Forget { .. } => Ok(Reply::Done {}),
     }
 }
 

@@ -15,6 +15,7 @@ mod documents;
 mod explain;
 mod heads;
 mod jobs;
+mod sealed;
 mod services;
 mod start;
 mod status;
@@ -77,6 +78,8 @@ pub(crate) struct Supervisor {
     refusals: explain::Refusals,
     warned: Vec<Warning>,
     forged: u64,
+    /// Orders that custody has unsealed.
+    opened: Vec<String>,
     settled: bool,
     swept_at: u64,
     /// A lapse that the disk has no room for is told again then; the kernel closed the realm by itself.
@@ -122,6 +125,7 @@ impl Supervisor {
             if let Some(halt) = self.foreign.take() {
                 return Err(Ended::Foreign(Box::new(halt)));
             }
+            self.obey_opened()?;
             self.serve()?;
             self.serve_couriers()?;
             self.advance()?;

@@ -364,3 +364,13 @@ fn a_directory_is_its_signers_alone() {
     let longer = " ".repeat(DIRECTORY_BYTES_MAX + 1);
     assert!(matches!(refused(&longer), NoDirectory::Envelope(MalformedEnvelope::TooLong { .. })));
 }
+
+/// With the key that orders are sealed for; written the same from what was read.
+#[test]
+fn a_golden_statement_with_a_key_to_seal_for_verifies() {
+    let golden = include_str!("../tests/golden/statement-with-sealing.json").trim_end();
+    let read = Statement::verify(golden.as_bytes(), Some(key(9).public())).unwrap();
+    assert!(read.sealing.is_some());
+    assert_eq!(Statement { sealing: None, ..read.clone() }, statement());
+    assert_eq!(read.sign(&key(9)).to_json(), golden);
+}

@@ -5,12 +5,13 @@ use std::path::PathBuf;
 use clap::{ArgGroup, Args, Subcommand};
 use id::{Digest, Epoch, KeyId, LeaseId, NodeId, Nonce, PublicKey, Sequence, TierId, Time};
 use journal::{OBJECT_BYTES_MAX, Object};
-use keys::{ENVELOPE_BYTES_MAX, Envelope, PayloadType};
+use keys::{Addressee, ENVELOPE_BYTES_MAX, Envelope, NodeRecord as _, PayloadType, SealedOrder, Statement};
 use serde_json::{Map, Value, json};
 use tenure::Order;
 
 use crate::failure::{Exit, Failure};
 use crate::output::{Format, line};
+use crate::receipt::NodeKey;
 use crate::{file, key};
 
 /// What can be done.
@@ -22,6 +23,8 @@ pub(crate) enum Verb {
     Sign(Sign),
     /// Show what an envelope says, and whose it is
     Show(Show),
+    /// Seal a signed order for its tier on the node: who carries it cannot read it
+    Seal(Seal),
     /// Make the object that an order names: a file with its salt before it
     Object(Content),
 }
@@ -87,6 +90,22 @@ pub(crate) struct Show {
     output: Format,
 }
 
+/// An order to seal.
+#[derive(Args)]
+pub(crate) struct Seal {
+    /// The signed order's file
+    envelope: PathBuf,
+    /// The node's statement about the tier, in its present epoch
+    #[arg(long)]
+    statement: PathBuf,
+    /// The node that must have signed the statement: its public key or key id
+    #[arg(long)]
+    node_key: NodeKey,
+    /// Write the sealed order to this new file, not to stdout
+    #[arg(long)]
+    out: Option<PathBuf>,
+}
+
 /// A content to make an object of.
 #[derive(Args)]
 pub(crate) struct Content {
@@ -103,6 +122,7 @@ pub(crate) fn run(verb: &Verb) -> Result<Exit, Failure> {
         Verb::New(parts) => new(parts),
         Verb::Sign(sign) => self::sign(sign),
         Verb::Show(show) => self::show(show),
+        Verb::Seal(seal) => self::seal(seal),
         Verb::Object(content) => object(content),
     }
 }
@@ -138,6 +158,34 @@ fn sign(sign: &Sign) -> Result<Exit, Failure> {
     match &sign.out {
         Some(out) => file::write_new(out, format!("{envelope}\n").as_bytes(), 0o644)?,
         None => line(&envelope),
+    }
+    Ok(Exit::Ok)
+}
+
+/// The key comes out of a statement that the node has signed: whoever sealed for another's key would tell the
+/// carrier what they hide.
+fn seal(seal: &Seal) -> Result<Exit, Failure> {
+    let path = seal.statement.display();
+    let refused = |why: String| Failure::new(Exit::Refused, format!("{path}: {why}"));
+    let statement = file::read(&seal.statement, ENVELOPE_BYTES_MAX)?;
+    let statement =
+        Statement::verify(statement.trim_ascii(), None).map_err(|invalid| refused(file::chain(&invalid)))?;
+    if !seal.node_key.is(statement.node) {
+        return Err(refused(format!("it is by node {}", statement.node)));
+    }
+    let key = statement.sealing.ok_or_else(|| refused("it has no key to seal for".to_owned()))?;
+    let order = file::read(&seal.envelope, ENVELOPE_BYTES_MAX)?;
+    let sealed = SealedOrder::seal(order.trim_ascii_end(), &key).map_err(|error| {
+        Failure::new(Exit::Usage, format!("{}: {}", seal.envelope.display(), file::chain(&error)))
+    })?;
+    let Addressee { node, tier, epoch } = sealed.outside().addressee;
+    if (node, tier, epoch) != (statement.node, statement.tier, statement.epoch) {
+        return Err(refused(format!("the order is for tier {tier} in epoch {epoch} of node {node}")));
+    }
+    let sealed = sealed.to_json();
+    match &seal.out {
+        Some(out) => file::write_new(out, format!("{sealed}\n").as_bytes(), 0o644)?,
+        None => line(&sealed),
     }
     Ok(Exit::Ok)
 }

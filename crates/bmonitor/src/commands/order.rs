@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use id::Digest;
-use keys::ENVELOPE_BYTES_MAX;
+use keys::SEALED_ORDER_BYTES_MAX;
 use node_protocol::call::{Answer, Call};
 use node_protocol::frame::ATTACHMENT_BYTES_MAX;
 
@@ -31,7 +31,7 @@ pub(crate) struct Arguments {
 
 /// Submits it; the end is the node's answer.
 pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
-    let envelope = read(&arguments.order, ENVELOPE_BYTES_MAX)?;
+    let envelope = read(&arguments.order, SEALED_ORDER_BYTES_MAX)?;
     let mut client = Client::connect(&arguments.reach)?;
     for path in &arguments.object {
         let object = read(path, ATTACHMENT_BYTES_MAX)?;
@@ -58,13 +58,18 @@ fn end(answer: Answer, format: Format) -> Result<(), Failure> {
             }
             Ok(())
         }
+        Answer::Handed {} => {
+            if format == Format::Text {
+                line("handed on: it is sealed, and the journal will say what came of it");
+            }
+            Ok(())
+        }
         Answer::Refused(why) => Err(refused(why)),
         Answer::Stored { .. }
         | Answer::Lines { .. }
         | Answer::Signed { .. }
         | Answer::Status(_)
         | Answer::Nonce { .. }
-        | Answer::Handed {}
         | Answer::Explained(_)
         | Answer::Denials(_) => Err(unexpected()),
     }

@@ -1,7 +1,7 @@
 //! What the supervisor asks of custody, and what custody answers: a closed set, of which nothing gives a secret
 //! away. Each is a frame of `node-protocol`.
 
-use id::{Digest, Epoch, NodeId, TierId};
+use id::{Digest, Epoch, NodeId, TierId, Time};
 use keys::{Head, PublicKey, Receipt, SealingKey, Statement};
 use serde::{Deserialize, Serialize};
 
@@ -22,6 +22,8 @@ pub(crate) enum Request {
     /// Opens the store by a share of the root's console, or locks it by one. Attachment: the share, sealed for
     /// the root.
     Share { node: NodeId, root: TierId, epoch: Epoch },
+    /// Opens an order that was sealed for a tier's key of that epoch. Attachment: the sealed order.
+    Order { node: NodeId, tier: TierId, epoch: Epoch, at: Time },
     /// Makes N, if there is none; gives its public key.
     Node {},
     /// Makes a tier's secrets of an epoch, if there are none; gives the public keys.
@@ -53,6 +55,8 @@ pub(crate) enum Reply {
     Tier { identity: PublicKey, sealing: Box<SealingKey> },
     /// A signed envelope.
     Signed { envelope: String },
+    /// What was sealed: an order's envelope, as it was signed.
+    Opened { envelope: String },
     /// It is done.
     Done {},
     /// It was not done.

@@ -8,7 +8,7 @@ use std::os::unix::net::UnixStream;
 use std::path::Path;
 
 use id::{Epoch, TierId};
-use keys::SEALED_SHARE_BYTES;
+use keys::{Addressee, SEALED_ORDER_BYTES_MAX};
 use node_protocol::Decoder;
 use os::descriptor;
 use os::poll::{Wanted, wait};
@@ -20,8 +20,8 @@ use crate::step::Steps;
 
 /// The longest request.
 const REQUEST_BYTES_MAX: usize = 256 * 1024;
-/// The longest attachment: a sealed share.
-const ATTACHMENT_BYTES_MAX: usize = SEALED_SHARE_BYTES;
+/// The longest attachment: a sealed order; a sealed share is shorter.
+const ATTACHMENT_BYTES_MAX: usize = SEALED_ORDER_BYTES_MAX;
 
 /// The role: `bmonitor custody`. Ends when the supervisor's stream ends.
 pub(crate) fn run(folder: &Path, parent: u32, steps: &Steps) -> io::Result<()> {
@@ -99,6 +99,12 @@ impl Custody<'_> {
                 .store
                 .take_share(*node, (*root, *epoch), attachment, os::random::bytes)
                 .map_err(|error| chain(&error)),
+            Request::Order { node, tier, epoch, at } => {
+                let to = Addressee { node: *node, tier: *tier, epoch: *epoch };
+                let opened = self.store.open_order(&to, *at, attachment);
+                let opened = opened.map(|envelope| Reply::Opened { envelope });
+                return opened.unwrap_or_else(|error| Reply::Refused { why: chain(&error) });
+            }
             Request::Courier { tier, epoch } => self.serve_courier(*tier, *epoch),
             Request::Forget { tier, last } => {
                 self.signers.forget(*tier, *last);

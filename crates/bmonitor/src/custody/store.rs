@@ -8,9 +8,9 @@ use std::io::{self, Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
-use id::{Digest, Digester, Epoch, NodeId, TierId};
+use id::{Digest, Digester, Epoch, NodeId, TierId, Time};
 use keys::at_rest::{seal, unseal};
-use keys::{SealingKey, SigningKey, open_share};
+use keys::{Addressee, MalformedSealedOrder, NotOpened, SealedOrder, SealingKey, SigningKey, open_share};
 use os::secret::Hiding;
 use thiserror::Error;
 use zeroize::Zeroizing;
@@ -60,6 +60,12 @@ pub(crate) enum StoreError {
     KeyFile(#[source] io::Error),
     #[error("the store is locked by a key file already")]
     HasKeyFile,
+    #[error("it is no sealed order")]
+    NoSealedOrder(#[source] MalformedSealedOrder),
+    #[error("the sealed order is not obeyed")]
+    NotOpened(#[source] NotOpened),
+    #[error("the tier has no secrets of that epoch")]
+    NoSecrets,
     #[error("it is no share for this node and its root")]
     NoShare,
     #[error("the share is another one: the store does not open")]
@@ -138,6 +144,18 @@ impl<'a> Store<'a> {
         let kept = Kept::KeyFile(lock::wrap(&key, &under, &random().map_err(StoreError::Random)?));
         self.put(STORAGE_KEY, &kept.to_bytes())?;
         Ok((kept, Some(key)))
+    }
+
+    /// Opens an order that was sealed for a tier in its present epoch.
+    pub(super) fn open_order(&self, to: &Addressee, at: Time, sealed: &[u8]) -> Result<String, StoreError> {
+        let sealed = SealedOrder::parse(sealed).map_err(StoreError::NoSealedOrder)?;
+        let secrets = match self.early_secrets(to.tier, to.epoch)? {
+            Some(secrets) => secrets,
+            None => self.tier_secrets(to.tier, to.epoch)?.ok_or(StoreError::NoSecrets)?,
+        };
+        let opening = secrets.opening_key().ok_or(StoreError::Library)?;
+        let order = sealed.open(&opening, to, at).map_err(StoreError::NotOpened)?;
+        String::from_utf8(order).map_err(|_no_text| StoreError::NotOpened(NotOpened::Inside))
     }
 
     /// Opens the store by a share, or locks it by one: from then on it is wanted at each start. `root` is the

@@ -59,6 +59,7 @@ impl Fixture {
             other @ (Reply::Store(_)
             | Reply::Shut { .. }
             | Reply::Signed { .. }
+            | Reply::Opened { .. }
             | Reply::Done {}
             | Reply::Refused { .. }) => panic!("{other:?}"),
         }

@@ -42,10 +42,14 @@ impl Supervisor {
         })
     }
 
-    fn order(&mut self, bytes: &[u8]) -> Result<Answer, journal::Error> {
+    /// Obeys an order or refuses it; a sealed one is handed on.
+    pub(super) fn order(&mut self, bytes: &[u8]) -> Result<Answer, journal::Error> {
         let envelope = match Envelope::parse(bytes) {
             Ok(envelope) => envelope,
-            Err(error) => return Ok(refused(code::MALFORMED_ENVELOPE, Exit::Usage, chain(&error))),
+            Err(error) => {
+                let malformed = || refused(code::MALFORMED_ENVELOPE, Exit::Usage, chain(&error));
+                return Ok(self.sealed_order(bytes).unwrap_or_else(malformed));
+            }
         };
         let Some((signer, payload)) = self.authenticate(&envelope) else {
             // Forged input costs no record: whoever can reach the node could fill the disk with it.
@@ -123,11 +127,20 @@ impl Supervisor {
             Ok((oldest, lines)) => {
                 (Answer::Lines { oldest, newest: journal.head().0, head: self.signed_head() }, lines)
             }
-            Err(error @ journal::Error::Missing) => {
-                (refused(code::NOT_FOUND, Exit::NotFound, chain(&error)), Vec::new())
-            }
+            Err(error @ journal::Error::Missing) => (self.forgotten(&error), Vec::new()),
             Err(error) => (refused(code::FAILED, Exit::Failed, chain(&error)), Vec::new()),
         }
+    }
+
+    /// Where to begin instead, for whoever mirrors the journal.
+    fn forgotten(&self, error: &journal::Error) -> Answer {
+        Answer::Refused(Refused {
+            code: code::NOT_FOUND.to_owned(),
+            exit: Exit::NotFound as u8,
+            message: chain(error),
+            hint: None,
+            details: self.node.journal.oldest().ok().map(|first| serde_json::json!({ "first": first })),
+        })
     }
 
     /// The newest head that custody has signed; none where there is none that can be read.
@@ -175,7 +188,7 @@ fn leased(change: &Change) -> Option<(TierId, id::LeaseId)> {
     if let Change::Leased { tier, lease, .. } = change { Some((*tier, *lease)) } else { None }
 }
 
-fn as_answer(refusal: &Refusal) -> Answer {
+pub(super) fn as_answer(refusal: &Refusal) -> Answer {
     Answer::Refused(Refused {
         code: refusal.code(),
         exit: refusal.exit_code(),

@@ -11,7 +11,8 @@ use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::Duration;
 
-use id::{Epoch, PublicKey, TierId};
+use id::{Epoch, PublicKey, TierId, Time};
+use keys::Addressee;
 use node_protocol::Frame;
 use os::clock::boot;
 use os::poll::wait;
@@ -62,6 +63,8 @@ pub(super) enum Purpose {
     Share,
     /// The journal's head.
     Head(HeadAsked),
+    /// That a sealed order is opened.
+    Order,
 }
 
 impl Custodian {
@@ -166,9 +169,11 @@ pub(super) fn open_and_wait(
         Reply::Store(state) => Ok(state),
         Reply::Shut { why } => Err(Halt::Shut(why)),
         Reply::Refused { why } => Err(Halt::Custody(why)),
-        Reply::Public { .. } | Reply::Tier { .. } | Reply::Signed { .. } | Reply::Done {} => {
-            Err(Halt::Custody(ELSE.to_owned()))
-        }
+        Reply::Public { .. }
+        | Reply::Tier { .. }
+        | Reply::Signed { .. }
+        | Reply::Opened { .. }
+        | Reply::Done {} => Err(Halt::Custody(ELSE.to_owned())),
     }
 }
 
@@ -181,7 +186,11 @@ pub(super) fn node_key_and_wait(
     match wait_for(services, custodian, &Purpose::Node)? {
         Reply::Public { key } => Ok(key),
         Reply::Refused { why } | Reply::Shut { why } => Err(why),
-        Reply::Store(_) | Reply::Tier { .. } | Reply::Signed { .. } | Reply::Done {} => Err(ELSE.to_owned()),
+        Reply::Store(_)
+        | Reply::Tier { .. }
+        | Reply::Signed { .. }
+        | Reply::Opened { .. }
+        | Reply::Done {} => Err(ELSE.to_owned()),
     }
 }
 
@@ -263,6 +272,19 @@ impl Supervisor {
         self.custodian.ask_with(&mut self.services, Purpose::Share, request, sealed, None)
     }
 
+    /// Hands a sealed order on to custody, one at a time.
+    pub(super) fn hand_order(&mut self, to: &Addressee, at: Time, sealed: &[u8]) -> Result<(), String> {
+        if self.custodian.asks(|purpose| *purpose == Purpose::Order) {
+            return Err("another sealed order is being opened".to_owned());
+        }
+        if !is_there(&mut self.services, &mut self.custodian, &self.config, &self.steps) {
+            return Err("custody cannot be asked now".to_owned());
+        }
+        let Addressee { node, tier, epoch } = *to;
+        let request = Request::Order { node, tier, epoch, at };
+        self.custodian.ask_with(&mut self.services, Purpose::Order, request, sealed, None)
+    }
+
     /// A stream on which custody signs handshakes of a tier's courier; none where custody cannot be asked now,
     /// or has no identity of that epoch: then the stream is at its end.
     pub(super) fn signer(&mut self, tier: TierId, epoch: Epoch) -> Option<UnixStream> {
@@ -308,8 +330,10 @@ impl Supervisor {
             }
             (Purpose::Open, Reply::Shut { why }) => self.services.end_for(&Service::Custody, &why),
             (Purpose::Share, Reply::Refused { why }) => self.warn("share", why),
+            (Purpose::Order, Reply::Opened { envelope }) => self.opened.push(envelope),
+            (Purpose::Order, Reply::Refused { why }) => self.warn("sealed-order", why),
             (Purpose::Forget(_), Reply::Done {}) | (Purpose::Courier(..) | Purpose::Node, _) => {}
-            (Purpose::Open | Purpose::Share | Purpose::Forget(_), _) => {
+            (Purpose::Open | Purpose::Share | Purpose::Order | Purpose::Forget(_), _) => {
                 self.services.end_for(&Service::Custody, ELSE);
             }
         }

@@ -173,6 +173,7 @@ pub(crate) fn start(folder: &Path, steps: Steps) -> Result<Supervisor, Halt> {
         refusals: super::explain::Refusals::default(),
         warned,
         forged: 0,
+        opened: Vec::new(),
         settled: false,
         swept_at: 0,
         lapse_not_before: Duration::ZERO,

@@ -227,6 +227,7 @@ impl Supervisor {
             | Purpose::Node
             | Purpose::Open
             | Purpose::Share
+            | Purpose::Order
             | Purpose::Head(_) => false,
         };
         self.jobs.running().any(same) || self.custodian.asks(asked)
@@ -399,6 +400,7 @@ impl Supervisor {
                 | Reply::Public { .. }
                 | Reply::Tier { .. }
                 | Reply::Signed { .. }
+                | Reply::Opened { .. }
                 | Reply::Done {},
             ) => Err("custody answered something else".to_owned()),
         }

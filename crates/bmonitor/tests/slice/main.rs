@@ -14,6 +14,7 @@ mod memory;
 mod orders;
 mod replays;
 mod rights;
+mod sealed;
 mod search;
 mod takeover;
 mod terms;
@@ -33,6 +34,7 @@ const TRIALS: &[Trial] = &[
     ("nonsense_ends_custody", custody::nonsense_ends_custody),
     ("a_suspension_closes_and_its_end_opens", orders::suspended_and_resumed),
     ("a_renewal_from_above_erases_and_ends_the_epoch", orders::renewed_from_above),
+    ("a_sealed_order_is_obeyed_once_by_its_node_alone", sealed::obeyed_once),
     ("a_connection_lives_and_dies_by_what_a_name_means", directory::names),
     ("what_stops_a_packet_is_told_by_tier_and_rule", explain::names_tier_and_rule),
     ("a_directory_is_the_roots_and_never_goes_back", directory::never_back),
