@@ -12,7 +12,8 @@ use crate::custody::{Protection, StoreState};
 use crate::reconcile::Seal;
 
 /// Warnings that concern every tier; the others name what is one tier's alone.
-const EVERYBODYS: [&str; 2] = ["stolen-disk-unprotected", "disk-full"];
+const EVERYBODYS: [&str; 4] =
+    ["stolen-disk-unprotected", "disk-full", "waits-for-share", "secrets-in-ordinary-memory"];
 
 impl Supervisor {
     /// How the node is now.

@@ -131,6 +131,22 @@ pub(crate) fn takes_orders() {
     assert_eq!(couriers_of(first).len(), 1);
 }
 
+/// Couriers die with their supervisor, and the next one's dial the same consoles as the same identities: nobody
+/// has to be let in anew.
+pub(crate) fn come_back() {
+    let mut tenancy = Tenancy::begin();
+    let before = [tenancy.landlords.identity(), tenancy.tenants.identity()];
+    tenancy.world.facility.nodes_mut()[0].kill_supervisor().unwrap();
+    tenancy.landlord.closed(&tenancy.landlords);
+    tenancy.tenant.closed(&tenancy.tenants);
+    tenancy.world.start(0, &[]);
+    tenancy.landlords = tenancy.landlord.link();
+    tenancy.tenants = tenancy.tenant.link();
+    assert_eq!([tenancy.landlords.identity(), tenancy.tenants.identity()], before);
+    tenancy.sever();
+    tenancy.tenant.closed(&tenancy.tenants);
+}
+
 /// Calls of a tier's consoles are confined to the tier.
 pub(crate) fn calls_are_confined() {
     let tenancy = Tenancy::begin();

@@ -64,6 +64,7 @@ const TRIALS: &[Trial] = &[
     ("the_kernel_closes_what_a_record_takes_back", crashes::kernel_closes_what_a_record_takes_back),
     ("the_kernel_closes_without_a_supervisor", terms::closes_while_the_supervisor_is_dead),
     ("a_node_dials_its_console_and_takes_orders_through_it", couriers::takes_orders),
+    ("couriers_come_back_with_the_next_supervisor", couriers::come_back),
     ("a_consoles_calls_are_confined_to_its_tier", couriers::calls_are_confined),
     ("a_tenant_renews_and_nobody_else_learns_its_identity", couriers::renewal),
     ("nothing_of_a_tenancy_is_accepted_after_its_severing", replays::of_a_whole_tenancy),

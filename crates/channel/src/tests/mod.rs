@@ -3,6 +3,7 @@
 mod handshakes;
 mod limits;
 mod links;
+mod page;
 mod replays;
 mod tap;
 mod world;
