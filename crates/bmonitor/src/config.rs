@@ -44,7 +44,9 @@ pub(crate) struct Config {
     pub(crate) management: Vec<IpAddr>,
     /// Uids beside 0 that may speak to the socket.
     pub(crate) orderers: Vec<u32>,
-    /// The realms that tiers of this node can have.
+    /// Whether the node's address, and those of realms that are not in `realms`, come by DHCP.
+    pub(crate) dhcp: bool,
+    /// The realms whose addresses are said here.
     pub(crate) realms: Vec<Realm>,
     /// The file on another medium that has the key of custody's store.
     pub(crate) key_file: Option<PathBuf>,
@@ -131,6 +133,7 @@ impl Config {
         let bridge = table.text("bridge", None, link_name_is_right, LINK_SHAPE);
         let management = table.addresses("management", 0..=MANAGEMENT_MAX);
         let orderers = table.integers("orderers", ORDERERS_MAX);
+        let dhcp = table.flag("dhcp");
         let realms = table.tables("realm", REALMS_MAX, realm);
         let key_file = table.part("custody", |custody| custody.file("key_file"));
         table.finish();
@@ -144,6 +147,7 @@ impl Config {
             bridge: bridge?,
             management: management?,
             orderers: orderers?,
+            dhcp: dhcp?,
             realms: realms?,
             key_file: key_file?,
         };

@@ -9,6 +9,7 @@ mod enrolment;
 mod entry;
 mod failure;
 mod helper;
+mod leasing;
 mod node;
 mod output;
 mod ration;
@@ -68,6 +69,14 @@ enum Command {
         #[arg(long)]
         die_at: Option<DieAt>,
     },
+    /// Dhcp: the supervisor starts it and tells it which addresses to lease
+    #[command(hide = true)]
+    Dhcp {
+        #[arg(long)]
+        bridge: String,
+        #[arg(long)]
+        parent: u32,
+    },
     /// Custody: the supervisor starts it and speaks to it on its stdin
     #[command(hide = true)]
     Custody {
@@ -104,6 +113,8 @@ fn run(command: &Command) -> Result<(), Failure> {
         }
         Command::Helper { parent, die_at } => helper::run(*parent, &Steps::new(*die_at))
             .map_err(|error| Failure::because("the helper failed", &error)),
+        Command::Dhcp { bridge, parent } => leasing::run(*parent, bridge)
+            .map_err(|error| Failure::because("leasing addresses failed", &error)),
         Command::Custody { folder, parent, die_at } => custody::run(folder, *parent, &Steps::new(*die_at))
             .map_err(|error| Failure::because("custody failed", &error)),
     }

@@ -97,6 +97,13 @@ impl Node {
         (node, missing)
     }
 
+    /// The node has another address of its own, which no realm reaches.
+    pub(crate) fn set_own_address(&mut self, own: Option<IpAddr>) {
+        self.sets.set_own_address(own);
+        self.sets.resolve_all(&mut self.tenure);
+        self.look_beyond();
+    }
+
     /// The time now.
     pub(crate) fn now(&mut self) -> Time {
         self.clock.now(os::clock::wall(), os::clock::boot())

@@ -29,6 +29,8 @@ pub(crate) enum Role {
     Custody,
     /// Has one tier's connections to its consoles. A program of its own: see decision 18.
     Courier,
+    /// Leases the node's and the realms' addresses.
+    Dhcp,
 }
 
 impl fmt::Display for Role {
@@ -38,6 +40,7 @@ impl fmt::Display for Role {
             Self::Helper => "helper",
             Self::Custody => "custody",
             Self::Courier => "courier",
+            Self::Dhcp => "dhcp",
         })
     }
 }
@@ -69,6 +72,9 @@ pub(crate) struct Rights {
 /// are given out by Debian itself, 65534 is shared with everything that is nobody).
 pub(crate) const CUSTODY_UID: u32 = 65_210;
 
+/// The uid and gid of who leases addresses.
+const DHCP_UID: u32 = 65_211;
+
 /// The first courier's uid and gid.
 const COURIER_UID: u32 = 65_220;
 
@@ -78,7 +84,7 @@ pub(crate) const COURIERS_MAX: u32 = 32;
 const MIB: u64 = 1024 * 1024;
 
 /// The table.
-pub(crate) const TABLE: [Rights; 4] = [
+pub(crate) const TABLE: [Rights; 5] = [
     Rights {
         role: Role::Supervisor,
         uid: 0,
@@ -86,17 +92,18 @@ pub(crate) const TABLE: [Rights; 4] = [
         capabilities: &[
             (Capability::Chown, "gives custody its folder"),
             (Capability::DacOverride, "unlinks a tier's secret in custody's folder, without custody's help"),
-            (Capability::Kill, "kills custody and couriers, which have other uids"),
+            (Capability::Kill, "kills custody, couriers and dhcp, which have other uids"),
             (Capability::Bpf, "opens a realm's pinned maps and sets the cut bit; for helpers: loads filters"),
             (
                 Capability::SysAdmin,
                 "for helpers: network namespaces and their names; for custody: leaving the network",
             ),
-            (Capability::NetAdmin, "for helpers: links, addresses, filters"),
+            (Capability::NetAdmin, "the node's leased address; for helpers: links, addresses, filters"),
+            (Capability::NetRaw, "for dhcp: its one socket, opened before it gives up every right"),
             (Capability::PerfMon, "for helpers: the verifier's leave to compare packet pointers"),
             (Capability::SysPtrace, "for helpers: which namespace a process of another uid is in"),
-            (Capability::SetUid, "for custody and couriers: their own uid"),
-            (Capability::SetGid, "for custody and couriers: their own gid"),
+            (Capability::SetUid, "for custody, couriers and dhcp: their own uid"),
+            (Capability::SetGid, "for custody, couriers and dhcp: their own gid"),
             (Capability::SetPcap, "for children: narrowing the bounding set"),
         ],
         calls: calls::SUPERVISOR,
@@ -153,6 +160,23 @@ pub(crate) const TABLE: [Rights; 4] = [
         dies_with_supervisor: true,
         limits: &[(Limit::CoreBytes, 0), (Limit::Descriptors, 64), (Limit::AddressSpaceBytes, 1024 * MIB)],
     },
+    Rights {
+        role: Role::Dhcp,
+        uid: DHCP_UID,
+        uids: 1,
+        capabilities: &[],
+        calls: calls::DHCP,
+        callers: "the supervisor, by its stdin: which addresses are wished for; anybody on the bridge, by \
+                  its one socket, whose filter takes DHCP to clients and ARP",
+        network: true,
+        dies_with_supervisor: true,
+        limits: &[
+            (Limit::CoreBytes, 0),
+            (Limit::Descriptors, 32),
+            (Limit::AddressSpaceBytes, 256 * MIB),
+            (Limit::FileBytes, MIB),
+        ],
+    },
 ];
 
 impl Role {
@@ -163,6 +187,7 @@ impl Role {
             Self::Helper => &TABLE[1],
             Self::Custody => &TABLE[2],
             Self::Courier => &TABLE[3],
+            Self::Dhcp => &TABLE[4],
         }
     }
 }

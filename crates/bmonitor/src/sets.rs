@@ -23,6 +23,8 @@ pub(crate) struct Sets {
     lost: BTreeSet<Digest>,
     /// What no realm reaches, as the configuration says.
     management: Vec<IpAddr>,
+    /// The node's own address, where it is leased.
+    own: Option<IpAddr>,
 }
 
 /// Why content means nothing on this node.
@@ -47,7 +49,13 @@ impl Sets {
             directories: BTreeMap::new(),
             lost: BTreeSet::new(),
             management,
+            own: None,
         }
+    }
+
+    /// No realm reaches the node's own address. The sets are to be resolved anew.
+    pub(crate) const fn set_own_address(&mut self, own: Option<IpAddr>) {
+        self.own = own;
     }
 
     /// Learns what an object means that an order may name: a boundary, with names that the directory in force
@@ -136,7 +144,7 @@ impl Sets {
         let consoles = root.map_or(&[][..], |root| root.consoles.as_slice()).iter().flat_map(addresses);
         let single = |address: IpAddr| (number(address), number(address));
         let mut denied: Vec<(u128, u128)> =
-            self.management.iter().copied().chain(consoles).map(single).collect();
+            self.management.iter().copied().chain(self.own).chain(consoles).map(single).collect();
         denied.extend(directory.map(Directory::management).unwrap_or_default());
         denied.sort_unstable();
         let mut set = ResolvedSet::everything();

@@ -7,6 +7,7 @@
 //!                                                         └─ outcome ◀────────────────┘
 //! ```
 
+mod addresses;
 mod calls;
 mod connections;
 mod couriers;
@@ -33,6 +34,7 @@ use os::signal::{Arrived, Signals};
 use tenure::{Input, effects};
 use thiserror::Error;
 
+use self::addresses::Addresses;
 use self::connections::Connections;
 use self::couriers::Couriers;
 use self::custodian::Custodian;
@@ -74,6 +76,7 @@ pub(crate) struct Supervisor {
     heads: Heads,
     /// Why the journal is not this node's, as a store that was opened late says.
     foreign: Option<Halt>,
+    addresses: Addresses,
     connections: Connections,
     refusals: explain::Refusals,
     warned: Vec<Warning>,
@@ -144,6 +147,7 @@ impl Supervisor {
             self.services.wake_in(),
             self.custodian.wake_in(),
             self.couriers.wake_in(&self.services),
+            self.addresses.wake_in(),
             self.next_term_in(),
         ];
         let at_most = wakes.into_iter().flatten().fold(WAIT_AT_MOST, Duration::min);
@@ -191,6 +195,8 @@ impl Supervisor {
                 Event::Ended(Service::Custody) => self.custody_ended(),
                 Event::Said(Service::Courier(tier), frame) => self.couriers.said(tier, frame),
                 Event::Ended(Service::Courier(tier)) => self.courier_ended(tier),
+                Event::Said(Service::Dhcp, frame) => self.dhcp_said(&frame),
+                Event::Ended(Service::Dhcp) => self.dhcp_ended(),
             }
         }
     }

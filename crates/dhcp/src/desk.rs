@@ -51,7 +51,7 @@ pub struct Desk {
     server: Server,
     mac: Mac,
     latest_s: u64,
-    checks: BTreeMap<Ipv4Addr, Duration>,
+    checks: BTreeMap<Ipv4Addr, (Duration, Mac)>,
     told: Vec<(Report, u64)>,
 }
 
@@ -76,7 +76,7 @@ impl Desk {
     /// When it is to be told of the time at the latest, on the steady clock.
     #[must_use]
     pub fn wake_at(&self) -> Option<Duration> {
-        self.checks.values().min().copied()
+        self.checks.values().map(|(until, _)| *until).min()
     }
 
     /// Takes a frame in. What is no DHCP or ARP is dropped.
@@ -93,10 +93,7 @@ impl Desk {
         match wire::read(frame, checksum) {
             Ok(Heard::Message(message, from)) => self.step(Event::Heard(&message, from), clock, ground),
             Ok(Heard::Arp(arp)) => {
-                let claimed = [arp.sender, arp.target].into_iter().find(|&address| {
-                    self.checks.contains_key(&address) && arp.shows_use_of(address, self.mac)
-                });
-                let Some(address) = claimed else { return Ok(()) };
+                let Some(address) = self.claimed(arp) else { return Ok(()) };
                 self.checks.remove(&address);
                 self.step(Event::Checked { address, used: true }, clock, ground)
             }
@@ -116,8 +113,16 @@ impl Desk {
         Ok(())
     }
 
+    /// The address under check that the station shows to be in use.
+    fn claimed(&self, arp: Arp) -> Option<Ipv4Addr> {
+        [arp.sender, arp.target].into_iter().find(|&address| {
+            let asked_by = self.checks.get(&address).map(|(_, client)| *client);
+            asked_by.is_some_and(|client| arp.sender_mac != client && arp.shows_use_of(address, self.mac))
+        })
+    }
+
     fn due(&self, now: Duration) -> Option<Ipv4Addr> {
-        self.checks.iter().find(|(_, until)| **until <= now).map(|(address, _)| *address)
+        self.checks.iter().find(|(_, (until, _))| *until <= now).map(|(address, _)| *address)
     }
 
     fn step<G: Ground>(&mut self, event: Event<'_>, clock: Clock, ground: &mut G) -> Result<(), G::Error> {
@@ -130,8 +135,8 @@ impl Desk {
                 Command::Reply(reply) => {
                     ground.send(&wire::of_server(&reply, self.mac, self.server.config().server));
                 }
-                Command::Check(address) => {
-                    self.checks.insert(address, clock.steady + CHECK_WAIT);
+                Command::Check { address, client } => {
+                    self.checks.insert(address, (clock.steady + CHECK_WAIT, client));
                     ground.send(&Arp::probe(self.mac, address));
                 }
                 Command::Report(report) => self.report(report, ground),

@@ -61,7 +61,12 @@ pub enum Command {
     /// To be sent.
     Reply(Reply),
     /// Does somebody use the address (ARP, ping)? The answer comes as [`Event::Checked`].
-    Check(Ipv4Addr),
+    Check {
+        /// The address.
+        address: Ipv4Addr,
+        /// Who asked for it; what it answers itself counts for nothing.
+        client: Mac,
+    },
     /// Something that a person should know.
     Report(Report),
 }

@@ -51,6 +51,8 @@ capabilities! {
     SetPcap = SETPCAP, 8;
     /// Links, addresses, filters.
     NetAdmin = NET_ADMIN, 12;
+    /// Sockets below the kernel's own IP.
+    NetRaw = NET_RAW, 13;
     /// See which namespaces a process of another uid is in.
     SysPtrace = SYS_PTRACE, 19;
     /// Namespaces and mounts.

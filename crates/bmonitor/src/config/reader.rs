@@ -93,6 +93,12 @@ impl<'a, 'p> Table<'a, 'p> {
         }
     }
 
+    /// True or false; false when it is left out.
+    pub(super) fn flag(&mut self, key: &'static str) -> Option<bool> {
+        let Some((start, value)) = self.take(key) else { return Some(false) };
+        value.as_bool().or_else(|| self.wrong(start, format!("`{key}` is not true or false")))
+    }
+
     /// A list of numbers; one that is left out is empty.
     pub(super) fn integers(&mut self, key: &'static str, most: usize) -> Option<Vec<u32>> {
         self.list(key, 0..=most, "a number from 0 to 4294967295", integer)

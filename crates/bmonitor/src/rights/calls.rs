@@ -22,6 +22,7 @@ const UNIX: u32 = 1;
 const INET: u32 = 2;
 const INET6: u32 = 10;
 const NETLINK: u32 = 16;
+const PACKET: u32 = 17;
 
 const fn call(call: &'static str, reason: &'static str) -> Call {
     Call { allowed: Allowed { call, first: &[] }, reason }
@@ -205,9 +206,30 @@ const COURIER_CALLS: [Call; RUNTIME.len() + DIALLING.len()] = join(&[RUNTIME, DI
 /// A courier's: memory, its streams, the internet's sockets.
 pub(super) const COURIER: &[Call] = &COURIER_CALLS;
 
+/// What leasing addresses takes. Its socket is there already.
+const LEASING: &[Call] = &[
+    call("poll", "waiting"),
+    call("ppoll", "waiting"),
+    call("read", "the stream to the supervisor"),
+    call("write", "the stream to the supervisor, stderr"),
+    call("writev", "stderr"),
+    call("recvfrom", "what comes over the bridge; the stream to the supervisor"),
+    call("sendto", "what goes over the bridge; the stream to the supervisor"),
+    call("close", "its end"),
+    call("fcntl", "a copied descriptor of its stream"),
+];
+
+const DHCP_CALLS: [Call; RUNTIME.len() + LEASING.len()] = join(&[RUNTIME, LEASING]);
+
+/// That of who leases addresses: memory, the stream to the supervisor, the one socket; no other, and no file.
+pub(super) const DHCP: &[Call] = &DHCP_CALLS;
+
 /// What couriers need on their parent's list beside what it has itself.
 const FOR_COURIERS: &[Call] = &[
-    socket(&[UNIX, INET, INET6, NETLINK], "netlink; for couriers: connections to consoles"),
+    socket(
+        &[UNIX, INET, INET6, NETLINK, PACKET],
+        "netlink; for couriers: connections to consoles; for dhcp: its one socket",
+    ),
     call("epoll_create1", "for couriers: the runtime's waiting"),
     call("epoll_ctl", "for couriers: the runtime's waiting"),
     call("epoll_wait", "for couriers: the runtime's waiting"),

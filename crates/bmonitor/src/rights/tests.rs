@@ -47,3 +47,13 @@ fn custody_has_no_capability_no_network_and_starts_nothing() {
         assert!(!custody.calls.iter().any(|call| call.allowed.call == forbidden), "{forbidden}");
     }
 }
+
+#[test]
+fn dhcp_has_no_capability_opens_nothing_and_starts_nothing() {
+    let dhcp = Role::Dhcp.rights();
+    assert!(dhcp.capabilities.is_empty() && dhcp.uid != 0);
+    for forbidden in ["socket", "connect", "bind", "setsockopt", "openat", "execve", "clone", "clone3", "bpf"]
+    {
+        assert!(!dhcp.calls.iter().any(|call| call.allowed.call == forbidden), "{forbidden}");
+    }
+}

@@ -39,6 +39,8 @@ pub(super) enum Service {
     Custody,
     /// Has a tier's connections to its consoles.
     Courier(TierId),
+    /// Leases addresses.
+    Dhcp,
 }
 
 impl fmt::Display for Service {
@@ -46,6 +48,7 @@ impl fmt::Display for Service {
         match self {
             Self::Custody => f.write_str("custody"),
             Self::Courier(tier) => write!(f, "the courier of tier {tier}"),
+            Self::Dhcp => f.write_str("dhcp"),
         }
     }
 }

@@ -19,6 +19,7 @@ use tenure::{Fresh, Input, Tenure, apply_all};
 use thiserror::Error;
 
 use super::Supervisor;
+use super::addresses::{self, Addresses};
 use super::connections::Connections;
 use super::couriers::Couriers;
 use super::custodian::{self, Custodian};
@@ -133,7 +134,7 @@ pub(crate) fn start(folder: &Path, steps: Steps) -> Result<Supervisor, Halt> {
     make_folders(&config)?;
     let (mut services, mut custodian) = (Services::default(), Custodian::default());
     let remembered = remember(folder, &config, &steps, &mut services, &mut custodian);
-    let Remembered { node, node_key, mut warned, store } = match remembered {
+    let Remembered { mut node, node_key, mut warned, store } = match remembered {
         Ok(remembered) => remembered,
         // Another supervisor is at work: its realms are not ours to close.
         Err(halt @ Halt::Second(_)) => return Err(halt),
@@ -147,6 +148,7 @@ pub(crate) fn start(folder: &Path, steps: Steps) -> Result<Supervisor, Halt> {
     let signed = documents.signed().map_err(because("read", "the receipts"))?;
     let secrets =
         custody::secrets(&config.state("custody")).map_err(|error| Halt::Realms(error.to_string()))?;
+    let addresses = remembered_addresses(&config, &mut node);
     let listener = listen(&config)?;
     let couriers = Couriers::open();
     warned.extend(couriers.warning());
@@ -167,6 +169,7 @@ pub(crate) fn start(folder: &Path, steps: Steps) -> Result<Supervisor, Halt> {
         jobs: Jobs::default(),
         services,
         custodian,
+        addresses,
         store,
         heads: Heads::default(),
         foreign: None,
@@ -195,6 +198,17 @@ fn read_config(folder: &Path) -> Result<Config, Halt> {
         source: io::Error::new(io::ErrorKind::InvalidData, "it is not UTF-8 text"),
     })?;
     Ok(Config::parse(&path, &text)?)
+}
+
+/// What was leased before, where addresses come by DHCP. What cannot be read is leased anew.
+fn remembered_addresses(config: &Config, node: &mut Node) -> Addresses {
+    let bytes = match read_limited(&config.state(addresses::FILE), addresses::BYTES_MAX) {
+        Ok(bytes) if config.dhcp => bytes,
+        Ok(_) | Err(_) => return Addresses::default(),
+    };
+    let addresses = Addresses::remembered(&bytes, node.now());
+    node.set_own_address(addresses.own().map(Into::into));
+    addresses
 }
 
 fn make_folders(config: &Config) -> Result<(), Halt> {

@@ -94,7 +94,7 @@ impl Supervisor {
     }
 
     fn realm_status(&self, tier: &Tier) -> Option<RealmStatus> {
-        let realm = self.config.realm(&tier.name)?;
+        let realm = self.realm(&tier.name)?;
         let seen = self.observed.realms.get(&tier.name);
         let open = seen.is_some_and(|seen| seen.whole && matches!(seen.gate, Some(Seal::OpenUntil(_))));
         let mac = self.config.mac(&tier.name).map(|byte| format!("{byte:02x}"));
@@ -124,7 +124,8 @@ impl Supervisor {
         let lost = self.names_lost(None);
         let elsewhere = self.config.realms.iter().filter_map(|realm| self.elsewhere(realm));
         let warned = self.store_warnings().chain(self.warned.iter().cloned());
-        warned.chain(lost).chain(elsewhere).chain(failures).chain(services).collect()
+        let missing = self.missing_addresses();
+        warned.chain(lost).chain(elsewhere).chain(missing).chain(failures).chain(services).collect()
     }
 }
 

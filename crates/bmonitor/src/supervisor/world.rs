@@ -33,6 +33,7 @@ impl Supervisor {
     /// Does what is to be done, until only work under way is left.
     pub(super) fn advance(&mut self) -> Result<(), journal::Error> {
         custodian::is_there(&mut self.services, &mut self.custodian, &self.config, &self.steps);
+        self.wish_for_addresses();
         loop {
             self.have_head_signed();
             let wanted = self.wanted();
@@ -52,8 +53,10 @@ impl Supervisor {
     }
 
     fn wanted(&self) -> Vec<Effect> {
-        let configured: BTreeSet<Name> = self.config.realms.iter().map(|realm| realm.tier.clone()).collect();
-        reconcile(&effects(&self.node.tenure), &self.observed, &configured, documents::number)
+        let (world, observed) = self.addressed();
+        let names = world.realms.iter().map(|realm| &realm.name);
+        let configured: BTreeSet<Name> = names.filter(|name| self.can_have_realm(name)).cloned().collect();
+        reconcile(&world, &observed, &configured, documents::number)
     }
 
     /// Does one effect or begins it. Gives whether the world is known to have changed.
@@ -259,6 +262,9 @@ impl Supervisor {
 
     fn begin(&mut self, effect: Effect) {
         if let Some(task) = self.task(&effect) {
+            if let (Effect::RealmUp(name), Task::RealmUp { place, .. }) = (&effect, &task) {
+                self.building(name, &place.addresses);
+            }
             let passes = |step| task.passes(step);
             let command = jobs::command(Role::Helper, self.steps.for_child(Role::Helper, passes));
             let at_most = if matches!(task, Task::Policy { .. }) { POLICY_AT_MOST } else { REALM_AT_MOST };
@@ -280,7 +286,7 @@ impl Supervisor {
             Effect::RealmUp(name) => Some(Task::RealmUp {
                 place: self.place(name),
                 bridge: self.config.bridge.clone(),
-                gateways: self.config.realm(name)?.gateways.clone(),
+                gateways: self.realm(name)?.gateways,
             }),
             Effect::Policy(name, _) => {
                 let tier = self.node.tenure.tier_named(name.as_str())?;
@@ -347,6 +353,7 @@ impl Supervisor {
                 self.observed.realms.remove(name);
             }
             Effect::RealmUp(name) => {
+                self.built(name);
                 self.look_at(name)?;
                 // The helper has cut it.
                 if let Some(seen) = self.observed.realms.get_mut(name) {
@@ -449,7 +456,7 @@ impl Supervisor {
     }
 
     fn place(&self, name: &Name) -> Place {
-        let addresses = self.config.realm(name).map(|realm| realm.addresses.clone());
+        let addresses = self.realm(name).map(|realm| realm.addresses).or_else(|| self.built_with(name));
         Place {
             namespace: self.config.namespace(name),
             link: host_link(name),

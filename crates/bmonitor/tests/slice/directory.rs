@@ -24,7 +24,7 @@ fn directory(world: &World, serial: u64, second: &str) -> Directory {
 
 impl World {
     /// The landlord puts a directory in force on the first node.
-    fn say_directory(&self, directory: &Directory) -> Said {
+    pub(crate) fn say_directory(&self, directory: &Directory) -> Said {
         self.say_signed(&sign_directory(&directory.to_string(), &self.directory))
     }
 

@@ -10,6 +10,7 @@ mod crashes;
 mod custody;
 mod directory;
 mod explain;
+mod leases;
 mod memory;
 mod orders;
 mod replays;
@@ -57,6 +58,7 @@ const TRIALS: &[Trial] = &[
     ("the_status_says_where_custody_keeps_its_secrets", memory::secrets_are_where_the_status_says),
     ("a_second_supervisor_is_refused", memory::a_second_supervisor_is_refused),
     ("bad_settings_and_enrolments_are_usage", memory::bad_settings_and_enrolments),
+    ("addresses_come_and_go_by_dhcp", leases::live_and_die),
     ("hostile_clients_are_answered_or_dropped", clients::hostile),
     ("garbage_on_every_socket_of_a_node_harms_nothing", clients::garbage),
     ("only_root_and_orderers_are_listened_to", clients::uids),

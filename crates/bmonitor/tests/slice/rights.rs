@@ -54,10 +54,13 @@ pub(crate) fn of_live_processes() {
     world.settled(0);
     compare(on_the_machine(world.facility.nodes()[0].first_process(), inside), "supervisor");
     let folder = tempfile::tempdir().unwrap();
-    for (process, further) in [("helper", None), ("custody", Some(folder.path()))] {
+    let folder = folder.path().to_str().unwrap();
+    for (process, further) in
+        [("helper", &[][..]), ("custody", &["--folder", folder]), ("dhcp", &["--bridge", "lo"])]
+    {
         let mut command = Command::new(PROGRAM);
         command.arg(process).args(["--parent", &std::process::id().to_string()]);
-        command.args(further.iter().flat_map(|folder| ["--folder".as_ref(), folder.as_os_str()]));
+        command.args(further);
         let mut child = Child::start(command).unwrap();
         // Everything is enforced before the first byte is asked for.
         waits_for_input(child.id());

@@ -68,6 +68,17 @@ impl World {
         }
     }
 
+    /// One with a facility of its own, in which nothing is started.
+    pub(crate) fn in_facility(
+        facility: Facility,
+        guard: Guard,
+        landlord: Party,
+        tenant: Party,
+        directory: SigningKey,
+    ) -> Self {
+        Self { facility, _guard: guard, landlord, tenant, directory, tenants_consoles: Vec::new() }
+    }
+
     /// The same, with both supervisors started and settled.
     pub(crate) fn new() -> Self {
         let mut world = Self::unstarted();
@@ -206,6 +217,15 @@ impl World {
     pub(crate) fn say(&self, node: usize, verb: Verb) -> Said {
         let envelope = self.landlord.order(&self.standing(node, "landlord"), verb);
         self.facility.nodes()[node].submit(&envelope, &[]).unwrap()
+    }
+
+    /// The node's status as it is.
+    pub(crate) fn now(&self, node: usize) -> Status {
+        let said = self.ask(node, &["status", "--wait", "--timeout", "10"]);
+        match said.parse() {
+            Ok(Answer::Status(status)) => *status,
+            other => panic!("{other:?} {}", said.talk),
+        }
     }
 
     /// The first status of which something is true.

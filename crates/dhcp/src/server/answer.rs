@@ -31,7 +31,7 @@ impl Server {
         if self.checks.len() < CHECKS_MAX || self.checks.contains_key(&address) {
             self.offers.insert(address, Offer { client, until_s: now_s + OFFER_S });
             self.checks.insert(address, (message.clone(), from));
-            out.push(Command::Check(address));
+            out.push(Command::Check { address, client: message.chaddr });
         }
     }
 
@@ -99,7 +99,7 @@ impl Server {
         match self.claim(&client, Class::of(message), address, now_s) {
             Claim::Own => self.acknowledge(message, from, address, now_s, out),
             Claim::Other => self.refuse(message, out),
-            Claim::Unknown | Claim::Free if elsewhere || !self.config.is_on_link(address) => {
+            Claim::Unknown | Claim::Free if elsewhere || self.config.network_of(address).is_none() => {
                 self.refuse(message, out);
             }
             Claim::Unknown | Claim::Free => {}
@@ -154,7 +154,7 @@ impl Server {
             return;
         }
         let mut answer = self.answer_to(message, Kind::Ack);
-        (answer.prefix, answer.router) = (Some(self.config.prefix), self.config.router);
+        self.tell_network(message.ciaddr, &mut answer);
         out.push(Command::Reply(addressed(answer, message, from)));
     }
 
@@ -194,14 +194,20 @@ impl Server {
 
     fn lease_of(&self, message: &Message, kind: Kind, address: Ipv4Addr) -> Message {
         let lease_s = self.config.lease_s;
-        Message {
+        let mut lease = Message {
             yiaddr: address,
             lease_s: Some(lease_s),
             renewal_s: Some(lease_s / 2),
             rebinding_s: Some(lease_s - lease_s / 8),
-            prefix: Some(self.config.prefix),
-            router: self.config.router,
             ..self.answer_to(message, kind)
+        };
+        self.tell_network(address, &mut lease);
+        lease
+    }
+
+    fn tell_network(&self, address: Ipv4Addr, answer: &mut Message) {
+        if let Some(network) = self.config.network_of(address) {
+            (answer.prefix, answer.router) = (Some(network.prefix), network.router);
         }
     }
 

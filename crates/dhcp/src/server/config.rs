@@ -55,13 +55,17 @@ impl fmt::Display for Class {
     }
 }
 
-/// The addresses from `first` to `last`, both included.
+/// The addresses from `first` to `last`, both included, in a network of their own or one that pools share.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Pool {
     /// The lowest.
     pub first: Ipv4Addr,
     /// The highest.
     pub last: Ipv4Addr,
+    /// The length of the network's prefix.
+    pub prefix: u8,
+    /// The router that clients are told of.
+    pub router: Option<Ipv4Addr>,
 }
 
 impl Pool {
@@ -81,6 +85,20 @@ impl Pool {
     pub fn size(&self) -> u32 {
         u32::from(self.last).saturating_sub(self.first.into()).saturating_add(1)
     }
+
+    fn mask(&self) -> u32 {
+        u32::MAX.checked_shl(32 - u32::from(self.prefix.min(32))).unwrap_or(0)
+    }
+
+    fn is_in_network(&self, address: Ipv4Addr) -> bool {
+        (u32::from(address) ^ u32::from(self.first)) & self.mask() == 0
+    }
+
+    /// Whether a machine of the network can have the address.
+    fn has_host(&self, address: Ipv4Addr) -> bool {
+        let host = u32::from(address) & !self.mask();
+        self.is_in_network(address) && host != 0 && host != !self.mask()
+    }
 }
 
 /// How a server is set up; [`Config::check`] says whether it can be.
@@ -88,10 +106,6 @@ impl Pool {
 pub struct Config {
     /// The server's own address, by which it is told from others.
     pub server: Ipv4Addr,
-    /// The length of the network's prefix.
-    pub prefix: u8,
-    /// The router that clients are told of.
-    pub router: Option<Ipv4Addr>,
     /// How long leases are, in seconds.
     pub lease_s: u32,
     /// The addresses for nodes.
@@ -108,8 +122,8 @@ pub struct Config {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum Wrong {
     /// A network that has no addresses to give.
-    #[error("the prefix length must be 1 to 30")]
-    Prefix,
+    #[error("the prefix length for {0} must be 8 to 30")]
+    Prefix(Class),
     /// A lease in which T1 and T2 have no room.
     #[error("a lease must be {LEASE_S_MIN} seconds at least")]
     Lease,
@@ -119,15 +133,18 @@ pub enum Wrong {
     /// More than a server keeps.
     #[error("the pool for {0} has more than {POOL_MAX} addresses")]
     Large(Class),
-    /// Addresses that machines on this link cannot have, or that have owners.
-    #[error("the pool for {0} has addresses that are not in the network, or that have owners")]
+    /// Addresses that machines of the network cannot have, or that have owners.
+    #[error("the pool for {0} has addresses that are not in its network, or that have owners")]
     Outside(Class),
     /// Pools that have addresses in common.
     #[error("the pools for {0} and {1} overlap")]
     Overlap(Class, Class),
     /// A router that clients cannot reach.
-    #[error("the router is not in the network")]
-    Router,
+    #[error("the router for {0} is not in its network")]
+    Router(Class),
+    /// Nobody would be served.
+    #[error("there is no pool")]
+    Empty,
 }
 
 impl Config {
@@ -135,14 +152,8 @@ impl Config {
     #[must_use]
     pub fn check(&self) -> Vec<Wrong> {
         let mut wrong = Vec::new();
-        if !(1..=30).contains(&self.prefix) {
-            // Nothing else means anything then.
-            return vec![Wrong::Prefix];
-        }
-        let too_short = self.lease_s < LEASE_S_MIN;
-        wrong.extend(too_short.then_some(Wrong::Lease));
-        let away = self.router.is_some_and(|router| !self.is_on_link(router));
-        wrong.extend(away.then_some(Wrong::Router));
+        wrong.extend((self.lease_s < LEASE_S_MIN).then_some(Wrong::Lease));
+        wrong.extend(self.pools().next().is_none().then_some(Wrong::Empty));
         for class in Class::ALL {
             wrong.extend(self.pool(class).and_then(|pool| self.check_pool(class, pool)));
         }
@@ -159,14 +170,20 @@ impl Config {
     }
 
     fn check_pool(&self, class: Class, pool: Pool) -> Option<Wrong> {
+        if !(8..=30).contains(&pool.prefix) {
+            return Some(Wrong::Prefix(class));
+        }
+        if pool.router.is_some_and(|router| !pool.has_host(router)) {
+            return Some(Wrong::Router(class));
+        }
         if pool.last < pool.first {
             return Some(Wrong::Backwards(class));
         }
         if pool.size() > POOL_MAX {
             return Some(Wrong::Large(class));
         }
-        let owned = pool.contains(self.server) || self.router.is_some_and(|router| pool.contains(router));
-        let inside = self.can_give(pool.first) && self.can_give(pool.last);
+        let owned = pool.contains(self.server) || self.routers().any(|router| pool.contains(router));
+        let inside = pool.has_host(pool.first) && pool.has_host(pool.last);
         (owned || !inside).then_some(Wrong::Outside(class))
     }
 
@@ -180,21 +197,23 @@ impl Config {
         }
     }
 
-    /// Whether the address is in the network.
-    #[must_use]
-    pub fn is_on_link(&self, address: Ipv4Addr) -> bool {
-        (u32::from(address) ^ u32::from(self.server)) & self.mask() == 0
+    fn pools(&self) -> impl Iterator<Item = Pool> {
+        [self.nodes, self.realms, self.others].into_iter().flatten()
+    }
+
+    fn routers(&self) -> impl Iterator<Item = Ipv4Addr> {
+        self.pools().filter_map(|pool| pool.router)
+    }
+
+    /// The pool whose network the address is in.
+    pub(super) fn network_of(&self, address: Ipv4Addr) -> Option<Pool> {
+        self.pools().find(|pool| pool.is_in_network(address))
     }
 
     /// Whether a machine on this link can have the address.
     #[must_use]
     pub fn can_give(&self, address: Ipv4Addr) -> bool {
-        let host = u32::from(address) & !self.mask();
-        let owned = address == self.server || Some(address) == self.router;
-        self.is_on_link(address) && host != 0 && host != !self.mask() && !owned
-    }
-
-    fn mask(&self) -> u32 {
-        u32::MAX.checked_shl(32 - u32::from(self.prefix.min(32))).unwrap_or(0)
+        let owned = address == self.server || self.routers().any(|router| router == address);
+        !owned && self.pools().any(|pool| pool.has_host(address))
     }
 }

@@ -62,7 +62,7 @@ fn renewal(number: u8, address: Ipv4Addr) -> Message {
 fn answered(commands: &[Command]) -> Option<(Kind, Ipv4Addr)> {
     let answer = |command: &Command| match command {
         Command::Reply(reply) => Some((reply.message.kind, reply.message.yiaddr)),
-        Command::Store(_) | Command::Check(_) | Command::Report(_) => None,
+        Command::Store(_) | Command::Check { .. } | Command::Report(_) => None,
     };
     commands.iter().find_map(answer)
 }
@@ -348,10 +348,12 @@ fn foreign_servers_are_reported_once() {
 fn an_address_is_checked_before_it_is_offered() {
     let mut server = Server::new(config(), []);
     let commands = ask(&mut server, &message(Kind::Discover, 1), NOW);
-    let [Command::Check(used)] = commands[..] else { panic!("{commands:?}") };
+    let [Command::Check { address: used, .. }] = commands[..] else { panic!("{commands:?}") };
     let mut out = Vec::new();
     server.step(Event::Checked { address: used, used: true }, NOW, &mut out);
-    let [Command::Store(_), Command::Report(Report::InUse { .. }), Command::Check(next)] = out[..] else {
+    let [Command::Store(_), Command::Report(Report::InUse { .. }), Command::Check { address: next, .. }] =
+        out[..]
+    else {
         panic!("{out:?}")
     };
     assert_ne!(next, used);
@@ -370,10 +372,9 @@ fn an_address_is_checked_before_it_is_offered() {
 #[test]
 fn all_that_is_wrong_with_a_setup_is_said_at_once() {
     assert_eq!(config().check(), []);
-    let pool = |first, last| Some(Pool { first, last });
+    let pool = |first, last| Some(Pool { first, last, prefix: 16, router: None });
     let wrong = Config {
         lease_s: 3,
-        router: Some(Ipv4Addr::new(10, 9, 0, 1)),
         nodes: pool(host(1, 9), host(1, 1)),
         realms: pool(host(0, 1), host(2, 0)),
         others: pool(host(1, 255), Ipv4Addr::new(10, 1, 0, 1)),
@@ -383,7 +384,6 @@ fn all_that_is_wrong_with_a_setup_is_said_at_once() {
         wrong.check(),
         [
             Wrong::Lease,
-            Wrong::Router,
             Wrong::Backwards(Class::Node),
             Wrong::Outside(Class::Realm),
             Wrong::Outside(Class::Other),
@@ -391,8 +391,28 @@ fn all_that_is_wrong_with_a_setup_is_said_at_once() {
             Wrong::Overlap(Class::Realm, Class::Other),
         ]
     );
-    assert_eq!(Config { prefix: 0, ..wrong }.check(), [Wrong::Prefix]);
-    let large =
-        Config { prefix: 8, nodes: pool(host(1, 0), Ipv4Addr::new(10, 1, 1, 0)), realms: None, ..config() };
-    assert_eq!(large.check(), [Wrong::Large(Class::Node)]);
+    let only = |pool: Pool| Config { nodes: Some(pool), realms: None, others: None, ..config() }.check();
+    let good = config().nodes.unwrap();
+    assert_eq!(only(Pool { prefix: 31, ..good }), [Wrong::Prefix(Class::Node)]);
+    assert_eq!(only(Pool { router: Some(Ipv4Addr::new(10, 9, 0, 1)), ..good }), [Wrong::Router(Class::Node)]);
+    assert_eq!(only(Pool { router: Some(host(1, 3)), ..good }), [Wrong::Outside(Class::Node)]);
+    let large = Pool { prefix: 8, last: Ipv4Addr::new(10, 1, 1, 1), ..good };
+    assert_eq!(only(large), [Wrong::Large(Class::Node)]);
+    assert_eq!(Config { nodes: None, realms: None, others: None, ..config() }.check(), [Wrong::Empty]);
+}
+
+#[test]
+fn each_pool_may_have_a_network_of_its_own() {
+    let (at, router) = (|last| Ipv4Addr::new(10, 1, 0, last), Some(Ipv4Addr::new(10, 1, 0, 1)));
+    let realms = Some(Pool { first: at(11), last: at(20), prefix: 24, router });
+    let mut server = Server::new(Config { realms, ..unchecked() }, []);
+    let commands = ask(&mut server, &message(Kind::Discover, 1), NOW);
+    let [Command::Reply(reply)] = &commands[..] else { panic!("{commands:?}") };
+    assert_eq!((reply.message.prefix, reply.message.router), (Some(24), router));
+    server.reserve(client(2), at(99)).unwrap();
+    assert!(server.reserve(client(3), at(1)).is_err());
+    let node = Message { class: Short::new(NODE_CLASS.as_bytes()), ..message(Kind::Discover, 4) };
+    let commands = ask(&mut server, &node, NOW);
+    let [Command::Reply(reply)] = &commands[..] else { panic!("{commands:?}") };
+    assert_eq!((reply.message.prefix, reply.message.router), (Some(16), None));
 }

@@ -84,18 +84,10 @@ const SERVER_MAC: Mac = Mac([2, 0, 0, 0, 0, 0xff]);
 
 pub(crate) fn config() -> Config {
     let pool = |third: u8, size: u8| {
-        Some(Pool { first: Ipv4Addr::new(10, 0, third, 1), last: Ipv4Addr::new(10, 0, third, size) })
+        let at = |last| Ipv4Addr::new(10, 0, third, last);
+        Some(Pool { first: at(1), last: at(size), prefix: 16, router: None })
     };
-    Config {
-        server: SERVER,
-        prefix: 16,
-        router: None,
-        lease_s: 60,
-        nodes: pool(1, 6),
-        realms: pool(2, 6),
-        others: None,
-        check: true,
-    }
+    Config { server: SERVER, lease_s: 60, nodes: pool(1, 6), realms: pool(2, 6), others: None, check: true }
 }
 
 fn settings(number: u8) -> Settings {
@@ -244,7 +236,7 @@ impl World {
                     self.check_reply(&reply.message);
                     self.send(Packet::ToClients(reply.message.write(), reply.to_mac, SERVER_MAC));
                 }
-                server::Command::Check(address) => {
+                server::Command::Check { address, .. } => {
                     let used = self.strangers.contains(&address);
                     self.wire.push((self.now_ms + CHECK_MS, Packet::Checked(address, used)));
                 }

@@ -29,16 +29,7 @@ pub(crate) const SERVER: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 2);
 pub(crate) fn config(size: u8, lease_s: u32) -> Config {
     let pool =
         |third| Some(Pool { first: Ipv4Addr::new(10, 0, third, 1), last: Ipv4Addr::new(10, 0, third, size) });
-    Config {
-        server: SERVER,
-        prefix: 16,
-        router: Some(Ipv4Addr::new(10, 0, 0, 1)),
-        lease_s,
-        nodes: pool(1),
-        realms: pool(2),
-        others: pool(3),
-        check: true,
-    }
+    Config { server: SERVER, lease_s, nodes: pool(1), realms: pool(2), others: pool(3), check: true }
 }
 
 fn checksum(tapped: &Tapped) -> UdpChecksum {
