@@ -12,6 +12,7 @@
 //!
 //! S is what makes erasure hold: once it is replaced, all tier secrets of all epochs, the present S and
 //! every old header together open nothing of what was (the tests say so, and what happens without it).
+//! What the library leaves of S in memory, decision 15 speaks of.
 //! *Keep* replaces S as well, so that old headers die; but whoever once had the data key still has it.
 
 use aws_lc_rs::hkdf::{HKDF_SHA256, Salt};
