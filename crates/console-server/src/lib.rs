@@ -15,6 +15,7 @@
 #![forbid(unsafe_code)]
 
 mod api;
+mod boundaries;
 mod console;
 mod directory;
 mod document;

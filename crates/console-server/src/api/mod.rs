@@ -20,7 +20,7 @@ use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
 use utoipa_axum::router::OpenApiRouter;
 
 use crate::state::Console;
-use crate::{console, directory, document, lease, node, order};
+use crate::{boundaries, console, directory, document, lease, node, order};
 
 /// The longest body of a request: a boundary file, in JSON, with room.
 pub(crate) const BODY_BYTES_MAX: usize = 24 * 1024 * 1024;
@@ -55,6 +55,7 @@ fn nouns() -> OpenApiRouter<Arc<Console>> {
         .merge(lease::routes())
         .merge(document::routes())
         .merge(directory::routes())
+        .merge(boundaries::routes())
 }
 
 /// The description of the API, as it is checked in: `openapi/console.json`.

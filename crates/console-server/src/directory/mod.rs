@@ -7,4 +7,4 @@ mod routes;
 mod spread;
 
 pub(crate) use routes::routes;
-pub(crate) use spread::mind;
+pub(crate) use spread::{mind, text};

@@ -33,6 +33,11 @@ pub(super) fn current(console: &Console) -> Result<Option<Read<Current>>, No> {
     records::get(console.store(), &current_key())
 }
 
+/// The directory that nodes are to have.
+pub(crate) fn text(console: &Console) -> Result<Option<String>, No> {
+    Ok(current(console)?.map(|read| read.value.text))
+}
+
 fn current_key() -> store::Key {
     key("directory/current".to_owned())
 }

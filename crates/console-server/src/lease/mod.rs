@@ -7,3 +7,4 @@ mod sever;
 mod take;
 
 pub(crate) use routes::routes;
+pub(crate) use sever::short;

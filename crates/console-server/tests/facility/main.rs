@@ -1,6 +1,7 @@
 //! A landlord's and a tenant's consoles, and nodes: Fig. 6 from end to end, and each way in which it can be false.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod boundaries;
 mod directory;
 mod fig6;
 mod loss;

@@ -1,6 +1,8 @@
-//! `leasehold boundary …`: checks on boundary files that need no running console (FORMATS, "Commands").
+//! `leasehold boundary …`: checks on boundary files that need no running console (FORMATS, "Commands"), and
+//! filter sets through one.
 
 mod check;
+mod console;
 mod evaluate;
 mod files;
 mod narrow;
@@ -11,6 +13,7 @@ use clap::{Args, Subcommand};
 
 use crate::failure::{Exit, Failure};
 use crate::output::Format;
+use crate::reach::Reach;
 
 /// What can be done.
 #[derive(Subcommand)]
@@ -21,6 +24,12 @@ pub(crate) enum Verb {
     Narrow(Pair),
     /// Say for each packet whether a stack of boundaries admits it, and by which rule
     Evaluate(Evaluation),
+    /// Say what setting a boundary would mean on each node (exit 10 if anything changes)
+    Plan(console::Change),
+    /// Set a boundary on the nodes where it differs
+    Apply(console::Application),
+    /// Show the boundaries of a console's tiers, and those that it gave
+    Show(Reach),
 }
 
 /// Upper boundaries and a lower one.
@@ -65,6 +74,9 @@ pub(crate) fn run(verb: &Verb) -> Result<Exit, Failure> {
     match verb {
         Verb::Check(pair) => check::run(pair),
         Verb::Narrow(pair) => narrow::run(pair),
+        Verb::Plan(change) => console::plan(change),
+        Verb::Apply(application) => console::apply(application),
+        Verb::Show(reach) => console::show(reach),
         Verb::Evaluate(evaluation) => evaluate::run(evaluation),
     }
 }

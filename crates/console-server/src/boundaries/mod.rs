@@ -1,0 +1,7 @@
+//! Filter sets through a console: planned on its mirror, applied by order, shown.
+
+mod apply;
+mod routes;
+mod sets;
+
+pub(crate) use routes::routes;

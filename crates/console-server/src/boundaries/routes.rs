@@ -1,0 +1,84 @@
+//! Boundaries over the API.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use console_api::{BoundaryChange, BoundaryPlan, BoundaryShown, Page, PageQuery};
+use id::{Digest, TierId};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use super::apply;
+use crate::api::{Answer, Body, Parameters};
+use crate::node::no_longer_than;
+use crate::state::Console;
+
+pub(crate) fn routes() -> OpenApiRouter<Arc<Console>> {
+    OpenApiRouter::new().routes(routes!(boundary_show, boundary_apply)).routes(routes!(boundary_plan))
+}
+
+/// What setting a filter set would mean on each node; nothing is changed
+#[utoipa::path(
+    post, path = "/v1/boundaries/plan", operation_id = "boundary_plan", tag = "boundary",
+    request_body = BoundaryChange,
+    responses((status = 200, body = BoundaryPlan)),
+)]
+async fn boundary_plan(
+    State(console): State<Arc<Console>>,
+    Body(change): Body<BoundaryChange>,
+) -> Answer<BoundaryPlan> {
+    apply::plan(&console, &change).await.map(Json)
+}
+
+/// Set a filter set wherever it differs
+#[utoipa::path(
+    post, path = "/v1/boundaries", operation_id = "boundary_apply", tag = "boundary",
+    request_body = BoundaryChange,
+    responses((status = 200, body = BoundaryPlan)),
+)]
+async fn boundary_apply(
+    State(console): State<Arc<Console>>,
+    Body(change): Body<BoundaryChange>,
+) -> Answer<BoundaryPlan> {
+    apply::apply(&console, &change).await.map(Json)
+}
+
+/// The filter sets of this console's tiers, and those that it gave
+#[utoipa::path(
+    get, path = "/v1/boundaries", operation_id = "boundary_show", tag = "boundary", params(PageQuery),
+    responses((status = 200, body = Page<BoundaryShown>)),
+)]
+async fn boundary_show(
+    State(console): State<Arc<Console>>,
+    Parameters(query): Parameters<PageQuery>,
+) -> Answer<Page<BoundaryShown>> {
+    let mut shown = Vec::new();
+    for node in console.nodes()? {
+        let turns = console.turns(&node)?;
+        let mirror = turns.mirror.lock().await;
+        let mut say = |tier: TierId, name: String, which: &str, object: Option<Digest>| {
+            let Some(object) = object else { return };
+            shown.push(BoundaryShown {
+                node_name: node.name.to_string(),
+                node: node.node,
+                tier,
+                name,
+                which: which.to_owned(),
+                object,
+                text: console.set_text(&object),
+            });
+        };
+        for held in console.tiers_on(node.node)? {
+            let Some(tier) = mirror.tenure.tier(held.tier) else { continue };
+            say(held.tier, tier.name.to_string(), "given", tier.given);
+            say(held.tier, tier.name.to_string(), "own", tier.own);
+            for (id, child) in mirror.tenure.children(held.tier) {
+                say(id, child.name.to_string(), "given", child.given);
+            }
+        }
+    }
+    let key = |shown: &BoundaryShown| format!("{}/{}/{}", shown.node, shown.tier, shown.which);
+    shown.sort_by_key(key);
+    no_longer_than(shown, &query, key).map(Json)
+}

@@ -1,0 +1,59 @@
+//! Filter sets through consoles: planned, applied, refused with a packet, shown.
+
+use console_api::{BoundaryChange, BoundaryPlan, BoundaryShown, Page};
+use serde_json::json;
+
+use crate::fig6::{BOUNDARY, World, grant, world};
+use crate::party::Party;
+
+const NARROWER: &str = "version = 1\n[[allow]]\nprotocol = \"tcp\"\nremote = \"10.1.5.0/24\"\n";
+const WIDER: &str = "version = 1\n[[allow]]\nprotocol = \"udp\"\nremote = \"10.1.5.0/24\"\n";
+
+fn change(text: &str, of: Option<&str>) -> BoundaryChange {
+    BoundaryChange { text: text.to_owned(), of: of.map(str::to_owned), nodes: Vec::new(), if_match: None }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_boundary_is_planned_applied_and_refused_with_a_packet() {
+    let World { consoles, landlord, node } = world().await;
+    let tenant = Party::new("tenant-a", &consoles).await;
+    let granted = grant(&landlord, &tenant).await;
+    let take = json!({ "offer": granted.offer, "node_keys": [node.fingerprint()] });
+    let _: console_api::Taken = tenant.post("/v1/leases/take", &take).await;
+    let held = |node: &console_api::Node| {
+        node.tiers.iter().any(|tier| tier.connected && tier.state == console_api::TierState::Held)
+    };
+    let _: console_api::Node = tenant.until("/v1/nodes/n1", held).await;
+
+    // The tenant's own set: narrower than what was given.
+    let plan: BoundaryPlan = tenant.post("/v1/boundaries/plan", &change(NARROWER, None)).await;
+    assert!(plan.changes && plan.targets[0].problem.is_none(), "{plan:?}");
+    let stale = BoundaryChange { if_match: Some("0".to_owned()), ..change(NARROWER, None) };
+    assert_eq!(tenant.refused("/v1/boundaries", &stale).await.exit, 6);
+    let planned = BoundaryChange { if_match: Some(plan.plan), ..change(NARROWER, None) };
+    let applied: BoundaryPlan = tenant.post("/v1/boundaries", &planned).await;
+    assert!(applied.targets[0].order.is_some(), "{applied:?}");
+    let so = |sets: &Page<BoundaryShown>| sets.items.iter().any(|set| set.text.as_deref() == Some(NARROWER));
+    let shown: Page<BoundaryShown> = tenant.until("/v1/boundaries", so).await;
+    let which: Vec<_> = shown.items.iter().map(|set| set.which.as_str()).collect();
+    assert_eq!(which, ["given", "own"]);
+    assert_eq!(shown.items[0].text.as_deref(), Some(BOUNDARY));
+    // Written otherwise, it is the same set: nothing changes, nothing is ordered.
+    let same = "# as before\nversion = 1\nallow = [{ protocol = 6, remote = [\"10.1.5.0-10.1.5.255\"] }]\n";
+    let again: BoundaryPlan = tenant.post("/v1/boundaries", &change(same, None)).await;
+    assert!(!again.changes && again.targets[0].order.is_none(), "{again:?}");
+
+    // A wider one is refused by the plan already, with a packet; the node is not even asked.
+    let plan: BoundaryPlan = tenant.post("/v1/boundaries/plan", &change(WIDER, None)).await;
+    let problem = plan.targets[0].problem.as_ref().unwrap();
+    assert_eq!((problem.code.as_str(), problem.exit), ("exceeds-boundary", 3));
+    assert_eq!(problem.details.as_ref().unwrap()["witness"]["packet"]["protocol"], 17);
+    assert_eq!(tenant.refused("/v1/boundaries/plan", &change("version = 2", None)).await.exit, 2);
+
+    // The landlord changes what it gave.
+    let plan: BoundaryPlan = landlord.post("/v1/boundaries/plan", &change(WIDER, Some("L-9"))).await;
+    assert!(plan.changes && plan.targets[0].problem.is_none(), "{plan:?}");
+    let applied: BoundaryPlan = landlord.post("/v1/boundaries", &change(WIDER, Some("L-9"))).await;
+    assert!(applied.targets[0].order.is_some(), "{applied:?}");
+    assert_eq!(landlord.refused("/v1/boundaries/plan", &change(WIDER, Some("L-10"))).await.exit, 5);
+}
