@@ -1,7 +1,9 @@
 //! Filter sets, planned on the console's mirror and applied by order.
 
 use id::{Digest, NodeId, TierId};
+use node_protocol::call::{Denials, Explained};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use utoipa::ToSchema;
 
 use crate::{Order, Problem};
@@ -79,4 +81,39 @@ pub struct BoundaryShown {
     pub object: Digest,
     /// The boundary file, where this console has it.
     pub text: Option<String>,
+}
+
+/// Why would a packet not pass?
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct BoundaryQuestion {
+    /// At which node: its name here, or its key's id.
+    pub node: String,
+    /// At the realm of which of the console's tiers there; may be left out where there is only one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    pub tier: Option<TierId>,
+    /// The packet, as FORMATS writes one. Its `remote` may be the name of a node that this console knows.
+    #[schema(value_type = Object)]
+    pub packet: Value,
+}
+
+/// What the sets in force say to a packet, by the node itself.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct BoundaryExplained {
+    /// What this console calls the node.
+    pub node_name: String,
+    /// Whose realm.
+    #[schema(value_type = String)]
+    pub tier: TierId,
+    /// The packet, with the address that its remote has.
+    #[schema(value_type = Object)]
+    pub packet: Value,
+    /// Whether it passes, and else whose set and which rule stops it.
+    #[schema(value_type = Object)]
+    pub explained: Explained,
+    /// What was dropped there so far, by reason and by rule.
+    #[schema(value_type = Object)]
+    pub denials: Denials,
 }

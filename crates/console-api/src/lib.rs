@@ -17,7 +17,9 @@ mod page;
 mod problem;
 mod statement;
 
-pub use boundary::{BoundaryChange, BoundaryPlan, BoundaryShown, BoundaryTarget};
+pub use boundary::{
+    BoundaryChange, BoundaryExplained, BoundaryPlan, BoundaryQuestion, BoundaryShown, BoundaryTarget,
+};
 pub use client::{Address, Client, Failed, MalformedAddress};
 pub use console::{Console, ConsoleAt, Identity};
 pub use contract::{Contract, Offer, OfferedLease, Version};

@@ -1,6 +1,7 @@
 //! Filter sets through a console: planned on its mirror, applied by order, shown.
 
 mod apply;
+mod explain;
 mod routes;
 mod sets;
 

@@ -4,18 +4,23 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
-use console_api::{BoundaryChange, BoundaryPlan, BoundaryShown, Page, PageQuery};
+use console_api::{
+    BoundaryChange, BoundaryExplained, BoundaryPlan, BoundaryQuestion, BoundaryShown, Page, PageQuery,
+};
 use id::{Digest, TierId};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::apply;
+use super::{apply, explain};
 use crate::api::{Answer, Body, Parameters};
 use crate::node::no_longer_than;
 use crate::state::Console;
 
 pub(crate) fn routes() -> OpenApiRouter<Arc<Console>> {
-    OpenApiRouter::new().routes(routes!(boundary_show, boundary_apply)).routes(routes!(boundary_plan))
+    OpenApiRouter::new()
+        .routes(routes!(boundary_show, boundary_apply))
+        .routes(routes!(boundary_plan))
+        .routes(routes!(boundary_explain))
 }
 
 /// What setting a filter set would mean on each node; nothing is changed
@@ -81,4 +86,17 @@ async fn boundary_show(
     let key = |shown: &BoundaryShown| format!("{}/{}/{}", shown.node, shown.tier, shown.which);
     shown.sort_by_key(key);
     no_longer_than(shown, &query, key).map(Json)
+}
+
+/// Say what a node's boundaries say to a packet, and whose rule stops it
+#[utoipa::path(
+    post, path = "/v1/boundaries/explain", operation_id = "boundary_explain", tag = "boundary",
+    request_body = BoundaryQuestion,
+    responses((status = 200, body = BoundaryExplained)),
+)]
+async fn boundary_explain(
+    State(console): State<Arc<Console>>,
+    Body(question): Body<BoundaryQuestion>,
+) -> Answer<BoundaryExplained> {
+    explain::explain(&console, question).await.map(Json)
 }

@@ -4,6 +4,7 @@
 mod check;
 mod console;
 mod evaluate;
+mod explain;
 mod files;
 mod narrow;
 
@@ -28,6 +29,8 @@ pub(crate) enum Verb {
     Plan(console::Change),
     /// Set a boundary on the nodes where it differs
     Apply(console::Application),
+    /// Say whose rule stops a packet at a node, or by which it passes (exit 3 when it is stopped)
+    Explain(explain::Question),
     /// Show the boundaries of a console's tiers, and those that it gave
     Show(Reach),
 }
@@ -76,6 +79,7 @@ pub(crate) fn run(verb: &Verb) -> Result<Exit, Failure> {
         Verb::Narrow(pair) => narrow::run(pair),
         Verb::Plan(change) => console::plan(change),
         Verb::Apply(application) => console::apply(application),
+        Verb::Explain(question) => explain::run(question),
         Verb::Show(reach) => console::show(reach),
         Verb::Evaluate(evaluation) => evaluate::run(evaluation),
     }
