@@ -39,7 +39,7 @@ const TRIALS: &[(&str, &str)] = &[
 pub(crate) const PACKAGES: [&str; 6] =
     ["--package", "bmonitor", "--package", "courier", "--package", "datapath"];
 /// Everything is over by then.
-const DEADLINE_S: u32 = 300;
+const DEADLINE_S: u32 = 600;
 const MEMORY_MIB: &str = "1024";
 const BUSYBOX: &str = "/bin/busybox";
 

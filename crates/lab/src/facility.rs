@@ -19,6 +19,8 @@ use crate::plan::{ConsolePlan, INTERNET, NodePlan, Plan};
 
 /// The bridge, in the router's and in each node's namespace.
 const BRIDGE: &str = "br0";
+/// A medium that is not the disk: it is in memory.
+const MEDIUM: &str = "/dev/shm";
 /// The router's address towards the outside client.
 const OUTER: IpAddr = IpAddr::V4(Ipv4Addr::new(203, 0, 113, 1));
 
@@ -31,6 +33,8 @@ pub struct Facility {
     consoles: Vec<Console>,
     names: PathBuf,
     folder: PathBuf,
+    /// Where the nodes' key files are.
+    medium: Option<PathBuf>,
     plan: Plan,
 }
 
@@ -41,7 +45,7 @@ impl Facility {
     /// When one with the same prefix is there already, or the kernel refuses something. The guard
     /// knows what was made by then.
     pub fn build(plan: Plan, guard: &Guard) -> Result<Self, Failed> {
-        let folder = own_folder(&plan.prefix, guard)?;
+        let folder = own_folder(&std::env::temp_dir(), &plan.prefix, guard)?;
         let names = if plan.visible { PathBuf::from(namespace::FOLDER) } else { folder.join("netns") };
         if let Some(taken) = undo::named(&names, &plan.prefix)?.first() {
             let act = format!("make the facility {:?}", plan.prefix);
@@ -52,7 +56,9 @@ impl Facility {
         let router = make_router(&plan, &names)?;
         let internet = make_internet(&plan, &names, &folder, &router)?;
         let (nodes, consoles) = (Vec::new(), Vec::new());
-        let mut facility = Self { internet, nodes, consoles, names, folder, plan };
+        let medium =
+            if plan.key_files { Some(own_folder(Path::new(MEDIUM), &plan.prefix, guard)?) } else { None };
+        let mut facility = Self { internet, nodes, consoles, names, folder, medium, plan };
         for planned in &facility.plan.consoles {
             let console = facility.make_console(planned, &router)?;
             facility.consoles.push(console);
@@ -185,17 +191,19 @@ impl Facility {
         fs::create_dir_all(&pins).act(act)?;
         guard.record(&Thing::Mount(pins.clone()))?;
         mount::bpffs(&pins).act(act)?;
-        write_configuration(&self.plan, planned, address, &folder, &self.names).act(act)?;
+        let key_file = self.medium.as_ref().map(|medium| medium.join(format!("{}.key", planned.name)));
+        write_configuration(&self.plan, planned, address, &folder, &self.names, key_file.as_deref())
+            .act(act)?;
         Node::power_on(&planned.name, &path, &folder, self.plan.bmonitor.as_deref())
     }
 }
 
-/// A new folder in the machine's folder for temporary files, whose parents let every uid through.
-fn own_folder(prefix: &str, guard: &Guard) -> Result<PathBuf, Failed> {
+/// A new folder in one of the machine's, whose parents let every uid through.
+fn own_folder(parent: &Path, prefix: &str, guard: &Guard) -> Result<PathBuf, Failed> {
     let act = || "make a folder for the facility".to_owned();
     let random = u64::from_ne_bytes(os::random::bytes().act(act)?);
     // Short: the path of a unix socket in it has at most 107 bytes (unix(7)).
-    let folder = std::env::temp_dir().join(format!("{prefix}-{:08x}", random >> 32));
+    let folder = parent.join(format!("{prefix}-{:08x}", random >> 32));
     guard.record(&Thing::Folder(folder.clone()))?;
     fs::create_dir(&folder).act(act)?;
     fs::set_permissions(&folder, fs::Permissions::from_mode(0o711)).act(act)?;
@@ -291,6 +299,7 @@ fn write_configuration(
     management: Ipv4Addr,
     folder: &Path,
     names: &Path,
+    key_file: Option<&Path>,
 ) -> std::io::Result<()> {
     let configuration = Node::configuration_in(folder);
     for folder in [configuration.clone(), folder.join("state"), folder.join("run"), folder.join("orders")] {
@@ -314,6 +323,9 @@ fn write_configuration(
             realm.address,
             realm.gateway()
         );
+    }
+    if let Some(key_file) = key_file {
+        text += &format!("\n[custody]\nkey_file = \"{}\"\n", key_file.display());
     }
     fs::write(configuration.join("bmonitor.toml"), text)?;
     fs::write(configuration.join("enrolment.json"), &node.enrolment)

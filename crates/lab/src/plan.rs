@@ -31,6 +31,8 @@ pub struct Plan {
     pub consoles: Vec<ConsolePlan>,
     /// The realms' networks beside those of the nodes' plans, each as the router's address in it.
     pub networks: Vec<Ipv4Addr>,
+    /// Whether what the nodes' custody keeps is locked by key files on another medium, in memory.
+    pub key_files: bool,
     /// Whether the nodes get their own addresses by DHCP; else each is told its own.
     pub dhcp: bool,
 }
@@ -88,6 +90,7 @@ impl Plan {
             nodes: (1..=nodes).map(node).collect(),
             consoles: Vec::new(),
             networks: Vec::new(),
+            key_files: false,
             dhcp: false,
         }
     }

@@ -1,12 +1,13 @@
 //! Fig. 7: the landlord gives each cluster its boundary. Inside a cluster a connection works, to the other
 //! tenant none does, and it can be told which tier and which rule stands against it.
 
+use id::Name;
 use lab::{Failed, Object};
+use node_protocol::call::{Answer, Call, StoppedBy, Way};
 use serde_json::json;
 
-use super::boundaries;
 use super::show::Evidence;
-use super::world::{CLUSTERS, CONSOLE_A, LANDLORD, PATIENCE, SILENCE, TENANT_A, TENANT_B, World};
+use super::world::{CLUSTERS, LANDLORD, PATIENCE, SILENCE, TENANT_A, TENANT_B, World};
 
 pub(crate) fn run(world: &mut World<'_>, evidence: &mut Evidence) -> Result<(), Failed> {
     let landlord = world.desk(LANDLORD)?;
@@ -54,23 +55,33 @@ fn inside_and_outside(world: &World<'_>, evidence: &mut Evidence) -> Result<(), 
     Ok(())
 }
 
-/// What stood against the connection from n1 to n4, as the tenant can find out by itself.
+/// What stood against the connection from n1 to n4, as the node tells the tenant.
 fn explained(world: &World<'_>, evidence: &mut Evidence) -> Result<(), Failed> {
-    let tenant = world.console(CONSOLE_A)?;
-    let set = tenant.write("cluster.toml", boundaries::CLUSTER_A)?;
+    let (node, tier) = (world.node(0)?, world.standing(0, TENANT_A)?.tier);
     let to = world.at(3, TENANT_B, 5432)?;
     let packet = json!({
         "direction": "out", "protocol": 6, "remote": to.ip(), "remote_port": to.port(), "local_port": 40000,
     });
-    let packets = tenant.write("packet.jsonl", &format!("{packet}\n"))?;
-    let [set, packets] = [set, packets].map(|path| path.display().to_string());
-    let said = tenant.run(&["boundary", "evaluate", "--set", &set, "--packets", &packets])?;
-    let field = |name: &str| said.answer.get(name).cloned().unwrap_or_default();
-    let (tier, rule) = (field("tier"), field("rule"));
-    evidence.check(
-        format!("tier {tier}, the landlord's, stops it by its rule {rule}"),
-        (field("pass"), &tier, &rule) == (json!(false), &json!(0), &json!("neighbours")),
-    );
-    evidence.fact("stopped_by", json!({ "tier": tier, "rule": rule }));
+    let other = |answer| Failed::new("have it explained", format!("the node said {answer:?}"));
+    let answer = node.call(&Call::Explain { tier, packet }, &[], PATIENCE)?.0;
+    let Answer::Explained(explained) = answer else { return Err(other(answer)) };
+    let stopped = explained.stopped_by.clone().map(|by| told(&by)).unwrap_or_default();
+    let expected = "tenant-a's set that was given to it, by its rule \"neighbours\"";
+    evidence.check(format!("n1 explains: such a packet is stopped by {stopped}"), stopped == expected);
+    let answer = node.call(&Call::Denials { tier }, &[], PATIENCE)?.0;
+    let Answer::Denials(denials) = answer else { return Err(other(answer)) };
+    let out =
+        denials.refused.iter().find(|refused| refused.direction == Way::Out && told(&refused.by) == expected);
+    let packets = out.map_or(0, |refused| refused.packets);
+    evidence.check(format!("and counts the packets that it dropped for that: {packets}"), packets > 0);
+    evidence.fact("explained", json!(explained));
+    evidence.fact("dropped", packets);
     Ok(())
+}
+
+fn told(by: &StoppedBy) -> String {
+    let whose = by.name.as_ref().map_or("the node", Name::as_str);
+    let set = if by.set == "given" { "set that was given to it" } else { "own set" };
+    let rule = by.rule.as_ref().map(|rule| format!("its rule {rule:?}")).unwrap_or("no rule".to_owned());
+    format!("{whose}'s {set}, by {rule}")
 }

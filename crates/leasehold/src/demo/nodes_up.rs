@@ -25,6 +25,8 @@ pub(crate) fn run(world: &mut World<'_>, evidence: &mut Evidence) -> Result<(), 
             format!("{name}'s supervisor cannot gain rights and is confined to its system calls"),
             shed,
         );
+        let unprotected = status.warnings.iter().any(|warning| warning.code == "stolen-disk-unprotected");
+        evidence.check(format!("{name}'s disk alone opens nothing: its key file is elsewhere"), !unprotected);
         facts.push(json!({ "name": name, "node": id, "record": status.record, "confined": shed }));
     }
     evidence

@@ -1,6 +1,6 @@
 //! What the steps of the tour share: the facility, its parties, and what they do again and again.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -102,6 +102,7 @@ impl<'a> World<'a> {
         let mut plan = Plan::new("lh", NODES, &[TENANT_A, TENANT_B, TEAM])
             .with_consoles(&[LANDLORD, CONSOLE_A, CONSOLE_B]);
         plan.visible = true;
+        plan.key_files = true;
         plan.bmonitor = Some(beside("bmonitor")?);
         plan.leasehold = Some(beside("leasehold")?);
         let facility = Facility::build(plan, self.guard)?;
@@ -185,13 +186,14 @@ impl<'a> World<'a> {
             .ok_or_else(|| Failed::new("go on", format!("there is no tier {tier:?}")))
     }
 
-    /// A port in a tier's realm on a node.
+    /// A port in a tier's realm on a node, at the address that it has now.
     pub(crate) fn at(&self, place: usize, tier: &str, port: u16) -> Result<SocketAddr, Failed> {
-        let plan = self.facility()?.plan();
-        let realms = plan.nodes.get(place).map(|node| node.realms.as_slice()).unwrap_or_default();
-        let realm = realms.iter().find(|realm| realm.tier == tier);
-        let realm = realm.ok_or_else(|| Failed::new("go on", "there is no such realm"))?;
-        Ok(SocketAddr::new(IpAddr::V4(realm.address), port))
+        let status = self.settled(place)?;
+        let realm = status.tiers.iter().find(|found| found.name.as_str() == tier);
+        let realm = realm.and_then(|tier| tier.realm.as_ref());
+        let address = realm.and_then(|realm| realm.addresses.first());
+        let address = address.ok_or_else(|| Failed::new("go on", format!("{tier} has no address there")))?;
+        Ok(SocketAddr::new(*address, port))
     }
 
     /// Whether the outside reaches that port: in words, or the number of the connection.
