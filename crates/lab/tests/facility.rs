@@ -15,8 +15,10 @@ const SHORT: Duration = Duration::from_millis(50);
 
 fn main() -> ExitCode {
     // A facility that never ends by itself, for the test that kills it.
-    if std::env::args().nth(1).as_deref() == Some("hold") {
-        hold();
+    if let [_, word, prefix] = std::env::args().collect::<Vec<_>>().as_slice()
+        && word == "hold"
+    {
+        hold(prefix);
     }
     lab::trial::main(&[
         ("nodes_and_the_outside_reach_each_other", nodes_and_the_outside_reach_each_other),
@@ -29,8 +31,16 @@ fn main() -> ExitCode {
 }
 
 fn plan() -> Plan {
+    plan_called(&prefix())
+}
+
+/// Of this run alone: another copy of the tests may run beside it.
+fn prefix() -> String {
     let random: [u8; 3] = os::random::bytes().unwrap();
-    let prefix = format!("lh{:02x}{:02x}{:02x}", random[0], random[1], random[2]);
+    format!("lh{:02x}{:02x}{:02x}", random[0], random[1], random[2])
+}
+
+fn plan_called(prefix: &str) -> Plan {
     let mut plan = Plan::new(prefix, 2, &["tenant-a"]).with_consoles(&["landlord"]);
     // A shell does for what a console's program does.
     plan.leasehold = Some(PathBuf::from("/bin/bash"));
@@ -108,33 +118,35 @@ fn two_facilities_do_not_meet() {
 }
 
 fn a_panic_leaves_nothing() {
-    let before = traces();
+    let prefix = prefix();
     let ended = std::panic::catch_unwind(|| {
         let guard = Guard::start().unwrap();
-        let _facility = Facility::build(plan(), &guard).unwrap();
+        let _facility = Facility::build(plan_called(&prefix), &guard).unwrap();
+        assert_ne!(traces(&prefix), BTreeSet::new());
         std::panic::resume_unwind(Box::new("on purpose"));
     });
-    assert!(ended.is_err());
-    assert_eq!(traces(), before);
+    assert_eq!(ended.unwrap_err().downcast_ref(), Some(&"on purpose"));
+    assert_eq!(traces(&prefix), BTreeSet::new());
 }
 
 fn a_kill_leaves_nothing() {
-    let before = traces();
-    let mut held = Command::new("/proc/self/exe").arg("hold").stdout(Stdio::piped()).spawn().unwrap();
+    let prefix = prefix();
+    let mut command = Command::new("/proc/self/exe");
+    let mut held = command.args(["hold", &prefix]).stdout(Stdio::piped()).spawn().unwrap();
     let mut out = held.stdout.take().unwrap();
     let mut byte = [0];
     std::io::Read::read_exact(&mut out, &mut byte).unwrap();
-    assert_ne!(traces(), before);
+    assert_ne!(traces(&prefix), BTreeSet::new());
     held.kill().unwrap();
     held.wait().unwrap();
     // The nodes and the guard hold the pipe, too: its end is theirs.
     std::io::Read::read_to_end(&mut out, &mut Vec::new()).unwrap();
-    assert_eq!(traces(), before);
+    assert_eq!(traces(&prefix), BTreeSet::new());
 }
 
-fn hold() {
+fn hold(prefix: &str) {
     let guard = Guard::start().unwrap();
-    let mut facility = Facility::build(plan(), &guard).unwrap();
+    let mut facility = Facility::build(plan_called(prefix), &guard).unwrap();
     facility.consoles_mut()[0].start(&["-c", "sleep 1000"]).unwrap();
     std::io::Write::write_all(&mut std::io::stdout(), b"\n").unwrap();
     loop {
@@ -142,11 +154,9 @@ fn hold() {
     }
 }
 
-/// Folders in the temporary folder, and mounts, that a facility might have left.
-fn traces() -> BTreeSet<PathBuf> {
+/// Folders and mounts that a facility called so might have left.
+fn traces(prefix: &str) -> BTreeSet<PathBuf> {
     let entries = fs::read_dir(std::env::temp_dir()).unwrap().map(|entry| entry.unwrap().path());
-    entries
-        .filter(|path| path.to_string_lossy().contains("/lh"))
-        .chain(os::mount::targets().unwrap())
-        .collect()
+    let all = entries.chain(os::mount::targets().unwrap());
+    all.filter(|path| path.to_string_lossy().contains(prefix)).collect()
 }
