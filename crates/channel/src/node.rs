@@ -194,6 +194,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Dialled<S> {
         self.address
     }
 
+    /// The stream as it is, for tests that answer otherwise.
+    #[cfg(test)]
+    pub(crate) fn stream(self) -> TlsStream<S> {
+        self.stream
+    }
+
     /// Answers the console until the connection ends. Dropping this ends the connection.
     pub async fn serve(self, serve: Arc<impl Serve>, limits: &Limits) {
         let at_once = Arc::new(Semaphore::new(CALLS_AT_ONCE));

@@ -1,7 +1,7 @@
 //! What a peer may cost.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use http::{Method, Request, StatusCode};
@@ -10,6 +10,7 @@ use hyper::body::Bytes;
 use hyper::client::conn::http2::SendRequest;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use node_protocol::call::{Answer, code};
+use node_protocol::frame::JSON_BYTES_MAX;
 use node_protocol::{Decoder, encode};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
 use tokio::net::TcpStream;
@@ -227,4 +228,54 @@ async fn a_peer_that_is_gone_without_a_word_is_noticed_by_both() {
     tokio::time::timeout(soon, link.closed()).await.unwrap();
     tokio::time::timeout(soon, served).await.unwrap().unwrap();
     assert!(pins.connected().is_empty());
+}
+
+/// A node that answers what it likes: the console says that it does not understand, and goes on.
+#[tokio::test]
+async fn a_console_believes_no_answer_of_a_node_and_goes_on() {
+    let answers: Vec<(StatusCode, Vec<u8>)> = vec![
+        (StatusCode::INTERNAL_SERVER_ERROR, Vec::new()),
+        (StatusCode::FOUND, Vec::new()),
+        (StatusCode::OK, Vec::new()),
+        (StatusCode::OK, vec![0xff; 64]),
+        (StatusCode::OK, encode(&"no answer", b"").unwrap()),
+        (StatusCode::OK, [encode(&Answer::Handed {}, b"").unwrap(), vec![0]].concat()),
+        (StatusCode::OK, vec![0; BODY_BYTES_MAX + 1]),
+    ];
+    let statuses = [b"garbage\n".to_vec(), b"{}\n".to_vec(), vec![b'x'; JSON_BYTES_MAX + 64 * 1024]];
+    let (near, far) = duplex(1024 * 1024);
+    let pins = Pins::new([public(NODE)]);
+    let acceptor = TlsAcceptor::from(Arc::new(tls::server(holder(CONSOLE), Arc::new(pins.clone())).unwrap()));
+    let dialler = Dialler::new(holder(NODE), Limits::default());
+    let limits = Arc::new(Limits::default());
+    let accepting = begin(acceptor, far, nowhere(), &pins, &limits);
+    let (dialled, accepted) = tokio::join!(dialler.begin(near, nowhere(), public(CONSOLE)), accepting);
+    let (to_calls, to_statuses) = (Arc::new(answers.clone()), Arc::new(statuses.clone()));
+    let next = Arc::new([AtomicUsize::new(0), AtomicUsize::new(0)]);
+    let service = hyper::service::service_fn(move |request: Request<hyper::body::Incoming>| {
+        let (calls, statuses, next) = (Arc::clone(&to_calls), Arc::clone(&to_statuses), Arc::clone(&next));
+        async move {
+            let is_call = request.uri().path() == "/call";
+            let place = next[usize::from(is_call)].fetch_add(1, Ordering::SeqCst);
+            let (status, body) =
+                if is_call { calls[place].clone() } else { (StatusCode::OK, statuses[place].clone()) };
+            let response = http::Response::builder().status(status).body(Full::new(Bytes::from(body)));
+            Ok::<_, std::convert::Infallible>(response.unwrap())
+        }
+    });
+    let stream = TokioIo::new(dialled.unwrap().stream());
+    tokio::spawn(async move {
+        hyper::server::conn::http2::Builder::new(TokioExecutor::new()).serve_connection(stream, service).await
+    });
+    let link = pinned(accepted.unwrap());
+    for (status, body) in answers {
+        let failed = link.call(&put(), &[]).await.unwrap_err();
+        let understood = matches!(failed, CallFailed::Ended(_)) && body.len() <= BODY_BYTES_MAX;
+        assert!(!understood, "{status} and {} bytes: {failed:?}", body.len());
+    }
+    for line in statuses {
+        let failed = link.status().await.unwrap().next().await.unwrap_err();
+        assert!(matches!(failed, CallFailed::NotUnderstood(_)), "{} bytes: {failed:?}", line.len());
+    }
+    assert_eq!(pins.connected(), [public(NODE)]);
 }
