@@ -45,8 +45,9 @@ INLINE enum reason judge_arp(struct __sk_buff *skb, const struct head *head, str
 	if (!same_mac(arp.sender_mac, head->mac))
 		return SPOOFED;
 	copy(&v4, arp.sender, 4);
+	/* A probe (RFC 5227) for another's address would make its owner give it up. */
 	if (v4 == 0 && arp.operation == swap16(1))
-		return PASS;
+		copy(&v4, arp.target, 4);
 	map_v4(&a, v4);
 	return is_leased(head, &a) ? PASS : SPOOFED;
 }
@@ -85,9 +86,13 @@ INLINE enum reason judge_neighbour(struct __sk_buff *skb, const struct head *hea
 			return PASS;
 		return is_leased_v6(head, &p->local) ? PASS : NOT_MINE;
 	}
-	int unspecified = n->type == SOLICITATION && p->local.high == 0 && p->local.low == 0;
-	if (!unspecified && !is_leased_v6(head, &p->local))
+	if (n->type == SOLICITATION && p->local.high == 0 && p->local.low == 0) {
+		/* Detection of duplicates (RFC 4862): asked about another's address, its owner would give it up. */
+		if (!is_leased_v6(head, &n->target))
+			return SPOOFED;
+	} else if (!is_leased_v6(head, &p->local)) {
 		return SPOOFED;
+	}
 	if (n->type == ADVERTISEMENT && !is_leased_v6(head, &n->target))
 		return SPOOFED;
 	return option_is_honest(skb, head, p) ? PASS : SPOOFED;

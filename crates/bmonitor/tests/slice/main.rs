@@ -19,6 +19,7 @@ mod sealed;
 mod search;
 mod takeover;
 mod terms;
+mod wire;
 mod world;
 
 use std::process::ExitCode;
@@ -37,6 +38,9 @@ const TRIALS: &[Trial] = &[
     ("a_renewal_from_above_erases_and_ends_the_epoch", orders::renewed_from_above),
     ("a_sealed_order_is_obeyed_once_by_its_node_alone", sealed::obeyed_once),
     ("a_connection_lives_and_dies_by_what_a_name_means", directory::names),
+    ("realms_speak_ipv6_through_their_filters", wire::ipv6),
+    ("a_thousand_prefixes_a_tier_bind_a_realm", wire::a_thousand_prefixes),
+    ("a_realm_made_again_is_cut_first", wire::a_realm_made_again_is_cut_first),
     ("what_stops_a_packet_is_told_by_tier_and_rule", explain::names_tier_and_rule),
     ("a_directory_is_the_roots_and_never_goes_back", directory::never_back),
     ("a_supervisor_that_dies_takes_no_connection_along", crashes::supervisor_dies_connections_live),

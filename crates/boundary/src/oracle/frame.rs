@@ -95,7 +95,7 @@ fn read_arp(realm: &Realm, direction: Direction, payload: &[u8]) -> Result<Conte
     match direction {
         Direction::Out => {
             let probe = operation == 1 && arp[14..18] == [0; 4];
-            let own = arp[8..14] == realm.mac && (leased(14) || probe);
+            let own = arp[8..14] == realm.mac && (leased(14) || (probe && leased(24)));
             if own { Ok(Content::Neighbour) } else { Err(Reason::Spoofed) }
         }
         Direction::In => {
@@ -176,7 +176,8 @@ fn read_neighbour(realm: &Realm, direction: Direction, ip: &Ip<'_>) -> Result<Op
     let target_leased = realm.v6.contains(&v6_at(ip.payload, 8));
     let in_order = match direction {
         Direction::Out => {
-            let source = is_leased(realm, ip.source) || (solicitation && ip.source == Ipv6Addr::UNSPECIFIED);
+            let detects = solicitation && ip.source == Ipv6Addr::UNSPECIFIED && target_leased;
+            let source = is_leased(realm, ip.source) || detects;
             let link_layer = match ip.payload.get(24..32) {
                 Some([1 | 2, _, mac @ ..]) => mac == realm.mac,
                 _ => true,

@@ -144,6 +144,8 @@ fn arp_speaks_of_leased_addresses_only() {
     assert_eq!(out(arp(1, MAC, V4, REMOTE)), PASS);
     assert_eq!(out(arp(2, MAC, V4, REMOTE)), PASS);
     assert_eq!(out(arp(1, MAC, Ipv4Addr::UNSPECIFIED, V4)), PASS);
+    // A probe for another's address would make its owner give it up.
+    assert_eq!(out(arp(1, MAC, Ipv4Addr::UNSPECIFIED, REMOTE)), drop(Reason::Spoofed));
     assert_eq!(out(arp(2, MAC, Ipv4Addr::UNSPECIFIED, V4)), drop(Reason::Spoofed));
     assert_eq!(out(arp(1, OTHER_MAC, V4, REMOTE)), drop(Reason::Spoofed));
     assert_eq!(out(arp(1, MAC, REMOTE, REMOTE)), drop(Reason::Spoofed));
@@ -205,6 +207,7 @@ fn neighbour_discovery_speaks_of_leased_addresses_only() {
     let foreign = [&[2, 1][..], &OTHER_MAC].concat();
     assert_eq!(out(V6, neighbour(solicitation, REMOTE_V6, &[])), PASS);
     assert_eq!(out(Ipv6Addr::UNSPECIFIED, neighbour(solicitation, V6, &[])), PASS);
+    assert_eq!(out(Ipv6Addr::UNSPECIFIED, neighbour(solicitation, REMOTE_V6, &[])), drop(Reason::Spoofed));
     assert_eq!(out(REMOTE_V6, neighbour(solicitation, V6, &[])), drop(Reason::Spoofed));
     assert_eq!(out(V6, neighbour(advertisement, V6, &own)), PASS);
     assert_eq!(out(V6, neighbour(advertisement, V6, &foreign)), drop(Reason::Spoofed));

@@ -255,6 +255,9 @@ impl World {
             Direction::In if !solicitation && dice.one_in(3) => "ff02::1".parse().unwrap(),
             Direction::In | Direction::Out => own,
         };
+        if local.is_unspecified() && dice.one_in(2) {
+            payload[8..24].copy_from_slice(&own.octets());
+        }
         let mut bytes = self.ethernet(direction, 0x86dd);
         if direction == Direction::In && dice.one_in(2) {
             bytes[..6].copy_from_slice(&[0x33, 0x33, 0xff, 0, 0, dice.byte()]);
