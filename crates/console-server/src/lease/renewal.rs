@@ -3,7 +3,8 @@
 //! ```text
 //!  Taking ── ordered, nonce kept ─▶ Renewing ── a stranger shows U' with a statement ─▶ Held
 //!                                      │           that carries the nonce
-//!                                      └─ the node dials with the old U: ordered again, with another nonce
+//!                                      └─ the node dials with the old U: ordered again, with the same nonce, so
+//!                                         that whichever order it obeyed, its statement is known
 //! ```
 
 use std::sync::Arc;
@@ -28,7 +29,10 @@ const PATIENCE: Duration = Duration::from_secs(20);
 pub(crate) async fn order(console: &Arc<Console>, node: &KnownNode, place: Place) -> Result<(), No> {
     let Some(read) = console.tier(place)? else { return Ok(()) };
     let mut tier = read.value;
-    let nonce = Nonce::from_bytes(console.world.random_16()?);
+    let nonce = match tier.nonce {
+        Some(nonce) => nonce,
+        None => Nonce::from_bytes(console.world.random_16()?),
+    };
     // First the nonce is on the medium, and the door open: the answer may be there before the order's is.
     (tier.state, tier.nonce) = (TierState::Renewing, Some(nonce));
     let key = tier_key(place.0, place.1);

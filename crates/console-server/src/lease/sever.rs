@@ -64,7 +64,10 @@ async fn remember(console: &Console, meant: &Meant, order: Digest) -> Result<(),
     let Some(read) = &meant.grant else { return Ok(()) };
     let granted = GrantedLease { severed: Some(order), ..read.value.clone() };
     let key = grant_key(granted.node, granted.tier);
-    console.commit(Transaction::new().put(&key, value(&granted))).await.map(drop)
+    console.commit(Transaction::new().put(&key, value(&granted))).await?;
+    // The node may have been quicker than this: whoever collects receipts looks again.
+    console.live.happen();
+    Ok(())
 }
 
 /// All leases below this console's tiers that the words mean: a contract, a lease, a tier.

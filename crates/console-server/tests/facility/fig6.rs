@@ -2,8 +2,8 @@
 
 use channel::{Dialler, Limits};
 use console_api::{
-    Confirm, Enrolment, Exit, Grant, Granted, Lease, LeasePlan, Node as Shown, NodeState, OpenWindow, Order,
-    OrderState, Page, Severed, Take, Taken, TierState, Trust,
+    Confirm, Direction, Enrolment, Exit, Grant, Granted, Lease, LeasePlan, Node as Shown, NodeState,
+    OpenWindow, Order, OrderState, Page, Severed, Take, Taken, TierState, Trust,
 };
 use id::{NodeId, Nonce};
 use node_protocol::courier::Console;
@@ -282,4 +282,40 @@ async fn a_stranger_that_obeys_others_cannot_be_confirmed() {
     assert_eq!((problem.code.as_str(), problem.exit), ("statement-refused", Exit::Refused as u8));
     let other = Confirm { node: NodeId(key().public().id()), name: "n1".to_owned() };
     assert_eq!(landlord.refused("/v1/enrolment/confirm", &other).await.code, "not-found");
+}
+
+/// The same scheme at every depth: who was leased to leases on, to a party that the root has never heard of.
+#[tokio::test(flavor = "multi_thread")]
+async fn three_tiers_have_a_console_each_and_the_root_ends_all_below() {
+    let World { consoles, landlord, node } = world().await;
+    let operator = Party::new("operator", &consoles).await;
+    let user = Party::new("user", &consoles).await;
+    let lent = Grant { grant: Rights::ALL, name: None, ..wanted(&operator).await };
+    let granted: Granted = landlord.post("/v1/leases", &lent).await;
+    take(&operator, &granted, vec![node.fingerprint().to_string()]).await;
+    let speaks = |node: &Shown| held(node) && node.tiers[0].connected && node.record.is_some();
+    let _: Shown = operator.until("/v1/nodes/n1", speaks).await;
+
+    let below = Grant { contract: "L-10".to_owned(), name: None, ..wanted(&user).await };
+    let below = Grant { quota: Quota { tiers: 1, keys: 8, objects: 8, records_per_hour: 60 }, ..below };
+    let granted: Granted = operator.post("/v1/leases", &below).await;
+    assert_eq!(granted.failed, []);
+    take(&user, &granted, vec![node.fingerprint().to_string()]).await;
+    let _: Shown = user.until("/v1/nodes/n1", speaks).await;
+
+    let seen = |page: &Page<Lease>| page.items.iter().any(|lease| lease.direction == Direction::Below);
+    let leases: Page<Lease> = landlord.until("/v1/leases", seen).await;
+    let below = leases.items.iter().find(|lease| lease.direction == Direction::Below).unwrap();
+    assert_eq!((below.name.as_str(), below.contract.as_deref()), ("user", Some("L-10")));
+    // What is not below a console's own tier is not its to sever: it does not even learn whether it is there.
+    let upwards = user.refused("/v1/leases/sever/plan", &json!({ "what": "L-9" })).await;
+    assert_eq!(upwards.exit, Exit::NotFound as u8);
+    let plan: LeasePlan = landlord.post("/v1/leases/sever/plan", &json!({ "what": "L-9" })).await;
+    let ends = |name: &str| plan.leases[0].consequences.iter().any(|what| *what == format!("{name}: ends"));
+    assert!(ends("operator") && ends("user"), "{plan:?}");
+    let _: Severed =
+        landlord.post("/v1/leases/sever", &json!({ "what": "L-9", "if_match": plan.plan })).await;
+    let cut = |node: &Shown| !node.tiers[0].connected;
+    let _: Shown = user.until("/v1/nodes/n1", cut).await;
+    let _: Shown = operator.until("/v1/nodes/n1", cut).await;
 }

@@ -133,10 +133,13 @@ impl Party {
     ) -> A {
         let deadline = Instant::now() + PATIENCE;
         loop {
-            let answer: A = self.get(path).await;
-            if is_so(&answer) {
-                return answer;
-            }
+            // What is not there yet may come.
+            let answer = match self.client.get::<A>(path).await {
+                Ok(answer) if is_so(&answer) => return answer,
+                Ok(answer) => Ok(answer),
+                Err(Failed::Problem(problem)) if problem.code == "not-found" => Err(problem),
+                Err(failed) => panic!("{path}: {failed:?}"),
+            };
             assert!(Instant::now() < deadline, "{path} stays {answer:?}");
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
