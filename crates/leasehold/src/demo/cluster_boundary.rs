@@ -3,11 +3,11 @@
 
 use id::Name;
 use lab::{Failed, Object};
-use node_protocol::call::{Answer, Call, StoppedBy, Way};
+use node_protocol::call::{Denials, Explained, StoppedBy, Way};
 use serde_json::json;
 
 use super::show::Evidence;
-use super::world::{CLUSTERS, LANDLORD, PATIENCE, SILENCE, TENANT_A, TENANT_B, World};
+use super::world::{CLUSTERS, CONSOLE_A, LANDLORD, PATIENCE, SILENCE, TENANT_A, TENANT_B, World};
 
 pub(crate) fn run(world: &mut World<'_>, evidence: &mut Evidence) -> Result<(), Failed> {
     let landlord = world.desk(LANDLORD)?;
@@ -55,25 +55,24 @@ fn inside_and_outside(world: &World<'_>, evidence: &mut Evidence) -> Result<(), 
     Ok(())
 }
 
-/// What stood against the connection from n1 to n4, as the node tells the tenant.
+/// What stood against the connection from n1 to n4, as the tenant is told by its console.
 fn explained(world: &World<'_>, evidence: &mut Evidence) -> Result<(), Failed> {
-    let (node, tier) = (world.node(0)?, world.standing(0, TENANT_A)?.tier);
-    let to = world.at(3, TENANT_B, 5432)?;
-    let packet = json!({
-        "direction": "out", "protocol": 6, "remote": to.ip(), "remote_port": to.port(), "local_port": 40000,
-    });
-    let other = |answer| Failed::new("have it explained", format!("the node said {answer:?}"));
-    let answer = node.call(&Call::Explain { tier, packet }, &[], PATIENCE)?.0;
-    let Answer::Explained(explained) = answer else { return Err(other(answer)) };
+    let to = world.at(3, TENANT_B, 5432)?.to_string();
+    let asked = ["boundary", "explain", "n1", &to, "--direction", "out"];
+    let said = world.console(CONSOLE_A)?.run(&asked)?;
+    evidence
+        .check(format!("`leasehold {}` says that it is stopped (exit 3)", asked.join(" ")), said.exit == 3);
+    let told_by = |key: &str| said.answer.get(key).cloned().unwrap_or_default();
+    let unread = |error| Failed::new("read what was explained", error);
+    let explained: Explained = serde_json::from_value(told_by("explained")).map_err(unread)?;
+    let denials: Denials = serde_json::from_value(told_by("denials")).map_err(unread)?;
     let stopped = explained.stopped_by.clone().map(|by| told(&by)).unwrap_or_default();
     let expected = "tenant-a's set that was given to it, by its rule \"neighbours\"";
-    evidence.check(format!("n1 explains: such a packet is stopped by {stopped}"), stopped == expected);
-    let answer = node.call(&Call::Denials { tier }, &[], PATIENCE)?.0;
-    let Answer::Denials(denials) = answer else { return Err(other(answer)) };
+    evidence.check(format!("by {stopped}"), stopped == expected);
     let out =
         denials.refused.iter().find(|refused| refused.direction == Way::Out && told(&refused.by) == expected);
     let packets = out.map_or(0, |refused| refused.packets);
-    evidence.check(format!("and counts the packets that it dropped for that: {packets}"), packets > 0);
+    evidence.check(format!("and n1 counts the packets that it dropped for that: {packets}"), packets > 0);
     evidence.fact("explained", json!(explained));
     evidence.fact("dropped", packets);
     Ok(())
