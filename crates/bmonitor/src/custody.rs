@@ -79,7 +79,11 @@ fn answer(
         }
         // What they are about is kept by the loop; it has done its part.
         Request::Open { .. } | Request::Share { .. } => state(store),
-        Request::Order { .. } | Request::Courier { .. } | Request::Forget { .. } => Ok(Reply::Done {}),
+        Request::Seal { .. }
+        | Request::Unseal { .. }
+        | Request::Order { .. }
+        | Request::Courier { .. }
+        | Request::Forget { .. } => Ok(Reply::Done {}),
     }
 }
 

@@ -28,6 +28,17 @@ const SEGMENTS_KEPT: usize = 16;
 /// tier whose consoles send some. So no tier pushes out what another has sent.
 const PENDING_MAX: usize = 32;
 const PENDING_OF_A_TIER: usize = 8;
+/// And their bytes; one alone may have more.
+const PENDING_BYTES_MAX: usize = 64 * 1024 * 1024;
+const PENDING_BYTES_OF_A_TIER: usize = 16 * 1024 * 1024;
+
+/// An object that nothing in force names yet.
+#[derive(Debug)]
+struct Pending {
+    name: Digest,
+    by: Option<TierId>,
+    bytes: usize,
+}
 
 /// What a node knows.
 #[derive(Debug)]
@@ -39,7 +50,7 @@ pub(crate) struct Node {
     ration: Ration,
     pub(crate) sets: Sets,
     /// Objects that nothing in force names yet, the oldest first, and by whose consoles they came.
-    pending: VecDeque<(Digest, Option<TierId>)>,
+    pending: VecDeque<Pending>,
     /// The tiers whose sets admit what stands above them refuses, each with a witness.
     beyond: BTreeMap<TierId, Value>,
 }
@@ -63,14 +74,15 @@ pub(crate) enum NotStored {
 }
 
 impl Node {
-    /// A node that knows what was recorded. The sets of the objects are read from `objects`; gives what
-    /// is missing or damaged: it admits nothing.
+    /// A node that knows what was recorded. The sets of the objects are read from `objects`, whose sealed forms
+    /// `open` opens; gives what is missing or damaged: it admits nothing.
     pub(crate) fn new(
         journal: Journal<Folder>,
         objects: Objects<Folder>,
         tenure: Tenure,
         management: Vec<IpAddr>,
         boot: std::time::Duration,
+        mut open: impl FnMut(Digest, &[u8]) -> Result<Vec<u8>, String>,
     ) -> (Self, Vec<(Digest, String)>) {
         let clock = Clock::starting(journal.time(Time::ZERO), boot);
         let mut node = Self {
@@ -84,22 +96,41 @@ impl Node {
             beyond: BTreeMap::new(),
         };
         let mut missing = Vec::new();
-        // The directory first: it says what the names of the others mean.
-        let directory = node.tenure.directory().map(|directory| directory.object);
-        let others = node.tenure.named_objects().into_iter().filter(|name| Some(*name) != directory);
-        for name in directory.into_iter().chain(others) {
-            if let Err(why) = node.recall(name) {
+        for name in node.to_recall() {
+            let form = node.objects.form(&name).map_err(|error| error.to_string());
+            let object = form.and_then(|form| open(name, &form));
+            if let Err(why) = object.and_then(|object| node.recall(name, object)) {
                 missing.push((name, why));
             }
         }
-        node.sets.resolve_all(&mut node.tenure);
-        node.look_beyond();
+        node.recalled();
         (node, missing)
     }
 
     /// The node has another address of its own, which no realm reaches.
     pub(crate) fn set_own_address(&mut self, own: Option<IpAddr>) {
         self.sets.set_own_address(own);
+        self.recalled();
+    }
+
+    /// The objects in force. The directory first: it says what the names of the others mean.
+    pub(crate) fn to_recall(&self) -> Vec<Digest> {
+        let directory = self.tenure.directory().map(|directory| directory.object);
+        let others = self.tenure.named_objects().into_iter().filter(|name| Some(*name) != directory);
+        directory.into_iter().chain(others).collect()
+    }
+
+    /// Learns what an object in force means.
+    pub(crate) fn recall(&mut self, name: Digest, bytes: Vec<u8>) -> Result<(), String> {
+        let object = Object::from_bytes(bytes).map_err(|error| error.to_string())?;
+        if object.name() != name {
+            return Err(ObjectError::Damaged(name).to_string());
+        }
+        self.sets.recall(&mut self.tenure, name, object.content()).map_err(|error| error.to_string())
+    }
+
+    /// All that is in force was recalled.
+    pub(crate) fn recalled(&mut self) {
         self.sets.resolve_all(&mut self.tenure);
         self.look_beyond();
     }
@@ -215,24 +246,43 @@ impl Node {
         Ok(())
     }
 
-    /// Stores an object until an order names it, and learns what it means. `by` is the tier whose console sent it.
+    /// Stores an object in its sealed form until an order names it, and learns what it means. `by` is the tier
+    /// whose console sent it.
     pub(crate) fn store(
         &mut self,
         name: Digest,
         bytes: Vec<u8>,
+        form: &[u8],
         by: Option<TierId>,
     ) -> Result<(), NotStored> {
         let object = Object::from_bytes(bytes)?;
+        if object.name() != name {
+            return Err(ObjectError::OtherBytes(name).into());
+        }
         self.sets.learn(&mut self.tenure, name, object.content())?;
-        self.objects.put(&name, &object)?;
-        self.pending.retain(|(pending, _by)| *pending != name);
-        self.pending.push_back((name, by));
-        let at_most = if by.is_some() { PENDING_OF_A_TIER } else { PENDING_MAX };
-        let mut same = self.pending.iter().enumerate().filter(|(_place, (_name, of))| *of == by);
-        if let Some((oldest, _)) = same.next()
-            && same.count() >= at_most
-        {
+        // One that is in force stays as it is: it is sealed for the tier that it came from first.
+        if self.objects.form(&name).is_err() || !self.tenure.named_objects().contains(&name) {
+            self.objects.put_form(&name, form)?;
+        }
+        self.pending.retain(|pending| pending.name != name);
+        self.pending.push_back(Pending { name, by, bytes: form.len() });
+        let (at_most, bytes_at_most) = match by {
+            Some(_) => (PENDING_OF_A_TIER, PENDING_BYTES_OF_A_TIER),
+            None => (PENDING_MAX, PENDING_BYTES_MAX),
+        };
+        let mut dropped = false;
+        loop {
+            let same = || self.pending.iter().enumerate().filter(|(_place, pending)| pending.by == by);
+            let bytes: usize = same().map(|(_place, pending)| pending.bytes).sum();
+            let number = same().count();
+            let Some((oldest, _)) = same().next() else { break };
+            if number == 1 || (number <= at_most && bytes <= bytes_at_most) {
+                break;
+            }
             self.pending.remove(oldest);
+            dropped = true;
+        }
+        if dropped {
             self.sweep_objects()?;
         }
         Ok(())
@@ -241,8 +291,8 @@ impl Node {
     /// Removes the objects that no tier names any more and no order is awaited for, and forgets their sets.
     pub(crate) fn sweep_objects(&mut self) -> Result<(), ObjectError> {
         let mut kept = self.tenure.named_objects();
-        self.pending.retain(|(pending, _by)| !kept.contains(pending));
-        kept.extend(self.pending.iter().map(|(pending, _by)| *pending));
+        self.pending.retain(|pending| !kept.contains(&pending.name));
+        kept.extend(self.pending.iter().map(|pending| pending.name));
         self.tenure.release_all_but(&kept);
         self.sets.keep(&kept);
         for name in self.objects.names()? {
@@ -262,11 +312,6 @@ impl Node {
     pub(crate) fn stack(&self, tier: TierId) -> Vec<ResolvedSet> {
         let sets = self.tenure.sets_of(tier).into_iter().map(|name| self.sets.rules(name));
         std::iter::once(self.sets.above(&self.tenure)).chain(sets).collect()
-    }
-
-    fn recall(&mut self, name: Digest) -> Result<(), String> {
-        let object = self.objects.get(&name).map_err(|error| error.to_string())?;
-        self.sets.recall(&mut self.tenure, name, object.content()).map_err(|error| error.to_string())
     }
 
     /// What names mean, and what stands above the root, as the changes say.

@@ -16,6 +16,7 @@ mod documents;
 mod explain;
 mod heads;
 mod jobs;
+mod objects;
 mod sealed;
 mod services;
 mod start;
@@ -29,7 +30,7 @@ use std::time::Duration;
 use datapath::Filter;
 use id::{Generation, Name, TierId, Time};
 use keys::{PublicKey, SealingKey};
-use node_protocol::call::Warning;
+use node_protocol::call::{Call, Warning};
 use os::signal::{Arrived, Signals};
 use tenure::{Input, effects};
 use thiserror::Error;
@@ -41,6 +42,7 @@ use self::custodian::Custodian;
 use self::documents::Documents;
 use self::heads::Heads;
 use self::jobs::Jobs;
+use self::objects::{Opening, Ticket, Unsealed};
 use self::services::{Event, Service, Services};
 use self::start::Halt;
 pub(crate) use self::start::start;
@@ -74,6 +76,8 @@ pub(crate) struct Supervisor {
     couriers: Couriers,
     store: StoreState,
     heads: Heads,
+    unsealed: Unsealed,
+    opening: Option<Opening>,
     /// Why the journal is not this node's, as a store that was opened late says.
     foreign: Option<Halt>,
     addresses: Addresses,
@@ -204,9 +208,11 @@ impl Supervisor {
     fn serve(&mut self) -> Result<(), Ended> {
         for mut asked in self.connections.turn() {
             let attachment = std::mem::take(&mut asked.attachment);
-            let submits = matches!(asked.call, node_protocol::call::Call::SubmitOrder {});
-            match self.answer(asked.call.clone(), attachment, None)? {
+            let submits = matches!(asked.call, Call::SubmitOrder {});
+            let ticket = Ticket::Client(self.connections.id(&asked));
+            match self.answer(asked.call.clone(), attachment, ticket)? {
                 Some((answer, attachment)) => self.connections.answer(&asked, &answer, &attachment),
+                None if matches!(asked.call, Call::PutObject { .. }) => self.connections.busy(&asked),
                 None => self.connections.park(&asked),
             }
             if submits {

@@ -149,6 +149,33 @@ impl<D: Disk> Objects<D> {
         if object.name() == *name { Ok(object) } else { Err(ObjectError::Damaged(*name)) }
     }
 
+    /// Stores what stands for an object, as its sealed form, under its name: nothing here says that it does. Waits
+    /// until it is on the medium; what is there is replaced.
+    ///
+    /// # Errors
+    /// [`ObjectError::Full`], [`ObjectError::Medium`].
+    pub fn put_form(&mut self, name: &Digest, form: &[u8]) -> Result<(), ObjectError> {
+        put_whole(&mut self.disk, &file_name(name), form).map_err(|error| {
+            if is_full(&error) { ObjectError::Full(error) } else { ObjectError::Medium(error) }
+        })
+    }
+
+    /// What was stored in place of an object.
+    ///
+    /// # Errors
+    /// [`ObjectError::Missing`], [`ObjectError::Damaged`] if it is too long, [`ObjectError::Medium`].
+    pub fn form(&self, name: &Digest) -> Result<Vec<u8>, ObjectError> {
+        self.disk.read(&file_name(name), OBJECT_BYTES_MAX).map_err(|error| {
+            if error.kind() == io::ErrorKind::NotFound {
+                ObjectError::Missing(*name)
+            } else if error.kind() == io::ErrorKind::FileTooLarge {
+                ObjectError::Damaged(*name)
+            } else {
+                ObjectError::Medium(error)
+            }
+        })
+    }
+
     /// Removes an object; one that is not there is removed already.
     ///
     /// # Errors

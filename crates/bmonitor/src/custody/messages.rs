@@ -37,6 +37,10 @@ pub(crate) enum Request {
     /// Serves a courier on the stream that comes along: signs its handshakes with the tier's identity of
     /// that epoch, and nothing else.
     Courier { tier: TierId, epoch: Epoch },
+    /// Seals an object for a tier. Attachment: the object. The reply's: the sealed one.
+    Seal { tier: TierId, name: Digest },
+    /// Opens an object that was sealed for a tier. Attachment: the sealed one. The reply's: the object.
+    Unseal { tier: TierId, name: Digest },
     /// Lets go of all that belongs to a tier up to an epoch (none: all of it).
     Forget { tier: TierId, last: Option<Epoch> },
 }

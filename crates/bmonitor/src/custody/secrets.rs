@@ -1,6 +1,5 @@
 //! What custody keeps for a tier in one epoch: in `TIER.EPOCH.secret` its identity U, the key that orders are
-//! sealed for, its secret K of the key schedule and the key of its objects; in `TIER.EPOCH.salt` the erase
-//! salt S of its volume.
+//! sealed for, its secret K of the key schedule; in `TIER.EPOCH.salt` the erase salt S of its volume.
 
 use std::io;
 
@@ -9,8 +8,8 @@ use zeroize::Zeroizing;
 
 use super::store::StoreError;
 
-/// U's seed, K, the object key, then the opening secret.
-const BYTES: usize = 3 * SECRET_BYTES + OPENING_SECRET_BYTES;
+/// U's seed, K, then the opening secret.
+const BYTES: usize = 2 * SECRET_BYTES + OPENING_SECRET_BYTES;
 
 /// A tier's secrets of an epoch.
 pub(super) struct TierSecrets(Zeroizing<Vec<u8>>);
@@ -20,7 +19,7 @@ impl TierSecrets {
     pub(super) fn draw(random: impl Fn() -> io::Result<[u8; 32]>) -> Result<Self, StoreError> {
         let opening = OpeningKey::generate().map_err(|_failed| StoreError::Library)?;
         let mut bytes = Zeroizing::new(Vec::with_capacity(BYTES));
-        for _ in 0..3 {
+        for _ in 0..2 {
             bytes.extend_from_slice(&*Zeroizing::new(random().map_err(StoreError::Random)?));
         }
         bytes.extend_from_slice(opening.secret().as_slice());
@@ -39,7 +38,7 @@ impl TierSecrets {
     /// The same without what data is encrypted under: for before the store is open.
     pub(super) fn early(&self) -> Zeroizing<Vec<u8>> {
         let mut bytes = self.0.clone();
-        bytes.iter_mut().skip(SECRET_BYTES).take(2 * SECRET_BYTES).for_each(|byte| *byte = 0);
+        bytes.iter_mut().skip(SECRET_BYTES).take(SECRET_BYTES).for_each(|byte| *byte = 0);
         bytes
     }
 
@@ -55,7 +54,7 @@ impl TierSecrets {
 
     /// What orders are sealed for.
     pub(super) fn opening_key(&self) -> Option<OpeningKey> {
-        OpeningKey::from_secret(self.0.get(3 * SECRET_BYTES..)?.try_into().ok()?).ok()
+        OpeningKey::from_secret(self.0.get(2 * SECRET_BYTES..)?.try_into().ok()?).ok()
     }
 
     /// The public half of that.

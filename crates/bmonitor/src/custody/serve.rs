@@ -8,10 +8,13 @@ use std::os::unix::net::UnixStream;
 use std::path::Path;
 
 use id::{Epoch, TierId};
-use keys::{Addressee, SEALED_ORDER_BYTES_MAX};
+use keys::Addressee;
 use node_protocol::Decoder;
+use node_protocol::frame::ATTACHMENT_BYTES_MAX;
 use os::descriptor;
 use os::poll::{Wanted, wait};
+
+use zeroize::Zeroizing;
 
 use super::signers::Signers;
 use super::{Numbered, Reply, Request, Store, StoreError, answer, chain};
@@ -20,8 +23,6 @@ use crate::step::Steps;
 
 /// The longest request.
 const REQUEST_BYTES_MAX: usize = 256 * 1024;
-/// The longest attachment: a sealed order; a sealed share is shorter.
-const ATTACHMENT_BYTES_MAX: usize = SEALED_ORDER_BYTES_MAX;
 
 /// The role: `bmonitor custody`. Ends when the supervisor's stream ends.
 pub(crate) fn run(folder: &Path, parent: u32, steps: &Steps) -> io::Result<()> {
@@ -71,13 +72,17 @@ impl Custody<'_> {
         while let Some(frame) = self.supervisor.decoder.frame().map_err(io::Error::other)? {
             // What is not understood comes from no supervisor of ours.
             let Numbered { number, body } = frame.message().map_err(io::Error::other)?;
-            let reply = self.answer(body, &frame.attachment);
+            let (reply, attachment) = match self.object(&body, &frame.attachment) {
+                Some(Ok(object)) => (Reply::Done {}, object),
+                Some(Err(error)) => (Reply::Refused { why: chain(&error) }, Zeroizing::default()),
+                None => (self.answer(body, &frame.attachment), Zeroizing::default()),
+            };
             if let Some(step) = reply.step() {
                 self.steps.reach(step);
             }
             let mut stream = &self.supervisor.stream;
             let reply = Numbered { number, body: reply };
-            node_protocol::frame::write(&mut stream, &reply, &[]).map_err(io::Error::other)?;
+            node_protocol::frame::write(&mut stream, &reply, &attachment).map_err(io::Error::other)?;
         }
         let store = &self.store;
         self.signers.turn(|tier, epoch, message| {
@@ -114,11 +119,25 @@ impl Custody<'_> {
             | Request::Tier { .. }
             | Request::Receipt(_)
             | Request::Statement(_)
+            | Request::Seal { .. }
+            | Request::Unseal { .. }
             | Request::Head { .. } => Ok(()),
         };
         let answered = served
             .and_then(|()| answer(&self.store, request, os::random::bytes).map_err(|error| chain(&error)));
         answered.unwrap_or_else(|why| Reply::Refused { why })
+    }
+
+    /// What comes of a request about an object; nothing: it is about none.
+    fn object(&self, request: &Request, content: &[u8]) -> Option<Result<Zeroizing<Vec<u8>>, StoreError>> {
+        let store = &self.store;
+        if let Request::Seal { tier, name } = request {
+            Some(store.seal_object(*tier, name, content, os::random::bytes).map(Zeroizing::new))
+        } else if let Request::Unseal { tier, name } = request {
+            Some(store.unseal_object(*tier, name, content))
+        } else {
+            None
+        }
     }
 
     fn open(&mut self, key_file: bool) -> Result<(), StoreError> {

@@ -16,7 +16,7 @@ use thiserror::Error;
 use zeroize::Zeroizing;
 
 use self::names::{
-    COMMITMENT, EARLY, HEAD, NODE_KEY, SALT, SECRET, UNFINISHED, file_name, hides, names, parse_name,
+    COMMITMENT, EARLY, HEAD, NODE_KEY, OBJECTS, SALT, SECRET, UNFINISHED, file_name, hides, names, parse_name,
 };
 pub(crate) use self::names::{gone_up_to, has_node_key, has_storage_key, secrets};
 use super::lock::{self, Kept, Key, STORAGE_KEY};
@@ -44,6 +44,8 @@ pub(crate) enum StoreError {
     NoNodeKey,
     #[error("it is in the name of another node")]
     OtherNode,
+    #[error("there is no tier {0}, or not any more")]
+    NoTier(TierId),
     #[error("the secret of tier {tier}, epoch {epoch} is still there")]
     NotGone { tier: TierId, epoch: Epoch },
     #[error("the journal's record {kept}, which was kept, is not behind this head")]
@@ -325,6 +327,42 @@ impl<'a> Store<'a> {
         }
         found.sort_unstable();
         Ok(found.into_iter().map(|(_epoch, digest)| digest).collect())
+    }
+
+    /// Seals an object for a tier that lives. Its key is made with the first.
+    pub(super) fn seal_object(
+        &self,
+        tier: TierId,
+        name: &Digest,
+        content: &[u8],
+        random: impl Fn() -> io::Result<[u8; 32]>,
+    ) -> Result<Vec<u8>, StoreError> {
+        let lives = secrets(&self.folder)?.iter().any(|(of, _epoch)| *of == tier);
+        let file = format!("{tier}.{OBJECTS}");
+        let key = match self.unsealed(&file)? {
+            Some(key) => key,
+            None if !lives => return Err(StoreError::NoTier(tier)),
+            None => {
+                let key = Zeroizing::new(random().map_err(StoreError::Random)?);
+                self.put_sealed(&file, key.as_slice(), &random)?;
+                Zeroizing::new(key.to_vec())
+            }
+        };
+        let key = key.first_chunk().ok_or_else(|| damaged(&file))?;
+        Ok(seal(key, &random().map_err(StoreError::Random)?, &name.to_string(), content))
+    }
+
+    /// Opens an object that was sealed for a tier, as long as that lives.
+    pub(super) fn unseal_object(
+        &self,
+        tier: TierId,
+        name: &Digest,
+        sealed: &[u8],
+    ) -> Result<Zeroizing<Vec<u8>>, StoreError> {
+        let file = format!("{tier}.{OBJECTS}");
+        let key = self.unsealed(&file)?.ok_or(StoreError::NoTier(tier))?;
+        let key = key.first_chunk().ok_or_else(|| damaged(&file))?;
+        unseal(key, &name.to_string(), sealed).map_err(|_other| damaged("the object"))
     }
 
     /// The newest head of the journal that was kept. Sealed, though it is no secret: so it cannot be replaced

@@ -179,6 +179,31 @@ fn no_head_is_signed_that_is_older_than_the_kept_one() {
 }
 
 #[test]
+fn a_tiers_objects_open_as_long_as_it_lives() {
+    let custody = Fixture::new();
+    let name = Digest::of(b"object");
+    let sealed = {
+        let store = custody.opened(None).unwrap();
+        let nobody = store.seal_object(TIER, &name, b"object", || custody.draw());
+        assert!(matches!(nobody, Err(StoreError::NoTier(TIER))));
+        custody.public(Request::Tier { tier: TIER, epoch: epoch(1), root: false });
+        store.seal_object(TIER, &name, b"object", || custody.draw()).unwrap()
+    };
+    let store = custody.opened(None).unwrap();
+    assert!(!sealed.windows(6).any(|window| window == b"object"));
+    assert_eq!(store.unseal_object(TIER, &name, &sealed).unwrap().as_slice(), b"object");
+    assert!(store.unseal_object(TIER, &Digest::of(b"other"), &sealed).is_err());
+    assert!(store.unseal_object(OTHER, &name, &sealed).is_err());
+    // A renewal ends an epoch, not the tier.
+    custody.public(Request::Tier { tier: TIER, epoch: epoch(2), root: false });
+    custody.gone(TIER, Some(epoch(1)));
+    assert!(store.unseal_object(TIER, &name, &sealed).is_ok());
+    custody.gone(TIER, None);
+    assert!(matches!(store.unseal_object(TIER, &name, &sealed), Err(StoreError::NoTier(TIER))));
+    assert!(matches!(store.seal_object(TIER, &name, b"", || custody.draw()), Err(StoreError::NoTier(TIER))));
+}
+
+#[test]
 fn a_damaged_secret_is_an_error_and_not_replaced() {
     let custody = Fixture::new();
     let path = custody.folder.path().join(format!("{TIER}.1.secret"));
@@ -323,6 +348,6 @@ fn an_early_copy_has_no_key_of_data() {
     let name = format!("{TIER}.1.early");
     let sealed = fs::read(fixture.folder.path().join(&name)).unwrap();
     let copy = keys::at_rest::unseal(&early, &name, &sealed).unwrap();
-    assert_eq!(copy[32..96], [0; 64]);
+    assert_eq!(copy[32..64], [0; 32]);
     assert!(keys::at_rest::unseal(&early, &format!("{TIER}.1.secret"), &sealed).is_err());
 }

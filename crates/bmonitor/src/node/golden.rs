@@ -94,7 +94,10 @@ impl Writer {
         let snapshot = Snapshot { tenure: Tenure::unenrolled() };
         let journal = Journal::create(disk("journal"), at(0), &snapshot).unwrap();
         let objects = Objects::open(disk("objects")).unwrap();
-        let (node, _) = Node::new(journal, objects, Tenure::unenrolled(), Vec::new(), Duration::ZERO);
+        let (node, _) =
+            Node::new(journal, objects, Tenure::unenrolled(), Vec::new(), Duration::ZERO, |_name, form| {
+                Ok(form.to_vec())
+            });
         Self { node, sequences: BTreeMap::new(), seconds: 0, drawn: 0 }
     }
 
@@ -111,7 +114,7 @@ impl Writer {
     fn object(&mut self, text: &str) -> Digest {
         let bytes = [&[7; SALT_BYTES], text.as_bytes()].concat();
         let name = Digest::of(&bytes);
-        self.node.store(name, bytes, None).unwrap();
+        self.node.store(name, bytes.clone(), &bytes, None).unwrap();
         name
     }
 

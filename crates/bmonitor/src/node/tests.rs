@@ -14,7 +14,10 @@ fn node(folder: &TempDir) -> Node {
     let snapshot = Snapshot { tenure: Tenure::unenrolled() };
     let journal = Journal::create(disk("journal"), Time::ZERO, &snapshot).unwrap();
     let objects = Objects::open(disk("objects")).unwrap();
-    Node::new(journal, objects, Tenure::unenrolled(), Vec::new(), Duration::ZERO).0
+    Node::new(journal, objects, Tenure::unenrolled(), Vec::new(), Duration::ZERO, |_name, form| {
+        Ok(form.to_vec())
+    })
+    .0
 }
 
 /// What is older than is kept goes, what comes after says so, and the rest is a journal.

@@ -1,16 +1,15 @@
 //! The calls of clients: what an order must be before the core sees it, and what is answered.
 
 use id::{Digest, KeyId, Nonce, TierId};
-use journal::ObjectError;
 use keys::{Envelope, PayloadType, PublicKey};
 use node_protocol::call::{Answer, Call, Refused, code};
-use tenure::{Change, Class, Fresh, Input, Order, Refusal, Verified};
+use tenure::{Change, Class, Fresh, Input, Order, Refusal, Verb, Verified};
 
 use super::Supervisor;
+use super::objects::Ticket;
 use super::world::brace;
 use crate::failure::{Exit, chain};
-use crate::node::{NotStored, Submitted};
-use crate::sets::NoMeaning;
+use crate::node::Submitted;
 use crate::step::Step;
 
 /// The newest head that custody has signed, in the state folder.
@@ -19,17 +18,18 @@ pub(super) const HEAD: &str = "head.json";
 const LINES_BYTES: usize = 4 * 1024 * 1024;
 
 impl Supervisor {
-    /// Answers a call, of a tier's consoles or of the node's own socket; nothing: it is answered when the node has settled. An error ends the supervisor.
+    /// Answers a call, of a tier's consoles or of the node's own socket; nothing: it is answered later. An error
+    /// ends the supervisor.
     pub(super) fn answer(
         &mut self,
         call: Call,
         attachment: Vec<u8>,
-        by: Option<TierId>,
+        ticket: Ticket,
     ) -> Result<Option<(Answer, Vec<u8>)>, journal::Error> {
         let plain = |answer| Some((answer, Vec::new()));
         Ok(match call {
             Call::SubmitOrder {} => plain(self.order(&attachment)?),
-            Call::PutObject { name } => plain(self.object(name, attachment, by)),
+            Call::PutObject { name } => return Ok(self.object(ticket, name, attachment).and_then(plain)),
             Call::ReadJournal { from } => Some(self.lines(from)),
             Call::Status { settled: true } => None,
             Call::Status { settled: false } => plain(self.status()),
@@ -65,6 +65,14 @@ impl Supervisor {
                 return Ok(refused(code::MALFORMED_ORDER, Exit::Usage, why));
             }
         };
+        if !self.store.open && !matches!(order.verb, Verb::Sever(_)) {
+            // What it would be decided by is not known yet.
+            return Ok(refused(
+                code::NOT_YET,
+                Exit::Failed,
+                "the node waits for its share: it takes severings alone",
+            ));
+        }
         let Ok(fresh) = os::random::bytes() else {
             return Ok(refused(code::FAILED, Exit::Failed, "the kernel gives no random bytes"));
         };
@@ -96,25 +104,6 @@ impl Supervisor {
         let tiers = self.node.tenure.tiers();
         let mut known = tiers.filter_map(|(_id, tier)| tier.keys.get(&signer));
         Some(known.next()?.key)
-    }
-
-    fn object(&mut self, name: Digest, bytes: Vec<u8>, by: Option<TierId>) -> Answer {
-        match self.node.store(name, bytes, by) {
-            Ok(()) => {
-                self.steps.reach(Step::OrderObjects);
-                Answer::Stored { name }
-            }
-            Err(NotStored::Object(error @ ObjectError::Full(_))) => {
-                refused(code::DISK_FULL, Exit::Failed, chain(&error))
-            }
-            Err(NotStored::NoMeaning(error @ NoMeaning::Names(_))) => {
-                refused(code::UNKNOWN_NAMES, Exit::Refused, chain(&error))
-            }
-            Err(NotStored::NoMeaning(error @ NoMeaning::Signer(_))) => {
-                refused(code::WRONG_DIRECTORY, Exit::Refused, chain(&error))
-            }
-            Err(error) => refused(code::MALFORMED_OBJECT, Exit::Usage, chain(&error)),
-        }
     }
 
     fn lines(&self, from: u64) -> (Answer, Vec<u8>) {

@@ -30,8 +30,12 @@ struct Client {
     stream: UnixStream,
     decoder: Decoder,
     answer: Vec<u8>,
+    /// Tells it from all that came before.
+    id: u64,
     /// It asked to be answered when the node has settled.
     waits: bool,
+    /// Its call is under way, and nothing more is read meanwhile.
+    busy: bool,
     deadline: Duration,
     gone: bool,
 }
@@ -42,6 +46,7 @@ pub(super) struct Connections {
     listener: UnixListener,
     allowed: Vec<u32>,
     clients: Vec<Client>,
+    last: u64,
 }
 
 /// A call of a client that is not answered yet.
@@ -55,12 +60,13 @@ pub(super) struct Asked {
 impl Connections {
     /// Serves a listening socket that does not block; `allowed` are the uids beside 0.
     pub(super) fn new(listener: UnixListener, allowed: Vec<u32>) -> Self {
-        Self { listener, allowed, clients: Vec::new() }
+        Self { listener, allowed, clients: Vec::new(), last: 0 }
     }
 
     /// What to wait for.
     pub(super) fn descriptors(&self) -> Vec<(BorrowedFd<'_>, Wanted)> {
-        let clients = self.clients.iter().map(|client| {
+        // One whose call is under way is not looked at, so that its end is not seen over and over.
+        let clients = self.clients.iter().filter(|client| !client.busy).map(|client| {
             let writes = !client.answer.is_empty();
             (client.stream.as_fd(), Wanted { read: !writes, write: writes })
         });
@@ -115,6 +121,27 @@ impl Connections {
         }
     }
 
+    /// What the client is called that asked.
+    pub(super) fn id(&self, asked: &Asked) -> u64 {
+        self.clients.get(asked.client).map_or(0, |client| client.id)
+    }
+
+    /// The client is answered when its call is done.
+    pub(super) fn busy(&mut self, asked: &Asked) {
+        if let Some(client) = self.clients.get_mut(asked.client) {
+            client.busy = true;
+            client.deadline = boot() + SETTLING_PATIENCE;
+        }
+    }
+
+    /// Answers a client whose call was under way, if it is still there.
+    pub(super) fn answer_later(&mut self, id: u64, answer: &Answer) {
+        if let Some(client) = self.clients.iter_mut().find(|client| client.id == id) {
+            client.busy = false;
+            client.reply(answer, &[]);
+        }
+    }
+
     pub(super) fn somebody_waits(&self) -> bool {
         self.clients.iter().any(|client| client.waits)
     }
@@ -136,7 +163,10 @@ impl Connections {
             // Who is not allowed sees the connection close.
             let allowed = os::peer::uid(&stream).is_ok_and(|uid| uid == 0 || self.allowed.contains(&uid));
             if allowed && stream.set_nonblocking(true).is_ok() {
+                self.last += 1;
                 self.clients.push(Client {
+                    id: self.last,
+                    busy: false,
                     stream,
                     decoder: Decoder::default(),
                     answer: Vec::new(),
@@ -152,7 +182,7 @@ impl Connections {
 impl Client {
     /// Reads on; gives a call when one is whole. While an answer is under way nothing more is read.
     fn read(&mut self) -> Option<(Call, Vec<u8>)> {
-        if !self.answer.is_empty() || self.gone {
+        if !self.answer.is_empty() || self.gone || self.busy {
             return None;
         }
         let mut part = [0; 32 * 1024];

@@ -18,6 +18,7 @@ use tenure::{Procedure, effects};
 
 use super::Supervisor;
 use super::calls::refused;
+use super::objects::Ticket;
 use super::services::{NotSent, Service, Services};
 use crate::failure::{Exit, chain};
 use crate::reconcile::{Courier, Effect};
@@ -242,7 +243,8 @@ impl Supervisor {
         attachment: Vec<u8>,
     ) -> Result<(), journal::Error> {
         let submits = matches!(call, Call::SubmitOrder {});
-        let (answer, attachment) = self.confined(tier, call, attachment)?;
+        let answered = self.confined(Ticket::Courier(tier, number), tier, call, attachment)?;
+        let Some((answer, attachment)) = answered else { return Ok(()) };
         let accepted = submits && matches!(answer, Answer::Accepted { .. });
         let service = Service::Courier(tier);
         let told = self.services.send(&service, &ToCourier::Answer { number, answer }, &attachment, None);
@@ -268,18 +270,18 @@ impl Supervisor {
     /// is in the order.
     fn confined(
         &mut self,
+        ticket: Ticket,
         tier: TierId,
         call: Call,
         attachment: Vec<u8>,
-    ) -> Result<(Answer, Vec<u8>), journal::Error> {
+    ) -> Result<Option<(Answer, Vec<u8>)>, journal::Error> {
         let plain = |answer| (answer, Vec::new());
-        Ok(match call {
+        Ok(Some(match call {
             Call::SubmitOrder {}
             | Call::PutObject { .. }
             | Call::ReadJournal { .. }
             | Call::Attach { .. } => {
-                let answered = self.answer(call, attachment, Some(tier))?;
-                answered.unwrap_or_else(|| plain(refused(code::FAILED, Exit::Failed, "it is not answered")))
+                return self.answer(call, attachment, ticket);
             }
             Call::Status { settled: false } => plain(Answer::Status(Box::new(self.status_of(tier)))),
             Call::Status { settled: true } => plain(refused(
@@ -303,7 +305,7 @@ impl Supervisor {
             Call::Explain { .. } | Call::Denials { .. } => {
                 plain(refused(code::NOT_FOUND, Exit::NotFound, "a console hears of its own tier's realm"))
             }
-        })
+        }))
     }
 
     /// A courier that does not take this one gets the next one.

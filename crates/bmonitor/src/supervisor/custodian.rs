@@ -11,7 +11,7 @@ use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::Duration;
 
-use id::{Epoch, PublicKey, TierId, Time};
+use id::{Digest, Epoch, PublicKey, TierId, Time};
 use keys::Addressee;
 use node_protocol::Frame;
 use os::clock::boot;
@@ -65,6 +65,10 @@ pub(super) enum Purpose {
     Head(HeadAsked),
     /// That a sealed order is opened.
     Order,
+    /// An object, to be stored when it is sealed.
+    Seal(u64),
+    /// An object in force, of a store that was opened late or at the start.
+    Recall(Digest),
 }
 
 impl Custodian {
@@ -95,7 +99,7 @@ impl Custodian {
     }
 
     /// The same, with plain bytes.
-    fn ask_with(
+    pub(super) fn ask_with(
         &mut self,
         services: &mut Services,
         purpose: Purpose,
@@ -165,7 +169,7 @@ pub(super) fn open_and_wait(
     if !is_there(services, custodian, config, steps) {
         return Err(Halt::Custody(services.failures().join("; ")));
     }
-    match wait_for(services, custodian, &Purpose::Open).map_err(Halt::Custody)? {
+    match wait_for(services, custodian, &Purpose::Open).map_err(Halt::Custody)?.0 {
         Reply::Store(state) => Ok(state),
         Reply::Shut { why } => Err(Halt::Shut(why)),
         Reply::Refused { why } => Err(Halt::Custody(why)),
@@ -183,7 +187,7 @@ pub(super) fn node_key_and_wait(
     custodian: &mut Custodian,
 ) -> Result<PublicKey, String> {
     custodian.ask(services, Purpose::Node, Request::Node {}, None)?;
-    match wait_for(services, custodian, &Purpose::Node)? {
+    match wait_for(services, custodian, &Purpose::Node)?.0 {
         Reply::Public { key } => Ok(key),
         Reply::Refused { why } | Reply::Shut { why } => Err(why),
         Reply::Store(_)
@@ -194,9 +198,37 @@ pub(super) fn node_key_and_wait(
     }
 }
 
+/// Has custody open an object, and waits for it: at the start.
+pub(super) fn unseal_and_wait(
+    services: &mut Services,
+    custodian: &mut Custodian,
+    tier: TierId,
+    name: Digest,
+    sealed: &[u8],
+) -> Result<Vec<u8>, String> {
+    let request = Request::Unseal { tier, name };
+    custodian.ask_with(services, Purpose::Recall(name), request, sealed, None)?;
+    match wait_for(services, custodian, &Purpose::Recall(name))? {
+        (Reply::Done {}, object) => Ok(object),
+        (Reply::Refused { why } | Reply::Shut { why }, _) => Err(why),
+        (
+            Reply::Store(_)
+            | Reply::Public { .. }
+            | Reply::Tier { .. }
+            | Reply::Opened { .. }
+            | Reply::Signed { .. },
+            _,
+        ) => Err(ELSE.to_owned()),
+    }
+}
+
 const ELSE: &str = "it answered something else";
 
-fn wait_for(services: &mut Services, custodian: &mut Custodian, purpose: &Purpose) -> Result<Reply, String> {
+fn wait_for(
+    services: &mut Services,
+    custodian: &mut Custodian,
+    purpose: &Purpose,
+) -> Result<(Reply, Vec<u8>), String> {
     while services.is_running(&Service::Custody) {
         wait(&services.descriptors(), custodian.wake_in()).map_err(|error| error.to_string())?;
         for event in services.turn() {
@@ -204,7 +236,7 @@ fn wait_for(services: &mut Services, custodian: &mut Custodian, purpose: &Purpos
                 Event::Said(_, frame) => {
                     let (asked, reply) = custodian.take(&frame)?;
                     if asked == *purpose {
-                        return Ok(reply);
+                        return Ok((reply, frame.attachment));
                     }
                 }
                 Event::Ended(_) => custodian.custody_ended(),
@@ -328,6 +360,8 @@ impl Supervisor {
                     self.warn("head", why);
                 }
             }
+            (Purpose::Seal(number), reply) => self.object_sealed(number, &reply, &frame.attachment),
+            (Purpose::Recall(name), reply) => self.object_opened(name, &reply, &frame.attachment),
             (Purpose::Open, Reply::Shut { why }) => self.services.end_for(&Service::Custody, &why),
             (Purpose::Share, Reply::Refused { why }) => self.warn("share", why),
             (Purpose::Order, Reply::Opened { envelope }) => self.opened.push(envelope),
@@ -342,6 +376,7 @@ impl Supervisor {
     /// A store that was opened late knows only now which journal is this node's.
     fn store_is(&mut self, state: StoreState) {
         match super::heads::is_own(&self.node, state.kept.as_ref()) {
+            Ok(()) if state.open && !self.store.open => self.begin_opening(state),
             Ok(()) => self.store = state,
             Err(halt) => self.foreign = Some(halt),
         }
@@ -351,6 +386,7 @@ impl Supervisor {
     pub(super) fn custody_ended(&mut self) {
         self.custodian.custody_ended();
         self.forget_heads_asked();
+        self.objects_without_custody();
         self.look_at_secrets();
     }
 }

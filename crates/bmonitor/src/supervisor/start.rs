@@ -26,7 +26,8 @@ use super::custodian::{self, Custodian};
 use super::documents::{Documents, put};
 use super::heads::{self, Heads};
 use super::jobs::Jobs;
-use super::services::Services;
+use super::objects::{self, Unsealed};
+use super::services::{Service, Services};
 use crate::config::{self, Config, Problems};
 use crate::custody::{self, StoreState};
 use crate::enrolment::{self, Enrolment, NoEnrolment};
@@ -172,6 +173,8 @@ pub(crate) fn start(folder: &Path, steps: Steps) -> Result<Supervisor, Halt> {
         addresses,
         store,
         heads: Heads::default(),
+        unsealed: Unsealed::default(),
+        opening: None,
         foreign: None,
         refusals: super::explain::Refusals::default(),
         warned,
@@ -272,7 +275,7 @@ fn remember(
         (true, false) => return Err(Halt::KeyGone),
         (true, true) => {
             let store = custodian::open_and_wait(services, custodian, config, steps)?;
-            let (mut node, node_key, warned) = replay(config, disk)?;
+            let (mut node, node_key, warned) = replay(config, disk, services, custodian, &store)?;
             heads::is_own(&node, store.kept.as_ref())?;
             if begun {
                 finish_enrolment(folder, config, &mut node, &node_key, steps)?;
@@ -291,7 +294,7 @@ fn remember(
     steps.reach(Step::EnrolKey);
     drop(Journal::create(disk, wall(), &Snapshot { tenure: Tenure::unenrolled() })?);
     let disk = Folder::writable(&journal_path).map_err(because("open", "the journal"))?;
-    let (mut node, node_key, warned) = replay(config, disk)?;
+    let (mut node, node_key, warned) = replay(config, disk, services, custodian, &store)?;
     finish_enrolment(folder, config, &mut node, &node_key, steps)?;
     Ok(Remembered { node, node_key, warned, store })
 }
@@ -344,7 +347,13 @@ fn enrol(node: &mut Node, node_key: &PublicKey, enrolment: Enrolment, steps: &St
 }
 
 /// What was recorded, applied; never decided again.
-fn replay(config: &Config, disk: Folder) -> Result<(Node, PublicKey, Vec<Warning>), Halt> {
+fn replay(
+    config: &Config,
+    disk: Folder,
+    services: &mut Services,
+    custodian: &mut Custodian,
+    store: &StoreState,
+) -> Result<(Node, PublicKey, Vec<Warning>), Halt> {
     let Opened { journal, snapshot, entries, torn } = Journal::open(disk)?;
     let mut tenure = read_snapshot(&snapshot)?;
     for record in &entries {
@@ -357,9 +366,14 @@ fn replay(config: &Config, disk: Folder) -> Result<(Node, PublicKey, Vec<Warning
     }
     let objects_path = config.state("objects");
     let objects = Folder::writable(&objects_path).map_err(because("open", "the objects"))?;
-    let (node, missing) =
-        Node::new(journal, Objects::open(objects)?, tenure, config.management.clone(), os::clock::boot());
-    let mut warned: Vec<Warning> = missing.iter().map(object_gone).collect();
+    let (objects, boot) = (Objects::open(objects)?, os::clock::boot());
+    let open = |name, form: &[u8]| objects::open_and_wait(services, custodian, name, form);
+    let (node, missing) = Node::new(journal, objects, tenure, config.management.clone(), boot, open);
+    if store.open && !services.listens(&Service::Custody) {
+        return Err(Halt::Custody(format!("it died over the objects: {}", services.failures().join("; "))));
+    }
+    // A store that waits for its share opens them later.
+    let mut warned: Vec<Warning> = missing.iter().filter(|_| store.open).map(object_gone).collect();
     warned.extend(torn.map(|torn| Warning {
         code: "torn-tail".to_owned(),
         message: format!("a crash left {} bytes of a record that nobody was told of: cut off", torn.bytes),

@@ -36,6 +36,7 @@ impl Supervisor {
         self.wish_for_addresses();
         loop {
             self.have_head_signed();
+            self.have_objects_sealed();
             let wanted = self.wanted();
             self.jobs.forget_all_but(&wanted);
             self.settled = wanted.is_empty() && self.jobs.is_idle() && self.custodian.is_idle();
@@ -231,7 +232,9 @@ impl Supervisor {
             | Purpose::Open
             | Purpose::Share
             | Purpose::Order
-            | Purpose::Head(_) => false,
+            | Purpose::Head(_)
+            | Purpose::Seal(_)
+            | Purpose::Recall(_) => false,
         };
         self.jobs.running().any(same) || self.custodian.asks(asked)
     }

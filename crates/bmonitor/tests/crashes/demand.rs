@@ -180,16 +180,29 @@ fn filter_is(life: &Life, status: &Status, realm: &Realm) -> BTreeSet<u16> {
 
 /// The built-in deny and the realm's sets, from the top, as packet sets of their objects.
 fn sets(life: &Life, realm: &Realm) -> Vec<PacketSet> {
-    let objects = life.facility.nodes()[0].folder().join("state/objects");
+    let state = life.facility.nodes()[0].folder().join("state");
+    let objects = state.join("objects");
     let deny = format!("version = 1\n[[allow]]\n[[deny]]\nremote = [\"{}\"]\n", lab::Plan::management(0));
     let mut texts = vec![deny.into_bytes()];
     for name in &realm.sets {
-        let found = listed(&objects).into_iter().map(|file| fs::read(objects.join(file)).unwrap());
-        let object = found.into_iter().find(|bytes| Digest::of(bytes) == *name).unwrap();
+        let form = fs::read(objects.join(name.to_string().trim_start_matches("sha256:"))).unwrap();
+        let object = opened(&state.join("custody"), name, &form);
+        assert_eq!(Digest::of(&object), *name);
         texts.push(object[16..].to_vec());
     }
     let read = |text: Vec<u8>| FilterSet::parse(&text).unwrap().resolve(None).unwrap();
     texts.into_iter().map(|text| read(text).packet_set(&mut Budget::for_tier()).unwrap()).collect()
+}
+
+/// An object as custody opens it: under its tier's key, which lies under the storage key.
+fn opened(custody: &Path, name: &Digest, form: &[u8]) -> Vec<u8> {
+    let (tier, sealed) = form.split_first_chunk().unwrap();
+    let storage = fs::read(custody.join("storage.key")).unwrap();
+    let storage: [u8; 32] = storage[storage.len() - 32..].try_into().unwrap();
+    let file = format!("{}.objects", id::TierId::from_bytes(*tier));
+    let key = keys::at_rest::unseal(&storage, &file, &fs::read(custody.join(&file)).unwrap()).unwrap();
+    let key: [u8; 32] = key.as_slice().try_into().unwrap();
+    keys::at_rest::unseal(&key, &name.to_string(), sealed).unwrap().to_vec()
 }
 
 fn mac(text: &str) -> [u8; 6] {

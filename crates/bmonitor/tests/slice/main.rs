@@ -52,6 +52,7 @@ const TRIALS: &[Trial] = &[
     ("a_filter_that_was_taken_off_is_put_back", memory::a_filter_that_was_taken_off_is_put_back),
     ("custody_says_no_secret", search::custody_says_no_secret),
     ("no_secret_is_anywhere_but_in_custody", search::no_secret_is_anywhere_else),
+    ("a_tiers_objects_are_sealed_for_it_and_end_with_it", search::a_tiers_objects_are_its_own),
     ("custodys_memory_is_hidden_as_the_status_says", search::custodys_memory_is_hidden_as_the_status_says),
     ("an_older_journal_is_refused", memory::an_older_journal_is_refused),
     ("a_forked_journal_is_refused", memory::a_forked_journal_is_refused),

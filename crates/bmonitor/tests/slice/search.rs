@@ -7,13 +7,12 @@ use std::path::Path;
 
 use keys::OPENING_SECRET_BYTES;
 use keys::at_rest::unseal;
-use lab::Search;
-use tenure::Renew;
+use lab::{Object, Search};
+use tenure::{Boundary, Renew, Target, Verb};
 
 use crate::couriers::Tenancy;
 use crate::custody::{self, Custody, TIER};
-use crate::world::World;
-use tenure::Verb;
+use crate::world::{WEB, World};
 
 /// Where the public key lies within an opening secret, with its hash (FIPS 203).
 const PUBLIC: std::ops::Range<usize> = 1152..2368;
@@ -33,7 +32,7 @@ fn secrets_in(folder: &Path) -> BTreeMap<String, Vec<u8>> {
             }
             found.insert(format!("{name} opening"), opening[..PUBLIC.start].to_vec());
             found.insert(format!("{name} opening, end"), opening[PUBLIC.end..].to_vec());
-        } else if name == "node.key" || name.ends_with(".salt") {
+        } else if name == "node.key" || name.ends_with(".salt") || name.ends_with(".objects") {
             found.insert(name, content.to_vec());
         }
     }
@@ -132,6 +131,36 @@ pub(crate) fn no_secret_is_anywhere_else() {
     tenancy.sever();
     tenancy.world.settled(0);
     places(&tenancy.world, &secrets);
+}
+
+/// A tenant's boundary lies on the disk sealed under a key of the tenant's own; it outlives a new supervisor, and
+/// goes with the tenant.
+pub(crate) fn a_tiers_objects_are_its_own() {
+    let mut tenancy = Tenancy::begin();
+    let state = tenancy.world.facility.nodes()[0].folder().join("state");
+    let key = state.join(format!("custody/{}.objects", tenancy.tier));
+    assert!(!key.exists());
+    let object = Object::new(WEB).unwrap();
+    tenancy.tenant.put(&tenancy.tenants, &object);
+    tenancy.tenant_orders(Verb::Boundary(Boundary { tier: None, object: object.name() }));
+    tenancy.world.settled(0);
+    assert!(key.exists());
+    let file = object.name().to_string();
+    let form = fs::read(state.join("objects").join(file.trim_start_matches("sha256:"))).unwrap();
+    assert_eq!(form[..16], *tenancy.tier.as_bytes());
+    files_below(&state.join("objects"), Path::new(""), &mut |path| {
+        let bytes = fs::read(path).unwrap();
+        assert!(!bytes.windows(6).any(|window| window == b"remote"), "{}", path.display());
+    });
+    tenancy.world.facility.nodes_mut()[0].kill_supervisor().unwrap();
+    tenancy.world.start(0, &[]);
+    let status = tenancy.world.settled(0);
+    assert!(!status.warnings.iter().any(|warning| warning.code == "object-gone"), "{:?}", status.warnings);
+    let landlord = tenancy.world.standing(0, "landlord");
+    let envelope = tenancy.world.landlord.order(&landlord, Verb::Sever(Target { tier: tenancy.tier }));
+    assert_eq!(tenancy.world.facility.nodes()[0].submit(&envelope, &[]).unwrap().exit, 0);
+    tenancy.world.settled(0);
+    assert!(!key.exists());
 }
 
 /// Custody leaves no core, nobody of its own uid reads its memory, and the status says what hides its storage key.

@@ -16,6 +16,7 @@ pub(super) const SECRET: &str = "secret";
 pub(super) const SALT: &str = "salt";
 pub(super) const EARLY: &str = "early";
 pub(super) const COMMITMENT: &str = "commitment";
+pub(super) const OBJECTS: &str = "objects";
 pub(super) const UNFINISHED: &str = "new";
 
 /// Whether there is a node key in custody's folder; the supervisor asks at its start.
@@ -41,6 +42,12 @@ pub(crate) fn gone_up_to(
     last: Option<Epoch>,
     unlinked: impl Fn(),
 ) -> Result<(), StoreError> {
+    // The key of its objects first: where a secret is left, this was not over.
+    if last.is_none() {
+        for name in names(folder)?.iter().filter(|name| objects_of(name) == Some(tier)) {
+            remove(folder, name).map_err(because("unlink", name))?;
+        }
+    }
     for name in names(folder)? {
         let Some((of, epoch)) = secret_of(&name) else { continue };
         if of == tier && last.is_none_or(|last| epoch <= last) {
@@ -72,7 +79,10 @@ pub(super) fn sync(folder: &Path) -> io::Result<()> {
 /// Whether a file of that name is sealed, finished or not.
 pub(super) fn hides(name: &str) -> bool {
     let finished = finished(name);
-    finished == NODE_KEY || finished == HEAD || secret_of(finished).is_some()
+    finished == NODE_KEY
+        || finished == HEAD
+        || secret_of(finished).is_some()
+        || objects_of(finished).is_some()
 }
 
 fn finished(name: &str) -> &str {
@@ -83,6 +93,11 @@ fn finished(name: &str) -> &str {
 fn secret_of(name: &str) -> Option<(TierId, Epoch)> {
     let (tier, epoch, kind) = parse_name(finished(name))?;
     (kind != COMMITMENT).then_some((tier, epoch))
+}
+
+/// Of which tier a file of that name has the objects' key, finished or not. It lives as long as the tier.
+fn objects_of(name: &str) -> Option<TierId> {
+    finished(name).strip_suffix(OBJECTS)?.strip_suffix('.')?.parse().ok()
 }
 
 /// A name that is no text is none of ours: it keeps no severing from going on.
