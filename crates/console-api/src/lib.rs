@@ -9,6 +9,7 @@ mod boundary;
 mod client;
 mod console;
 mod contract;
+mod dhcp;
 mod directory;
 mod lease;
 mod node;
@@ -23,6 +24,7 @@ pub use boundary::{
 pub use client::{Address, Client, Failed, MalformedAddress};
 pub use console::{Console, ConsoleAt, Identity};
 pub use contract::{Contract, Offer, OfferedLease, Version};
+pub use dhcp::{Dhcp, DhcpClass, DhcpLease, DhcpReport, DhcpStanding};
 pub use directory::{Directory, DirectoryPublished, DirectoryPush, NewDirectory};
 pub use lease::{
     Check, Direction, Grant, Granted, Lease, LeasePlan, NotGranted, Sever, Severed, SeveredLease, Take,

@@ -78,6 +78,7 @@ pub fn init(folder: &Path, wanted: &Init, world: &World) -> Result<Made, Failed>
             .iter()
             .map(|key| ControllerKey { key: *key, rights: Rights::ALL })
             .collect(),
+        dhcp: None,
     };
     let text = toml::to_string(&settings).map_err(|error| Failed::act("write the settings", error))?;
     let file = folder.join(settings::FILE);

@@ -17,6 +17,7 @@
 mod api;
 mod boundaries;
 mod console;
+mod dhcp;
 mod directory;
 mod document;
 mod failed;
@@ -58,6 +59,7 @@ pub async fn run(folder: &Path, world: World, ready: impl FnOnce(&Ready)) -> Res
     let ended = ended()?;
     ready(&Ready { name, api, channel });
     tokio::select! {
+        never = dhcp::follow(Arc::clone(&console)) => match never {},
         () = doors.serve(Arc::clone(&console), ended) => Ok(()),
         failed = gate.serve(console) => match failed {
             Ok(never) => match never {},

@@ -39,6 +39,9 @@ pub(crate) struct Settings {
     /// Further controller keys of this party, which the console does not hold: a person's, or one in a safe.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) controller: Vec<ControllerKey>,
+    /// The DHCP server, where this console is to be one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) dhcp: Option<crate::dhcp::settings::Settings>,
 }
 
 /// IPv4 addresses from the first to the last.
@@ -50,6 +53,14 @@ pub(crate) struct Range {
 }
 
 impl Range {
+    pub(crate) const fn first(self) -> Ipv4Addr {
+        self.first
+    }
+
+    pub(crate) const fn last(self) -> Ipv4Addr {
+        self.last
+    }
+
     pub(crate) fn addresses(self) -> impl Iterator<Item = Ipv4Addr> {
         (self.first.to_bits()..=self.last.to_bits()).map(Ipv4Addr::from_bits)
     }
@@ -96,6 +107,9 @@ impl Settings {
         }
         if settings.addresses().iter().any(|address| address.ip().is_unspecified() || address.port() == 0) {
             return Err(Failed::folder(file, "nodes cannot dial 0.0.0.0, [::] or port 0", hint));
+        }
+        if let Some(Err(wrong)) = settings.dhcp.as_ref().map(|dhcp| dhcp.config(settings.realms)) {
+            return Err(Failed::folder(file, wrong, "docs/dhcp.md shows a right one"));
         }
         Ok(settings)
     }

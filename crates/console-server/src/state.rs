@@ -13,6 +13,7 @@ use tenure::{ControllerKey, Rights};
 use tokio::sync::Mutex as Turn;
 
 use crate::api::{No, not_found, usage};
+use crate::dhcp::Office;
 use crate::folder::Opened;
 use crate::node::live::{Live, Place};
 use crate::node::mirror::Mirror;
@@ -26,6 +27,8 @@ pub(crate) struct Console {
     /// Who is let in at the channel's door.
     pub(crate) pins: Pins,
     pub(crate) live: Live,
+    /// The DHCP server, if this console is one.
+    pub(crate) dhcp: Option<Office>,
     /// Whose identity is whose.
     places: Mutex<BTreeMap<PublicKey, Place>>,
     /// The turn in which addresses are given out, and the directory is written.
@@ -46,7 +49,9 @@ pub(crate) struct NodeTurns {
 impl Console {
     pub(crate) fn new(opened: Opened, world: World) -> Result<Arc<Self>, Failed> {
         let started = format!("{:x}", world.now().as_millis());
+        let dhcp = Office::open(&opened, world)?;
         let console = Self {
+            dhcp,
             opened: Arc::new(opened),
             world,
             pins: Pins::new([]),

@@ -18,7 +18,7 @@ pub mod server;
 pub mod wire;
 
 pub use client_id::{ClientId, NODE_CLASS, REALM_CLASS, TIER_OF_THE_NODE};
-pub use mac::Mac;
+pub use mac::{Mac, NoMac};
 pub use malformed::Malformed;
 pub use message::{Kind, MESSAGE_BYTES_MAX, Message, Short};
 

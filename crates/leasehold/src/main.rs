@@ -4,6 +4,7 @@
 mod boundary;
 mod console;
 mod demo;
+mod dhcp;
 mod directory;
 mod failure;
 mod file;
@@ -46,6 +47,9 @@ enum Noun {
     Console(console::Verb),
     /// Run a whole facility on this machine, with a narrated tour
     Demo(demo::Arguments),
+    /// Show the console's DHCP server
+    #[command(subcommand)]
+    Dhcp(dhcp::Verb),
     /// Show and publish the directory: what names in boundaries mean
     #[command(subcommand)]
     Directory(directory::Verb),
@@ -83,6 +87,7 @@ fn main() -> ExitCode {
         }
         Noun::Console(verb) => console::run(&verb),
         Noun::Demo(arguments) => demo::run(&arguments),
+        Noun::Dhcp(verb) => dhcp::run(&verb),
         Noun::Directory(verb) => directory::run(&verb),
         Noun::Journal(verb) => journal::run(&verb),
         Noun::Key(verb) => key::run(&verb),

@@ -34,8 +34,14 @@ fn config() -> Config {
     Config {
         server: CONSOLE,
         lease_s: LEASE_S,
-        nodes: Some(Pool { first: at(0, 100), last: at(0, 110), prefix: 16, router: None }),
-        realms: Some(Pool { first: at(1, 50), last: at(1, 60), prefix: 16, router }),
+        nodes: Some(Pool {
+            first: at(0, 100),
+            last: at(0, 110),
+            prefix: 16,
+            router: None,
+            reserved_only: false,
+        }),
+        realms: Some(Pool { first: at(1, 50), last: at(1, 60), prefix: 16, router, reserved_only: true }),
         others: None,
         check: true,
     }

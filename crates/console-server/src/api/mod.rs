@@ -54,6 +54,7 @@ fn nouns() -> OpenApiRouter<Arc<Console>> {
         .merge(order::routes())
         .merge(lease::routes())
         .merge(document::routes())
+        .merge(crate::dhcp::routes())
         .merge(directory::routes())
         .merge(boundaries::routes())
 }

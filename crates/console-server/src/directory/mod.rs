@@ -6,5 +6,6 @@ mod reserve;
 mod routes;
 mod spread;
 
+pub(crate) use reserve::Reservation;
 pub(crate) use routes::routes;
 pub(crate) use spread::{mind, text};

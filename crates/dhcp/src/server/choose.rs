@@ -45,7 +45,7 @@ impl Server {
                 Claim::Other | Claim::Unknown => Err(NoOffer::ReservedInUse(reserved)),
             };
         }
-        let pool = self.config.pool(class).ok_or(NoOffer::NotServed)?;
+        let pool = self.config.pool(class).filter(|pool| !pool.reserved_only).ok_or(NoOffer::NotServed)?;
         let had = self.newest.get(client).copied();
         let free = |address: &Ipv4Addr| {
             pool.contains(*address)
@@ -77,7 +77,8 @@ impl Server {
             Some(_) => return Claim::Other,
             None => {}
         }
-        if !self.config.pool(class).is_some_and(|pool| pool.contains(address)) {
+        let pool = self.config.pool(class).filter(|pool| !pool.reserved_only);
+        if !pool.is_some_and(|pool| pool.contains(address)) {
             return Claim::Unknown;
         }
         let had = record.is_some_and(|record| record.client == *client);

@@ -66,6 +66,8 @@ pub struct Pool {
     pub prefix: u8,
     /// The router that clients are told of.
     pub router: Option<Ipv4Addr>,
+    /// Whether only clients get one that it is reserved for.
+    pub reserved_only: bool,
 }
 
 impl Pool {

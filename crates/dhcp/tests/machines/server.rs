@@ -372,7 +372,7 @@ fn an_address_is_checked_before_it_is_offered() {
 #[test]
 fn all_that_is_wrong_with_a_setup_is_said_at_once() {
     assert_eq!(config().check(), []);
-    let pool = |first, last| Some(Pool { first, last, prefix: 16, router: None });
+    let pool = |first, last| Some(Pool { first, last, prefix: 16, router: None, reserved_only: false });
     let wrong = Config {
         lease_s: 3,
         nodes: pool(host(1, 9), host(1, 1)),
@@ -404,7 +404,7 @@ fn all_that_is_wrong_with_a_setup_is_said_at_once() {
 #[test]
 fn each_pool_may_have_a_network_of_its_own() {
     let (at, router) = (|last| Ipv4Addr::new(10, 1, 0, last), Some(Ipv4Addr::new(10, 1, 0, 1)));
-    let realms = Some(Pool { first: at(11), last: at(20), prefix: 24, router });
+    let realms = Some(Pool { first: at(11), last: at(20), prefix: 24, router, reserved_only: false });
     let mut server = Server::new(Config { realms, ..unchecked() }, []);
     let commands = ask(&mut server, &message(Kind::Discover, 1), NOW);
     let [Command::Reply(reply)] = &commands[..] else { panic!("{commands:?}") };
@@ -415,4 +415,14 @@ fn each_pool_may_have_a_network_of_its_own() {
     let commands = ask(&mut server, &node, NOW);
     let [Command::Reply(reply)] = &commands[..] else { panic!("{commands:?}") };
     assert_eq!((reply.message.prefix, reply.message.router), (Some(16), None));
+}
+
+#[test]
+fn a_pool_for_reservations_alone_is_nobody_elses() {
+    let realms = config().realms.map(|pool| Pool { reserved_only: true, ..pool });
+    let mut server = Server::new(Config { realms, ..unchecked() }, []);
+    assert_eq!(ask(&mut server, &message(Kind::Discover, 1), NOW), []);
+    assert_eq!(answered(&ask(&mut server, &selecting(1, host(2, 3)), NOW)), NAK);
+    server.reserve(client(1), host(2, 3)).unwrap();
+    assert_eq!(leased(&mut server, 1), host(2, 3));
 }

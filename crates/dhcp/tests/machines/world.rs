@@ -85,7 +85,7 @@ const SERVER_MAC: Mac = Mac([2, 0, 0, 0, 0, 0xff]);
 pub(crate) fn config() -> Config {
     let pool = |third: u8, size: u8| {
         let at = |last| Ipv4Addr::new(10, 0, third, last);
-        Some(Pool { first: at(1), last: at(size), prefix: 16, router: None })
+        Some(Pool { first: at(1), last: at(size), prefix: 16, router: None, reserved_only: false })
     };
     Config { server: SERVER, lease_s: 60, nodes: pool(1, 6), realms: pool(2, 6), others: None, check: true }
 }
