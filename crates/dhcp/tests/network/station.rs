@@ -27,8 +27,15 @@ pub(crate) const SERVER: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 2);
 
 /// What a server here serves: pools of `size`, leases of `lease_s`.
 pub(crate) fn config(size: u8, lease_s: u32) -> Config {
-    let pool =
-        |third| Some(Pool { first: Ipv4Addr::new(10, 0, third, 1), last: Ipv4Addr::new(10, 0, third, size) });
+    let pool = |third| {
+        Some(Pool {
+            first: Ipv4Addr::new(10, 0, third, 1),
+            last: Ipv4Addr::new(10, 0, third, size),
+            prefix: 16,
+            router: Some(Ipv4Addr::new(10, 0, 0, 1)),
+            reserved_only: false,
+        })
+    };
     Config { server: SERVER, lease_s, nodes: pool(1), realms: pool(2), others: pool(3), check: true }
 }
 
