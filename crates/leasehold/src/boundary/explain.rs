@@ -16,7 +16,7 @@ use crate::reach::Reach;
 pub(crate) struct Question {
     /// The node whose engine sends or is sent to
     node: String,
-    /// The other side, with its port where the protocol has ports: n4:5432, 10.1.0.7:443, [fd00::1]:53, n4
+    /// The other side, with its port where the protocol has ports: `n4:5432`, `[fd00::1]:53`, `n4`
     remote: String,
     /// Who begins: the other side (`in`) or the engine (`out`)
     #[arg(long, value_enum, default_value_t)]
