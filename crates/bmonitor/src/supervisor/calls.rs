@@ -6,8 +6,10 @@ use node_protocol::call::{Answer, Call, Refused, code};
 use tenure::{Change, Class, Fresh, Input, Order, Refusal, Verb, Verified};
 
 use super::Supervisor;
+use super::custodian::Purpose;
 use super::objects::Ticket;
 use super::world::brace;
+use crate::custody::Protection;
 use crate::failure::{Exit, chain};
 use crate::node::Submitted;
 use crate::step::Step;
@@ -73,6 +75,13 @@ impl Supervisor {
                 "the node waits for its share: it takes severings alone",
             ));
         }
+        if self.would_lock_itself_out(&order) {
+            return Ok(refused(
+                code::NOT_YET,
+                Exit::Failed,
+                "a share opens this node's store, and is sealed for the root's keys: they cannot be renewed yet",
+            ));
+        }
         let Ok(fresh) = os::random::bytes() else {
             return Ok(refused(code::FAILED, Exit::Failed, "the kernel gives no random bytes"));
         };
@@ -91,6 +100,15 @@ impl Supervisor {
             Ok(Submitted::Refused(refusal)) => Ok(as_answer(&refusal)),
             Err(error) => not_recorded(error),
         }
+    }
+
+    /// Whether an order renews the root where a share opens the store, or is about to. Its old keys go before
+    /// there are new ones; custody that had to be started again between the two could open no share, for good.
+    fn would_lock_itself_out(&self, order: &Order) -> bool {
+        let by_share = self.store.protection == Protection::Share
+            || self.custodian.asks(|purpose| *purpose == Purpose::Share);
+        let Verb::Renew(args) = &order.verb else { return false };
+        by_share && self.node.tenure.root() == Some(args.tier.unwrap_or(order.tier))
     }
 
     /// The only signer and the payload, if a controller key of some tier has signed it.

@@ -22,7 +22,7 @@ use super::services::{Event, Service, Services};
 use super::start::Halt;
 use super::{Supervisor, jobs};
 use crate::config::Config;
-use crate::custody::{self, Numbered, Reply, Request, StoreState};
+use crate::custody::{self, Numbered, Protection, Reply, Request, StoreState};
 use crate::failure::chain;
 use crate::reconcile::Effect;
 use crate::rights::Role;
@@ -385,6 +385,8 @@ impl Supervisor {
     /// Custody is dead: what was asked of it is asked again, as far as it is wanted.
     pub(super) fn custody_ended(&mut self) {
         self.custodian.custody_ended();
+        // The next one waits for its share: what only an open store can do is not asked of it before.
+        self.store.open &= self.store.protection != Protection::Share;
         self.forget_heads_asked();
         self.objects_without_custody();
         self.look_at_secrets();

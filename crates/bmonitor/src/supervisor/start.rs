@@ -288,6 +288,10 @@ fn remember(
     read_enrolment(folder)?;
     put(&config.state, ENROLLING, b"").map_err(because("write", "the state folder"))?;
     let store = custodian::open_and_wait(services, custodian, config, steps)?;
+    // Whatever the mark says, the first start was over: custody has seen a journal, or was given a share.
+    if store.kept.is_some() || !store.open {
+        return Err(Halt::JournalGone);
+    }
     let node_key = custodian::node_key_and_wait(services, custodian).map_err(Halt::Custody)?;
     put(&config.state, NODE_KEY, node_key.to_string().as_bytes())
         .map_err(because("write", "the node's public key"))?;

@@ -88,6 +88,11 @@ pub(crate) fn a_lost_journal_or_key_closes_and_halts() {
     fs::rename(state.join("journal"), state.join("lost")).unwrap();
     dead.halts("the journal is gone, but the node's key is there");
     fs::remove_dir_all(state.join("journal")).unwrap();
+    // Nor is it enrolled anew because somebody put the mark of a first start there.
+    fs::write(state.join("enrolling"), b"").unwrap();
+    dead.halts("the journal is gone, but the node's key is there");
+    fs::remove_file(state.join("enrolling")).unwrap();
+    fs::remove_dir_all(state.join("journal")).unwrap();
     fs::rename(state.join("lost"), state.join("journal")).unwrap();
     fs::remove_file(state.join("custody/node.key")).unwrap();
     dead.halts("the node's key is gone, but the journal is there");
@@ -169,6 +174,15 @@ pub(crate) fn a_share_opens_the_store_at_each_start() {
     world.status_with(0, |status| !warns(status, "stolen-disk-unprotected"));
     let (tier, _lease) = world.lease(0, REALMS);
     world.settled(0);
+    // Without the root's keys no share could be opened any more.
+    let said = world.say(0, Verb::Renew(Renew { tier: None, keep: Vec::new(), nonce: None }));
+    assert_eq!(said.exit, 1, "{}", said.talk);
+    assert!(said.talk.contains("cannot be renewed yet"), "{}", said.talk);
+    // Custody that has to be started again needs the share again, and signs the newest head then.
+    end_custody(&world);
+    world.status_with(0, |status| warns(status, "waits-for-share"));
+    give(&world, [42; 32]);
+    assert!(!warns(&world.settled(0), "head"));
     world.facility.nodes_mut()[0].kill_supervisor().unwrap();
     // As after the power came back: the kernel has no realm.
     world.take_realm_down(0);
@@ -193,6 +207,11 @@ pub(crate) fn a_share_opens_the_store_at_each_start() {
     give(&world, [42; 32]);
     world.settled(0);
     assert_eq!(world.signed(0), signed + 1);
+}
+
+fn end_custody(world: &World) {
+    let ended = Command::new("kill").args(["-KILL", &world.custody(0).to_string()]).status().unwrap();
+    assert!(ended.success());
 }
 
 fn is_open(tier: &TierStatus) -> bool {
