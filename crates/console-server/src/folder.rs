@@ -24,6 +24,8 @@ const CHANNEL_KEY: &str = "channel.key";
 const CONTROLLER_KEY: &str = "controller.key";
 const DIRECTORY_KEY: &str = "directory.key";
 const TOKEN: &str = "admin.token";
+const TOKEN_BYTES_MIN: usize = 32;
+const TOKEN_BYTES_MAX: u64 = 4096;
 const STORE: &str = "console.sqlite";
 const OBJECTS: &str = "objects";
 pub(crate) const JOURNALS: &str = "journals";
@@ -167,17 +169,20 @@ pub(crate) struct Opened {
 
 impl Opened {
     pub(crate) fn open(path: &Path) -> Result<Self, Failed> {
-        let settings = path.join(settings::FILE);
-        let text =
-            read(&settings, settings::BYTES_MAX, "`leasehold console init FOLDER --name NAME` makes one")?;
-        let settings = Settings::parse(&settings, &String::from_utf8_lossy(&text))?;
+        let file = path.join(settings::FILE);
+        let text = read(&file, settings::BYTES_MAX, "`leasehold console init FOLDER --name NAME` makes one")?;
+        let settings = Settings::parse(&file, &String::from_utf8_lossy(&text))?;
         let owner = fs::metadata(path).map_err(|error| Failed::act("read the folder", error))?.uid();
         let keys = Keys {
             channel: read_key(&path.join(CHANNEL_KEY))?,
             controller: read_key(&path.join(CONTROLLER_KEY))?,
             directory: read_key(&path.join(DIRECTORY_KEY))?,
         };
-        let token = read_secret(&path.join(TOKEN), 4096)?;
+        if settings.controller.iter().any(|further| further.key == *keys.controller.public()) {
+            let why = "a [[controller]] is the key that this console holds";
+            return Err(Failed::folder(&file, why, "take it out: it is one without being named"));
+        }
+        let token = read_token(&path.join(TOKEN))?;
         let store = path.join(STORE);
         let store = Sqlite::open(&store).map_err(|failed| match failed {
             store::Failed::Held => {
@@ -219,6 +224,16 @@ fn read_key(path: &Path) -> Result<SigningKey, Failed> {
     read_key_file(&bytes).map_err(|malformed| {
         Failed::folder(path, malformed.to_string(), "put back the file that `leasehold console init` made")
     })
+}
+
+/// A token that is no secret any more, because the file was cut short, is no token.
+fn read_token(path: &Path) -> Result<Zeroizing<Vec<u8>>, Failed> {
+    let token = read_secret(path, TOKEN_BYTES_MAX)?;
+    if token.trim_ascii().len() < TOKEN_BYTES_MIN {
+        let hint = "put back the file that `leasehold console init` made";
+        return Err(Failed::folder(path, format!("a token has {TOKEN_BYTES_MIN} characters or more"), hint));
+    }
+    Ok(token)
 }
 
 /// Reads a file that must be nobody's but its owner's.

@@ -108,6 +108,12 @@ impl Settings {
         if settings.addresses().iter().any(|address| address.ip().is_unspecified() || address.port() == 0) {
             return Err(Failed::folder(file, "nodes cannot dial 0.0.0.0, [::] or port 0", hint));
         }
+        let mut controllers: Vec<_> = settings.controller.iter().map(|controller| controller.key).collect();
+        controllers.sort_unstable();
+        if let Some(twice) = controllers.windows(2).find(|two| two[0] == two[1]) {
+            let why = format!("{} is a [[controller]] twice", twice[0]);
+            return Err(Failed::folder(file, why, "name each key once"));
+        }
         if let Some(Err(wrong)) = settings.dhcp.as_ref().map(|dhcp| dhcp.config(settings.realms)) {
             return Err(Failed::folder(file, wrong, "docs/dhcp.md shows a right one"));
         }
@@ -146,6 +152,11 @@ mod tests {
         );
         check("name = \"A\"\nlisten = \"10.0.0.2:7443\"\n", "console.toml: line 1: ");
         check("", "console.toml: line 1: missing field");
+        let controller =
+            "[[controller]]\nkey = \"ed25519:MjRwmYTwcuJE6t0v0OZQ9uCKXb0q1gMY_fpvq3wBMYU\"\nrights = []\n";
+        let (once, twice) = (controller.to_owned(), controller.repeat(2));
+        check(&format!("name = \"a\"\nlisten = \"10.0.0.2:1\"\n{once}"), "10.0.0.2:1");
+        check(&format!("name = \"a\"\nlisten = \"10.0.0.2:1\"\n{twice}"), "console.toml: ed25519:");
         let pool = |range: &str| format!("name = \"a\"\nlisten = \"10.0.0.2:1\"\nrealms = \"{range}\"\n");
         check(&pool("10.1.0.10-10.1.0.20"), "10.0.0.2:1");
         check(&pool("10.1.0.20-10.1.0.10"), "console.toml: line 3: first and last");

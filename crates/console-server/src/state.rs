@@ -42,7 +42,10 @@ pub(crate) struct Console {
 
 /// What is done one after the other for a node.
 pub(crate) struct NodeTurns {
+    /// Held for as long as one looks or writes, never while a node is waited for.
     pub(crate) mirror: Turn<Mirror>,
+    /// Who has it reads the journal.
+    pub(crate) reading: Turn<()>,
     pub(crate) orders: Turn<()>,
 }
 
@@ -113,7 +116,8 @@ impl Console {
             return Ok(Arc::clone(turns));
         }
         let mirror = Mirror::open(&self.journals(), node.node, node.node_key)?;
-        let turns = Arc::new(NodeTurns { mirror: Turn::new(mirror), orders: Turn::new(()) });
+        let turns =
+            Arc::new(NodeTurns { mirror: Turn::new(mirror), reading: Turn::new(()), orders: Turn::new(()) });
         nodes.insert(node.node, Arc::clone(&turns));
         Ok(turns)
     }

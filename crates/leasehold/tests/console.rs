@@ -234,3 +234,44 @@ fn nouns_answer_people_and_programs_with_the_codes_of_the_table() {
         Command::new(PROGRAM).args(["node", "list"]).env_remove("LEASEHOLD_CONSOLE").output().unwrap();
     assert_eq!(nobody.status.code(), Some(2));
 }
+
+/// Whoever is at the door that is open to the network may fill it, and keeps nobody from the socket.
+#[test]
+fn a_crowd_at_the_network_keeps_nobody_from_the_socket() {
+    let running = Running::start(made());
+    let crowd: Vec<_> = (0..300).map(|_| TcpStream::connect(running.http()).unwrap()).collect();
+    let mut stream = UnixStream::connect(running.socket()).unwrap();
+    // Less than the console's patience with those who say nothing.
+    stream.set_read_timeout(Some(Duration::from_secs(3))).unwrap();
+    stream.write_all(b"GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n").unwrap();
+    let mut answer = [0; 12];
+    stream.read_exact(&mut answer).unwrap();
+    assert_eq!(&answer, b"HTTP/1.1 200");
+    drop(crowd);
+}
+
+#[test]
+fn a_folder_that_was_tampered_with_is_not_run() {
+    let refused = |change: &dyn Fn(&Path), told: &str| {
+        let folder = made();
+        change(folder.path());
+        let run = Command::new(PROGRAM).args(["console", "run"]).arg(folder.path()).output().unwrap();
+        assert_eq!(run.status.code(), Some(2), "{run:?}");
+        assert!(String::from_utf8_lossy(&run.stderr).contains(told), "{run:?}");
+    };
+    refused(&|folder| std::fs::write(folder.join("admin.token"), "\n").unwrap(), "32 characters or more");
+    refused(&|folder| std::fs::write(folder.join("channel.key"), "no key\n").unwrap(), "channel.key: ");
+    let open = |folder: &Path| {
+        let others = std::fs::Permissions::from_mode(0o640);
+        std::fs::set_permissions(folder.join("controller.key"), others).unwrap();
+    };
+    refused(&open, "others may read it (mode 640)");
+    let own = |folder: &Path| {
+        let key = std::fs::read_to_string(folder.join("controller.key")).unwrap();
+        let key = key.split_whitespace().find(|word| word.starts_with("ed25519:")).unwrap();
+        let file = folder.join("console.toml");
+        let settings = std::fs::read_to_string(&file).unwrap();
+        std::fs::write(&file, format!("{settings}\n[[controller]]\nkey = \"{key}\"\nrights = []\n")).unwrap();
+    };
+    refused(&own, "the key that this console holds");
+}

@@ -1,7 +1,8 @@
 //! The doors: a unix socket and, where the settings say so, a TCP port. A connection carries one request;
-//! each step of it has its deadline, and there is a bound for all of them together.
+//! each step of it has its deadline, and there is a bound for all of a door's together.
 
 use std::fs;
+use std::io;
 use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
@@ -18,8 +19,8 @@ use hyper::service::{Service as _, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpListener, UnixListener};
-use tokio::sync::Semaphore;
+use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
 
 use super::authority::{self, Peer};
@@ -28,7 +29,8 @@ use crate::Failed;
 use crate::folder::Opened;
 use crate::state::Console;
 
-/// The most connections at once; more wait to be accepted.
+/// The most connections at once through each door; more wait to be accepted. Whoever fills the one that is open
+/// to the network keeps nobody of this machine from the other.
 const CONNECTIONS_MAX: usize = 256;
 /// How long a client may take to say what it wants, without the body.
 const HEAD_PATIENCE: Duration = Duration::from_secs(5);
@@ -75,26 +77,23 @@ impl Doors {
     /// Serves until `ended`; then lets requests under way finish, for a while.
     pub(crate) async fn serve(self, console: Arc<Console>, ended: impl Future<Output = ()> + Send) {
         let guard = Guard { router: TowerToHyperService::new(super::router(Arc::clone(&console))), console };
-        let room = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+        let (near, far) = (room(), room());
         let mut connections = JoinSet::new();
         tokio::pin!(ended);
         loop {
-            let permit = tokio::select! {
-                () = &mut ended => break,
-                permit = Arc::clone(&room).acquire_owned() => permit,
-            };
-            let Ok(permit) = permit else { break };
             tokio::select! {
                 () = &mut ended => break,
-                accepted = self.unix.accept() => match accepted {
-                    Ok((stream, _)) => {
+                accepted = accept_near(&near, &self.unix) => match accepted {
+                    Ok((stream, permit)) => {
                         let peer = stream.peer_cred().map_or(Peer::Remote, |peer| Peer::Local(peer.uid()));
                         connections.spawn(serve(guard.clone(), stream, peer, permit));
                     }
                     Err(_exhausted) => tokio::time::sleep(ACCEPT_PAUSE).await,
                 },
-                accepted = accept(self.tcp.as_ref()) => match accepted {
-                    Ok(stream) => { connections.spawn(serve(guard.clone(), stream, Peer::Remote, permit)); }
+                accepted = accept_far(&far, self.tcp.as_ref()) => match accepted {
+                    Ok((stream, permit)) => {
+                        connections.spawn(serve(guard.clone(), stream, Peer::Remote, permit));
+                    }
                     Err(_exhausted) => tokio::time::sleep(ACCEPT_PAUSE).await,
                 },
             }
@@ -106,17 +105,36 @@ impl Doors {
     }
 }
 
-async fn accept(tcp: Option<&(TcpListener, SocketAddr)>) -> std::io::Result<tokio::net::TcpStream> {
-    match tcp {
-        Some((listener, _)) => Ok(listener.accept().await?.0),
-        None => std::future::pending().await,
-    }
+fn room() -> Arc<Semaphore> {
+    Arc::new(Semaphore::new(CONNECTIONS_MAX))
+}
+
+/// A place for a connection; it is given back when the connection ends.
+async fn place(room: &Arc<Semaphore>) -> io::Result<OwnedSemaphorePermit> {
+    Arc::clone(room).acquire_owned().await.map_err(io::Error::other)
+}
+
+async fn accept_near(
+    room: &Arc<Semaphore>,
+    unix: &UnixListener,
+) -> io::Result<(UnixStream, OwnedSemaphorePermit)> {
+    let permit = place(room).await?;
+    Ok((unix.accept().await?.0, permit))
+}
+
+async fn accept_far(
+    room: &Arc<Semaphore>,
+    tcp: Option<&(TcpListener, SocketAddr)>,
+) -> io::Result<(TcpStream, OwnedSemaphorePermit)> {
+    let Some((listener, _)) = tcp else { return std::future::pending().await };
+    let permit = place(room).await?;
+    Ok((listener.accept().await?.0, permit))
 }
 
 /// A socket that a console left behind when it was killed is taken away: the store's lock says that none lives.
-fn open_unix(socket: &Path) -> std::io::Result<UnixListener> {
+fn open_unix(socket: &Path) -> io::Result<UnixListener> {
     match fs::remove_file(socket) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         Err(_) | Ok(()) => {}
     }
     // The folder is its owner's alone, so that nobody gets in before the mode is right.
@@ -132,7 +150,7 @@ struct Guard {
     console: Arc<Console>,
 }
 
-async fn serve<S>(guard: Guard, stream: S, peer: Peer, _room: tokio::sync::OwnedSemaphorePermit)
+async fn serve<S>(guard: Guard, stream: S, peer: Peer, _room: OwnedSemaphorePermit)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {

@@ -21,6 +21,11 @@ pub(super) async fn take(console: &Arc<Console>, take: &Take) -> Result<Taken, N
     if take.offer.leases.is_empty() || take.offer.leases.len() > LEASES_MAX {
         return Err(usage(format!("an offer has 1 to {LEASES_MAX} leases")));
     }
+    // Whatever comes back to a terminal has a shape by then.
+    tenure::Contract::try_from(take.offer.contract.clone()).map_err(usage)?;
+    for offered in &take.offer.leases {
+        let _: Name = offered.name.parse().map_err(malformed)?;
+    }
     let confirmed = take.node_keys.iter().map(|text| node_key(text)).collect::<Result<Vec<_>, _>>()?;
     let mut leases = Vec::new();
     for offered in &take.offer.leases {
@@ -29,9 +34,12 @@ pub(super) async fn take(console: &Arc<Console>, take: &Take) -> Result<Taken, N
     Ok(Taken { contract: take.offer.contract.clone(), leases })
 }
 
+fn malformed(malformed: id::Malformed) -> No {
+    usage(malformed.to_string())
+}
+
 /// A key id, or a public key.
 fn node_key(text: &str) -> Result<KeyId, No> {
-    let malformed = |malformed: id::Malformed| usage(malformed.to_string());
     if text.starts_with("lh1:") {
         text.parse().map_err(malformed)
     } else {
@@ -109,10 +117,15 @@ async fn record(
     trust: Trust,
     object: Vec<u8>,
 ) -> Result<(), No> {
-    let name: Name = offered.name.parse().map_err(|malformed: id::Malformed| usage(malformed.to_string()))?;
+    let name: Name = offered.name.parse().map_err(malformed)?;
     let known = console.tier((offered.node, offered.tier))?;
     if known.is_some_and(|read| read.value.lease == offered.lease) {
         return Err(crate::api::refused("already-taken", "this lease was taken before"));
+    }
+    // A statement proves that N says it, not that somebody has the identity: one that is a tier's here already,
+    // named by another node, would draw that tier's connections to itself.
+    if console.place(&identity).is_some() {
+        return Err(crate::api::refused("identity-known", "another tier has this identity here"));
     }
     let object = journal::Object::from_bytes(object).map_err(|error| usage(error.to_string()))?;
     console.keep_object(&object)?;

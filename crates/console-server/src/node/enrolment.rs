@@ -90,6 +90,9 @@ impl Console {
             trust: Trust::Confirmed,
             at: self.world.now(),
         };
+        // A root has no boundary from above. Any other tier was leased by somebody who may know its identity:
+        // it is held once that is made anew, however the node came to be known.
+        let leased = statement.boundary.is_some();
         let tier = KnownTier {
             node: statement.node,
             tier: statement.tier,
@@ -98,7 +101,7 @@ impl Console {
             terms: None,
             epoch: statement.epoch,
             identity: stranger.shown.identity,
-            state: TierState::Held,
+            state: if leased { TierState::Taking } else { TierState::Held },
             nonce: None,
             boundary: statement.boundary,
             directory: statement.directory,

@@ -138,12 +138,16 @@ async fn follow(console: &Arc<Console>, node: &KnownNode, place: Place, link: &A
 /// Reads what the journal has got since. What does not hold is told, and is not believed.
 pub(crate) async fn read_journal(console: &Console, node: &KnownNode, link: &Link) -> Result<(), No> {
     let turns = console.turns(node)?;
-    let mut mirror = turns.mirror.lock().await;
+    let _turn = turns.reading.lock().await;
+    let seen = turns.mirror.lock().await.record();
+    let mut begun_anew = false;
     loop {
-        let from = mirror.wanted();
+        let from = turns.mirror.lock().await.wanted();
+        // A node that takes its time keeps nobody from what is known.
         match link.call(&Call::ReadJournal { from }, &[]).await.map_err(call_failed)? {
             (Answer::Lines { newest, head, .. }, lines) => {
-                if newest < mirror.record() {
+                let mut mirror = turns.mirror.lock().await;
+                if newest < seen.max(mirror.record()) {
                     let told = format!("the journal of node {} is shorter than it was", node.name);
                     return Err(No::new("journal-broken", Exit::Failed, told));
                 }
@@ -156,15 +160,15 @@ pub(crate) async fn read_journal(console: &Console, node: &KnownNode, link: &Lin
                 }
             }
             // Older records are gone from the node: what there still is begins with a snapshot.
-            (Answer::Refused(refused), _) if refused.code == code::NOT_FOUND && from != 0 => {
-                mirror.forget()?
+            (Answer::Refused(refused), _) if refused.code == code::NOT_FOUND && from != 0 && !begun_anew => {
+                begun_anew = true;
+                turns.mirror.lock().await.forget()?;
             }
             (Answer::Refused(refused), _) => return Err(No(Box::new(refused.into()))),
             (other, _) => return Err(not_understood(&other)),
         }
     }
-    let accepted = mirror.accepted();
-    drop(mirror);
+    let accepted = turns.mirror.lock().await.accepted();
     crate::order::settle(console, node.node, &accepted).await?;
     console.live.happen();
     Ok(())

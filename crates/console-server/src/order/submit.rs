@@ -145,7 +145,7 @@ fn unreachable(name: &id::Name) -> No {
 fn unanswered(kept: &Kept, mut no: No) -> No {
     no.0.code = "unanswered".to_owned();
     no.0.message = format!("the node did not answer to order {}: {}", kept.order, no.0.message);
-    no.hint("whether it obeyed is in its journal; `leasehold order list` tells once it was read")
+    no.hint("whether it obeyed is in its journal; `leasehold journal fetch` has it once it was read")
 }
 
 impl Console {

@@ -6,6 +6,7 @@ use console_api::{
     OpenWindow, Order, OrderState, Page, Severed, Take, Taken, TierState, Trust,
 };
 use id::{NodeId, Nonce};
+use keys::NodeRecord;
 use node_protocol::courier::Console;
 use serde_json::json;
 use tenure::{Quota, Rights, Terms};
@@ -125,7 +126,7 @@ async fn a_tenant_takes_over_its_node_and_the_landlord_knows_its_identity_no_mor
     let _: Shown = tenant.until("/v1/nodes/n1", cut).await;
     let documents: console_api::Documents = landlord.get("/v1/documents/L-9").await;
     let receipt = documents.documents.last().unwrap();
-    <keys::Receipt as keys::NodeRecord>::verify(receipt.envelope.as_bytes(), None).unwrap();
+    <keys::Receipt as NodeRecord>::verify(receipt.envelope.as_bytes(), None).unwrap();
     let export = landlord.text("/v1/nodes/n1/journal").await;
     journal::verify(&export, None).unwrap();
 }
@@ -282,6 +283,76 @@ async fn a_stranger_that_obeys_others_cannot_be_confirmed() {
     assert_eq!((problem.code.as_str(), problem.exit), ("statement-refused", Exit::Refused as u8));
     let other = Confirm { node: NodeId(key().public().id()), name: "n1".to_owned() };
     assert_eq!(landlord.refused("/v1/enrolment/confirm", &other).await.code, "not-found");
+}
+
+/// A statement of a node of the grantor's own names the identity of a tier that the tenant holds on another: it
+/// must not draw that tier's connections to itself.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_identity_that_is_a_tiers_already_is_not_taken() {
+    let World { consoles, landlord, node } = world().await;
+    let tenant = Party::new("tenant-a", &consoles).await;
+    let granted = grant(&landlord, &tenant).await;
+    take(&tenant, &granted, vec![]).await;
+    let _: Shown = tenant.until("/v1/nodes/n1", held).await;
+
+    let (fake, mut other) = (key(), granted.clone());
+    let offered = &mut other.offer.leases[0];
+    let signed = <keys::Statement as NodeRecord>::verify(offered.statement.as_bytes(), None).unwrap();
+    let statement = keys::Statement {
+        node: NodeId(fake.public().id()),
+        node_key: *fake.public(),
+        tier: id::TierId::from_bytes([8; 16]),
+        lease: id::LeaseId::from_bytes([8; 16]),
+        identity: Some(node.identity("tenant-a")),
+        ..signed
+    };
+    (offered.name, offered.node) = ("n8".to_owned(), statement.node);
+    (offered.tier, offered.lease) = (statement.tier, statement.lease);
+    offered.statement = statement.sign(&fake).to_json();
+    let taken = take(&tenant, &other, vec![]).await;
+    fails(&taken, "known");
+    assert!(
+        taken.leases[0].checks.iter().any(|check| check.found.contains("has this identity")),
+        "{taken:?}"
+    );
+
+    node.reconnect();
+    let up = |node: &Shown| held(node) && node.tiers[0].connected;
+    let _: Shown = tenant.until("/v1/nodes/n1", up).await;
+}
+
+/// A lease's node that comes as a stranger, and is confirmed by its fingerprint, is held no sooner than one that
+/// was taken by an offer.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_leased_node_that_is_confirmed_makes_its_keys_anew() {
+    let World { consoles, landlord, node } = world().await;
+    let tenant = Party::new("tenant-a", &consoles).await;
+    let _: Enrolment = tenant.post("/v1/enrolment", &OpenWindow { minutes: 5 }).await;
+    grant(&landlord, &tenant).await;
+    let first = node.identity("tenant-a");
+    let came = |window: &Enrolment| !window.strangers.is_empty();
+    let _: Enrolment = tenant.until("/v1/enrolment", came).await;
+    let confirm = Confirm { node: NodeId(node.fingerprint()), name: "n1".to_owned() };
+    let shown: Shown = tenant.post("/v1/enrolment/confirm", &confirm).await;
+    assert!(!held(&shown), "{shown:?}");
+    let shown: Shown = tenant.until("/v1/nodes/n1", held).await;
+    assert_ne!(shown.tiers[0].identity, first);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_offer_for_a_terminal_is_no_offer() {
+    let World { consoles, landlord, node: _node } = world().await;
+    let tenant = Party::new("tenant-a", &consoles).await;
+    let granted = grant(&landlord, &tenant).await;
+    let (mut name, mut contract) = (granted.clone(), granted);
+    name.offer.leases[0].name = "n1\u{1b}[2J".to_owned();
+    contract.offer.contract = "L-9\u{1b}[2J".to_owned();
+    for granted in [name, contract] {
+        let problem =
+            tenant.refused("/v1/leases/take", &Take { offer: granted.offer, node_keys: vec![] }).await;
+        assert_eq!((problem.code.as_str(), problem.exit), ("malformed-request", Exit::Usage as u8));
+        assert!(!problem.message.contains('\u{1b}'), "{problem:?}");
+    }
 }
 
 /// The same scheme at every depth: who was leased to leases on, to a party that the root has never heard of.

@@ -4,7 +4,8 @@ use console_api::{Direction, Lease, Node as Shown, NodeState, Order, Page};
 use serde_json::json;
 
 use crate::fig6::{World, enrol, grant, world};
-use crate::party::Party;
+use crate::node::Vice;
+use crate::party::{Party, until_told};
 
 fn suspend(tier: id::TierId) -> serde_json::Value {
     json!({ "node": "n1", "verb": "suspend", "args": { "tier": tier } })
@@ -41,4 +42,28 @@ async fn a_console_without_its_store_rebuilds_it_from_its_nodes() {
     let severing = json!({ "what": "L-9" });
     let plan: console_api::LeasePlan = landlord.post("/v1/leases/sever/plan", &severing).await;
     assert_eq!(plan.leases.len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_that_gives_no_journal_keeps_nobody_from_the_list() {
+    let World { consoles: _consoles, landlord, node } = world().await;
+    node.become_vicious(Vice { mute_journal: true, ..Vice::default() });
+    node.reconnect();
+    while !node.is_waited_for() {
+        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+    }
+    // The console waits for the journal longer than this client waits for the console.
+    let nodes: Page<Shown> = landlord.get("/v1/nodes").await;
+    assert_eq!(nodes.items.len(), 1);
+}
+
+/// Saying that the records which were read are gone does not make an older journal a new one.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_older_journal_is_refused_however_it_comes() {
+    let World { consoles, landlord, node } = world().await;
+    let tenant = Party::new("tenant-a", &consoles).await;
+    grant(&landlord, &tenant).await;
+    node.become_vicious(Vice { older_journal: true, ..Vice::default() });
+    node.reconnect();
+    until_told(|line| line.contains("the journal of node n1 is shorter than it was")).await;
 }

@@ -49,6 +49,10 @@ pub(crate) struct Vice {
     pub(crate) same_identity: bool,
     /// Statements are signed with another N.
     pub(crate) other_node_key: bool,
+    /// The journal is asked for, and never given.
+    pub(crate) mute_journal: bool,
+    /// The journal is an older one, said to be all that there is.
+    pub(crate) older_journal: bool,
 }
 
 pub(crate) struct Node {
@@ -71,6 +75,8 @@ struct State {
     couriers: BTreeMap<TierId, Courier>,
     /// Answers to orders that are lost on the way.
     lost: u32,
+    /// How often the journal was asked for in vain.
+    in_vain: u32,
     _folder: tempfile::TempDir,
 }
 
@@ -122,6 +128,7 @@ impl Node {
             documents: Vec::new(),
             couriers: BTreeMap::new(),
             lost: 0,
+            in_vain: 0,
             _folder: folder,
             n,
         };
@@ -168,6 +175,11 @@ impl Node {
 
     pub(crate) fn become_vicious(&self, vice: Vice) {
         self.shared.state().vice = vice;
+    }
+
+    /// Whether somebody waits for a journal that never comes.
+    pub(crate) fn is_waited_for(&self) -> bool {
+        self.shared.state().in_vain > 0
     }
 
     pub(crate) fn last_sequence(&self, key: KeyId) -> u64 {
@@ -412,6 +424,17 @@ impl State {
                 self.tenure.hold(name, set);
                 (Answer::Stored { name }, Vec::new())
             }
+            Call::ReadJournal { from } if self.vice.older_journal => {
+                if from != 0 {
+                    let code = node_protocol::call::code::NOT_FOUND.to_owned();
+                    let message = "older records are gone".to_owned();
+                    let refused = Refused { code, exit: 5, message, hint: None, details: None };
+                    return (Answer::Refused(refused), Vec::new());
+                }
+                let lines = self.journal.lines_from(1, 4 << 20).unwrap();
+                let first = lines.split_inclusive(|byte| *byte == b'\n').next().unwrap().to_vec();
+                (Answer::Lines { oldest: 1, newest: 1, head: None }, first)
+            }
             Call::ReadJournal { from } => {
                 let newest = self.journal.head().0;
                 let lines = if from > newest {
@@ -497,6 +520,15 @@ impl Serve for Service {
                 std::future::pending::<()>().await;
             }
             return (submitted, Vec::new());
+        }
+        let mute = {
+            let mut state = self.shared.state();
+            let mute = state.vice.mute_journal && matches!(call, Call::ReadJournal { .. });
+            state.in_vain += u32::from(mute);
+            mute
+        };
+        if mute {
+            std::future::pending::<()>().await;
         }
         self.shared.state().answer(call, &attachment, self.tier)
     }
