@@ -90,13 +90,24 @@ impl Drop for Program {
 }
 
 /// Looks until it is so.
-pub(crate) fn eventually<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+pub(crate) fn eventually<T>(what: &str, look: impl FnMut() -> Option<T>) -> T {
+    eventually_or(what, look, String::new)
+}
+
+/// The same; `else_` says more about it where it never is.
+pub(crate) fn eventually_or<T>(
+    what: &str,
+    mut look: impl FnMut() -> Option<T>,
+    else_: impl FnOnce() -> String,
+) -> T {
     let until = Instant::now() + PATIENCE;
     loop {
         if let Some(found) = look() {
             return found;
         }
-        assert!(Instant::now() < until, "it never came to this: {what}");
+        if Instant::now() >= until {
+            panic!("it never came to this: {what}\n{}", else_());
+        }
         std::thread::sleep(Duration::from_millis(5));
     }
 }

@@ -3,7 +3,7 @@
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use crate::place::eventually;
+use crate::place::eventually_or;
 
 /// A script for a client, and the file that it writes its lines to.
 pub(crate) struct Script {
@@ -25,13 +25,20 @@ impl Script {
 
     /// Waits for a line that begins with one of `words`; gives it. Lines before it are passed over.
     pub(crate) fn wait_for(&mut self, words: &[&str]) -> Vec<String> {
-        eventually(&format!("{words:?} in {}", self.lines.display()), || {
-            let text = std::fs::read_to_string(&self.lines).unwrap_or_default();
+        let (lines, from) = (self.lines.clone(), self.read);
+        let look = || {
+            let text = std::fs::read_to_string(&lines).unwrap_or_default();
             let whole = &text[..text.rfind('\n')? + 1];
             let wanted = |line: &&str| words.contains(&line.split(' ').next().unwrap_or_default());
-            let (at, line) = whole.lines().enumerate().skip(self.read).find(|(_, line)| wanted(line))?;
-            self.read = at + 1;
-            Some(line.split(' ').map(str::to_owned).collect())
-        })
+            let (at, line) = whole.lines().enumerate().skip(from).find(|(_, line)| wanted(line))?;
+            Some((at + 1, line.split(' ').map(str::to_owned).collect()))
+        };
+        let (read, line) = eventually_or(&format!("{words:?}"), look, || {
+            // What the script wrote, and what the program said.
+            let read = |path: &Path| std::fs::read_to_string(path).unwrap_or_default();
+            read(&lines) + &read(&lines.with_file_name("dhclient"))
+        });
+        self.read = read;
+        line
     }
 }
