@@ -14,6 +14,8 @@ const ALONE: [&str; 9] =
 const SCRIPT: &str = r#"
 set -u
 TMPDIR=$(mktemp -d)
+# Tests become other uids, who walk through it.
+chmod 711 "$TMPDIR"
 export TMPDIR
 before=$TMPDIR/before
 trap 'rm -rf "$TMPDIR"' EXIT

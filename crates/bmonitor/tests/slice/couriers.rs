@@ -3,7 +3,7 @@
 use std::fs;
 use std::time::Instant;
 
-use channel::Link;
+use channel::{CallFailed, Link};
 use id::{NodeId, Nonce, TierId};
 use keys::{Envelope, NodeRecord, PayloadType, Statement};
 use lab::{Facility, Object, Standing};
@@ -179,7 +179,14 @@ pub(crate) fn calls_are_confined() {
         refused(tenant.order(tenants, &forged.order(&standing, severing.clone()))),
         code::NOT_AUTHENTICATED
     );
-    accepted(&tenant.order(tenants, &tenancy.world.landlord.order(&standing, severing)));
+    // The answer may not arrive: a severing does not wait until the one whom it cuts off has heard of it.
+    let order = tenancy.world.landlord.order(&standing, severing).to_json();
+    match tenant.try_call(tenants, &Call::SubmitOrder {}, order.as_bytes()) {
+        Ok((answer, _)) => accepted(&answer),
+        Err(CallFailed::Ended(_)) => {}
+        Err(failed) => panic!("{failed}"),
+    }
+    landlord.status_with(landlords, |status| status.settled && status.tiers.len() == 1);
 }
 
 /// Fig. 6: the tenant renews its keys through the connection that this ends. It hears that it was done; the node
