@@ -76,7 +76,9 @@ impl Pins {
         connections.retain(|of, connection| connection.stranger || pinned.contains(of));
     }
 
-    /// Opens the enrolment window: identities that are not pinned are let in as strangers, so many at once.
+    /// Opens the enrolment window: identities that are not pinned are let in as strangers, so many at once. When
+    /// one more comes, the oldest is cut: honest ones say in some milliseconds what they are, and nobody can keep
+    /// others out by being silent.
     pub fn open_window(&self, strangers_at_most: usize) {
         self.state().strangers_at_most = strangers_at_most;
     }
@@ -101,7 +103,7 @@ impl Pins {
     pub(crate) fn seat(&self, identity: PublicKey) -> Option<Seat> {
         let mut state = self.state();
         let stranger = !state.pinned.contains(&identity);
-        if stranger && state.strangers() >= state.strangers_at_most {
+        if stranger && !state.make_room() {
             return None;
         }
         state.last += 1;
@@ -119,15 +121,28 @@ impl Pins {
 }
 
 impl State {
-    fn strangers(&self) -> usize {
-        self.connections.values().filter(|connection| connection.stranger).count()
+    /// Cuts the strangers that have been here longest, until one more may come; false: none may.
+    fn make_room(&mut self) -> bool {
+        let mut strangers: Vec<_> = self
+            .connections
+            .iter()
+            .filter(|(_of, connection)| connection.stranger)
+            .map(|(of, connection)| (connection.number, *of))
+            .collect();
+        strangers.sort_unstable();
+        let room = self.strangers_at_most.saturating_sub(1);
+        let surplus = strangers.len().saturating_sub(room);
+        for (_number, oldest) in strangers.into_iter().take(surplus) {
+            self.connections.remove(&oldest);
+        }
+        self.strangers_at_most > 0
     }
 }
 
 impl Admit for Pins {
     fn admits(&self, key: &PublicKey) -> bool {
         let state = self.state();
-        state.pinned.contains(key) || state.strangers() < state.strangers_at_most
+        state.pinned.contains(key) || state.strangers_at_most > 0
     }
 }
 

@@ -107,14 +107,30 @@ async fn while_the_window_is_open_a_stranger_says_what_it_is_and_no_more() {
     let Accepted::Stranger(stranger) = accepted else { panic!("{accepted:?}") };
     assert_eq!(stranger.identity(), public(OTHER));
     assert!(pins.connected().is_empty());
-    // There is one place.
-    tokio::select! {
-        accepted = listener.accept() => panic!("{accepted:?}"),
-        served = dialled(4, &console, Arc::clone(&node)) => served.await.unwrap(),
-    }
     assert_eq!(stranger.statements().await.unwrap(), OWN_TIER.as_bytes());
     timeout(SOON, served).await.unwrap().unwrap();
     assert_eq!(node.calls.load(Ordering::SeqCst), 1);
+}
+
+#[tokio::test]
+async fn silent_strangers_keep_nobody_out() {
+    let (mut listener, pins, console) = listening(Limits::default()).await;
+    pins.open_window(2);
+    let node = Arc::new(Node::default());
+    let mut waiting = Vec::new();
+    for silent in [OTHER, 4, 5] {
+        let (accepted, served) =
+            tokio::join!(listener.accept(), dialled(silent, &console, Arc::clone(&node)));
+        let Accepted::Stranger(stranger) = accepted else { panic!("{accepted:?}") };
+        waiting.push((stranger, served));
+    }
+    // There are two places: who came first has gone, the others are there.
+    let (first, served) = waiting.remove(0);
+    timeout(SOON, served).await.unwrap().unwrap();
+    first.statements().await.unwrap_err();
+    for (stranger, _served) in waiting {
+        assert_eq!(stranger.statements().await.unwrap(), OWN_TIER.as_bytes());
+    }
 }
 
 #[tokio::test]

@@ -5,9 +5,9 @@
 //!                                                                      the journal tells later ┘
 //! ```
 //!
-//! A number that was taken is never given out again, whether its order went or not. A store that was lost is
-//! no exception: the node's journal says which number it saw last, and a gap is left above it for orders that
-//! were signed and never came.
+//! A number that was taken is never given out again, whether its order went or not. A store that was lost,
+//! or put back older, is no exception: the node's journal says which number it saw last, and a gap is left above
+//! it for orders that were signed and never came.
 
 use std::collections::BTreeMap;
 use std::sync::PoisonError;
@@ -163,7 +163,9 @@ impl Console {
                 (Some(entry), last) => {
                     let taken: u64 = serde_json::from_slice(&entry.value)
                         .map_err(|error| No::new("store-failed", Exit::Failed, format!("{key}: {error}")))?;
-                    taken.max(last.flatten().map_or(0, Sequence::get)) + 1
+                    let last = last.flatten().map_or(0, Sequence::get);
+                    // The node saw a number that the store does not know: an older store was put back.
+                    if last > taken { last + GAP } else { taken + 1 }
                 }
                 // The node knows the key, and has never seen an order under it.
                 (None, Some(last)) if last.is_none_or(|last| last.get() == 0) => 1,

@@ -1,11 +1,13 @@
 //! A console that starts again, with what it knew and without.
 
+use std::path::Path;
+
 use console_api::{Direction, Lease, Node as Shown, NodeState, Order, Page};
 use serde_json::json;
 
 use crate::fig6::{World, enrol, grant, world};
 use crate::node::Vice;
-use crate::party::{Party, until_told};
+use crate::party::{Party, STORE, until_told};
 
 fn suspend(tier: id::TierId) -> serde_json::Value {
     json!({ "node": "n1", "verb": "suspend", "args": { "tier": tier } })
@@ -66,4 +68,33 @@ async fn an_older_journal_is_refused_however_it_comes() {
     node.become_vicious(Vice { older_journal: true, ..Vice::default() });
     node.reconnect();
     until_told(|line| line.contains("the journal of node n1 is shorter than it was")).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_console_whose_older_store_was_put_back_uses_no_number_twice() {
+    let World { consoles, landlord, node } = world().await;
+    let tenant = Party::new("tenant-a", &consoles).await;
+    grant(&landlord, &tenant).await;
+    let older = tempfile::tempdir().unwrap();
+    let keep = |folder: &Path| {
+        for file in STORE.iter().filter(|file| folder.join(file).exists()) {
+            std::fs::copy(folder.join(file), older.path().join(file)).unwrap();
+        }
+    };
+    let landlord = landlord.restart_after(&consoles, keep).await;
+    let up = |node: &Shown| node.state == NodeState::Up;
+    let _: Shown = landlord.until("/v1/nodes/n1", up).await;
+    let tier = node.tier("tenant-a");
+    let last: Order = landlord.post("/v1/orders", &suspend(tier)).await;
+    let put_back = |folder: &Path| {
+        for file in STORE {
+            drop(std::fs::remove_file(folder.join(file)));
+            drop(std::fs::copy(older.path().join(file), folder.join(file)));
+        }
+    };
+    let landlord = landlord.restart_after(&consoles, put_back).await;
+    let _: Shown = landlord.until("/v1/nodes/n1", up).await;
+    let next: Order = landlord.post("/v1/orders", &suspend(tier)).await;
+    // Orders may have been signed after the last that came.
+    assert!(next.seq.get() > last.seq.get() + 1000, "{} after {}", next.seq, last.seq);
 }

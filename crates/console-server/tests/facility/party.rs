@@ -1,5 +1,6 @@
 //! A party with a console that runs in this process, spoken to through its real door.
 
+use std::path::Path;
 use std::sync::{Mutex, mpsc};
 use std::time::{Duration, Instant};
 
@@ -11,6 +12,9 @@ use serde::de::DeserializeOwned;
 use crate::node::{Consoles, now, random};
 
 const PATIENCE: Duration = Duration::from_secs(30);
+
+/// The files of a console's store.
+pub(crate) const STORE: [&str; 3] = ["console.sqlite", "console.sqlite-wal", "console.sqlite-shm"];
 
 pub(crate) struct Party {
     pub(crate) folder: tempfile::TempDir,
@@ -78,7 +82,24 @@ impl Party {
     }
 
     /// Ends the console as a power cut does, and starts another one on what it left; without its store, if asked.
-    pub(crate) async fn restart(mut self, consoles: &Consoles, lose_the_store: bool) -> Self {
+    pub(crate) async fn restart(self, consoles: &Consoles, lose_the_store: bool) -> Self {
+        let lose = |folder: &Path| {
+            for file in STORE {
+                drop(std::fs::remove_file(folder.join(file)));
+            }
+            drop(std::fs::remove_dir_all(folder.join("journals")));
+            std::fs::create_dir(folder.join("journals")).unwrap();
+        };
+        self.restart_after(consoles, |folder| {
+            if lose_the_store {
+                lose(folder)
+            }
+        })
+        .await
+    }
+
+    /// The same, with something done to the folder in between.
+    pub(crate) async fn restart_after(mut self, consoles: &Consoles, between: impl FnOnce(&Path)) -> Self {
         self.task.abort();
         while !self.task.is_finished() {
             tokio::task::yield_now().await;
@@ -91,13 +112,7 @@ impl Party {
         drop(lock);
         let folder = std::mem::replace(&mut self.folder, tempfile::tempdir().unwrap());
         drop(self);
-        if lose_the_store {
-            for file in ["console.sqlite", "console.sqlite-wal", "console.sqlite-shm"] {
-                drop(std::fs::remove_file(folder.path().join(file)));
-            }
-            drop(std::fs::remove_dir_all(folder.path().join("journals")));
-            std::fs::create_dir(folder.path().join("journals")).unwrap();
-        }
+        between(folder.path());
         Self::run(folder, consoles).await
     }
 
