@@ -44,20 +44,30 @@ pub(super) async fn sever(console: &Arc<Console>, sever: &Sever) -> Result<Sever
         return Err(No::new("plan-stale", Exit::Stale, format!("the plan is {plan} now"))
             .hint("look at it anew with --plan"));
     }
-    for (meant, lease) in all.iter().zip(&mut leases) {
-        let Meant { node, by, tier, .. } = meant;
-        let wanted =
-            Wanted { node, tier: by, verb: "sever", args: json!({ "tier": tier }), objects: Vec::new() };
-        // One node that does not answer keeps no other from severing.
-        match wanted.submit(console).await {
-            Ok(order) => {
-                remember(console, meant, order.order).await?;
-                lease.order = Some(order);
+    // All at once, and each in a task of its own: a node that does not answer keeps no other from severing, nor
+    // does a client that goes away.
+    let ordered: Vec<_> =
+        all.into_iter().map(|meant| tokio::spawn(order(Arc::clone(console), meant))).collect();
+    for (ordered, lease) in ordered.into_iter().zip(&mut leases) {
+        match ordered.await {
+            Ok(Ok(order)) => lease.order = Some(order),
+            Ok(Err(no)) => lease.problem = Some(*no.0),
+            Err(ended) => {
+                let no = No::new("failed", Exit::Failed, format!("the severing's task ended: {ended}"));
+                lease.problem = Some(*no.0);
             }
-            Err(no) => lease.problem = Some(*no.0),
         }
     }
     Ok(Severed { plan, leases })
+}
+
+async fn order(console: Arc<Console>, meant: Meant) -> Result<console_api::Order, No> {
+    let Meant { node, by, tier, .. } = &meant;
+    let args = json!({ "tier": tier });
+    let wanted = Wanted { node, tier: by, verb: "sever", args, objects: Vec::new() };
+    let order = wanted.submit(&console).await?;
+    remember(&console, &meant, order.order).await?;
+    Ok(order)
 }
 
 async fn remember(console: &Console, meant: &Meant, order: Digest) -> Result<(), No> {

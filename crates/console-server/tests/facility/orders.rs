@@ -1,9 +1,10 @@
 //! Orders through a console: numbers, refusals, answers that were lost.
 
-use console_api::{Exit, NewOrder, Order, OrderState, Page};
+use console_api::{Exit, Grant, Granted, Lease, LeasePlan, NewOrder, Order, OrderState, Page, Severed};
 use serde_json::json;
 
-use crate::fig6::{World, grant, wanted, world};
+use crate::fig6::{World, enrol, grant, wanted, world};
+use crate::node::Node;
 use crate::party::Party;
 
 fn order(verb: &str, args: serde_json::Value) -> NewOrder {
@@ -76,4 +77,27 @@ async fn orders_given_at_once_get_through_one_after_the_other() {
     let mut numbers = given.join_all().await;
     numbers.sort_unstable();
     assert_eq!(numbers, (2..10).collect::<Vec<u64>>());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_that_does_not_answer_keeps_no_other_from_severing() {
+    let World { consoles, landlord, node: one } = world().await;
+    let tenant = Party::new("tenant-a", &consoles).await;
+    let two = Node::enrolled(&landlord.identity().await, &consoles);
+    enrol(&landlord, &two, "n2").await;
+    let wanted = Grant { nodes: vec!["n1".to_owned(), "n2".to_owned()], ..wanted(&tenant).await };
+    let granted: Granted = landlord.post("/v1/leases", &wanted).await;
+    assert_eq!(granted.offer.leases.len(), 2);
+    let plan: LeasePlan = landlord.post("/v1/leases/sever/plan", &json!({ "what": "L-9" })).await;
+    // The node that is first in the plan says nothing.
+    let (mute, other) = if plan.leases[0].node_name == "n1" { (one, "n2") } else { (two, "n1") };
+    mute.lose_answers(1);
+    let sever = json!({ "what": "L-9", "if_match": plan.plan });
+    let ended = |page: &Page<Lease>| {
+        page.items.iter().any(|lease| lease.node_name == other && lease.standing == "ended")
+    };
+    tokio::select! {
+        severed = landlord.post::<Severed>("/v1/leases/sever", &sever) => panic!("{severed:?}"),
+        _ = landlord.until::<Page<Lease>>("/v1/leases", ended) => {}
+    }
 }
