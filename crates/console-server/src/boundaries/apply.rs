@@ -37,29 +37,44 @@ pub(super) async fn apply(console: &Arc<Console>, change: &BoundaryChange) -> Re
         return Err(No::new("plan-stale", Exit::Stale, format!("the plan is {} now", plan.plan))
             .hint("look at it anew with `leasehold boundary plan`"));
     }
-    for (meant, target) in all.iter().zip(&mut plan.targets) {
-        if !target.changes || target.problem.is_some() {
-            continue;
+    // All at once, each in a task of its own: a node that does not answer keeps no other waiting.
+    let mut ordered = Vec::new();
+    for (meant, target) in all.into_iter().zip(&mut plan.targets) {
+        if target.changes && target.problem.is_none() {
+            ordered.push((target, tokio::spawn(order(Arc::clone(console), meant, change.text.clone()))));
         }
-        // A set of its own for each node: who sees two names cannot tell that they say the same.
-        let object = console.make_object(change.text.as_bytes())?;
-        let name = Digest::of(&object);
-        let child = (meant.tier != meant.by.tier).then_some(meant.tier);
-        let mut args = json!({ "object": name });
-        if let (Some(child), Value::Object(args)) = (child, &mut args) {
-            args.insert("tier".to_owned(), json!(child));
-        }
-        let wanted =
-            Wanted { node: &meant.node, tier: &meant.by, verb: "boundary", args, objects: vec![object] };
-        match wanted.submit(console).await {
-            Ok(order) => {
+    }
+    for (target, ordered) in ordered {
+        match ordered.await {
+            Ok(Ok((name, order))) => {
                 target.object = Some(name);
                 target.order = Some(order);
             }
-            Err(no) => target.problem = Some(*no.0),
+            Ok(Err(no)) => target.problem = Some(*no.0),
+            Err(ended) => {
+                let no = No::new("failed", Exit::Failed, format!("the order's task ended: {ended}"));
+                target.problem = Some(*no.0);
+            }
         }
     }
     Ok(plan)
+}
+
+async fn order(
+    console: Arc<Console>,
+    meant: Meant,
+    text: String,
+) -> Result<(Digest, console_api::Order), No> {
+    // A set of its own for each node: who sees two names cannot tell that they say the same.
+    let object = console.make_object(text.as_bytes())?;
+    let name = Digest::of(&object);
+    let child = (meant.tier != meant.by.tier).then_some(meant.tier);
+    let mut args = json!({ "object": name });
+    if let (Some(child), Value::Object(args)) = (child, &mut args) {
+        args.insert("tier".to_owned(), json!(child));
+    }
+    let wanted = Wanted { node: &meant.node, tier: &meant.by, verb: "boundary", args, objects: vec![object] };
+    Ok((name, wanted.submit(&console).await?))
 }
 
 async fn planned(console: &Arc<Console>, change: &BoundaryChange) -> Result<(Vec<Meant>, BoundaryPlan), No> {

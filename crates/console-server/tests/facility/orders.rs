@@ -1,6 +1,8 @@
 //! Orders through a console: numbers, refusals, answers that were lost.
 
-use console_api::{Exit, Grant, Granted, Lease, LeasePlan, NewOrder, Order, OrderState, Page, Severed};
+use console_api::{
+    BoundaryPlan, Exit, Grant, Granted, Lease, LeasePlan, NewOrder, Order, OrderState, Page, Severed,
+};
 use serde_json::json;
 
 use crate::fig6::{World, enrol, grant, wanted, world};
@@ -79,25 +81,47 @@ async fn orders_given_at_once_get_through_one_after_the_other() {
     assert_eq!(numbers, (2..10).collect::<Vec<u64>>());
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_node_that_does_not_answer_keeps_no_other_from_severing() {
-    let World { consoles, landlord, node: one } = world().await;
-    let tenant = Party::new("tenant-a", &consoles).await;
-    let two = Node::enrolled(&landlord.identity().await, &consoles);
-    enrol(&landlord, &two, "n2").await;
+fn is_set(order: &Order, node: &id::NodeId) -> bool {
+    order.node == *node && order.verb == "boundary" && order.state == OrderState::Accepted
+}
+
+/// Two nodes are leased; the one that the console comes to first does not answer to its next order.
+async fn one_of_two_is_mute() -> (World, Node, LeasePlan) {
+    let world = world().await;
+    let World { consoles, landlord, node: one } = &world;
+    let tenant = Party::new("tenant-a", consoles).await;
+    let two = Node::enrolled(&landlord.identity().await, consoles);
+    enrol(landlord, &two, "n2").await;
     let wanted = Grant { nodes: vec!["n1".to_owned(), "n2".to_owned()], ..wanted(&tenant).await };
     let granted: Granted = landlord.post("/v1/leases", &wanted).await;
     assert_eq!(granted.offer.leases.len(), 2);
     let plan: LeasePlan = landlord.post("/v1/leases/sever/plan", &json!({ "what": "L-9" })).await;
-    // The node that is first in the plan says nothing.
-    let (mute, other) = if plan.leases[0].node_name == "n1" { (one, "n2") } else { (two, "n1") };
-    mute.lose_answers(1);
+    let first = if plan.leases[0].node_name == "n1" { one } else { &two };
+    first.lose_answers(1);
+    (world, two, plan)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_that_does_not_answer_keeps_no_other_from_severing() {
+    let (World { landlord, node: _one, .. }, _two, plan) = one_of_two_is_mute().await;
+    let other = &plan.leases[1].node_name;
     let sever = json!({ "what": "L-9", "if_match": plan.plan });
     let ended = |page: &Page<Lease>| {
-        page.items.iter().any(|lease| lease.node_name == other && lease.standing == "ended")
+        page.items.iter().any(|lease| lease.node_name == *other && lease.standing == "ended")
     };
     tokio::select! {
         severed = landlord.post::<Severed>("/v1/leases/sever", &sever) => panic!("{severed:?}"),
         _ = landlord.until::<Page<Lease>>("/v1/leases", ended) => {}
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_that_does_not_answer_keeps_no_other_from_its_boundary() {
+    let (World { landlord, node: _one, .. }, _two, plan) = one_of_two_is_mute().await;
+    let closed = json!({ "of": "L-9", "nodes": [], "text": "version = 1\n" });
+    let set = |page: &Page<Order>| page.items.iter().any(|order| is_set(order, &plan.leases[1].node));
+    tokio::select! {
+        applied = landlord.post::<BoundaryPlan>("/v1/boundaries", &closed) => panic!("{applied:?}"),
+        _ = landlord.until::<Page<Order>>("/v1/orders", set) => {}
     }
 }
