@@ -28,9 +28,9 @@ const SEGMENTS_KEPT: usize = 16;
 /// tier whose consoles send some. So no tier pushes out what another has sent.
 const PENDING_MAX: usize = 32;
 const PENDING_OF_A_TIER: usize = 8;
-/// And their bytes; one alone may have more.
-const PENDING_BYTES_MAX: usize = 64 * 1024 * 1024;
-const PENDING_BYTES_OF_A_TIER: usize = 16 * 1024 * 1024;
+/// And their bytes; one alone may have more. In memory each takes some twenty times that.
+const PENDING_BYTES_MAX: usize = 4 * 1024 * 1024;
+const PENDING_BYTES_OF_A_TIER: usize = 1024 * 1024;
 
 /// An object that nothing in force names yet.
 #[derive(Debug)]

@@ -12,6 +12,11 @@ use thiserror::Error;
 
 use crate::failure::chain;
 
+/// The longest boundary that a node learns, and the most parts that it may have when its names are resolved. What
+/// is learned lies in the supervisor's memory, and whoever has a console may send some.
+const BOUNDARY_BYTES_MAX: usize = 512 * 1024;
+const PARTS_MAX: usize = 100_000;
+
 /// What the objects say that are in force, or may be soon. Content stays in the supervisor's memory, so that a
 /// new directory gives every name its new meaning at once.
 #[derive(Debug, Default)]
@@ -70,8 +75,14 @@ impl Sets {
             return self.learn_directory(tenure, name, content);
         }
         let no_boundary = |problems: Problems| NoMeaning::Boundary(problems.to_string());
+        if content.len() > BOUNDARY_BYTES_MAX {
+            return Err(NoMeaning::Boundary(format!("it has more than {BOUNDARY_BYTES_MAX} bytes")));
+        }
         let file = FilterSet::parse(content).map_err(no_boundary)?;
         let names = self.names(tenure);
+        if !file.has_at_most(PARTS_MAX, names) {
+            return Err(NoMeaning::Boundary("it has too many rules and addresses".to_owned()));
+        }
         let resolved = file.resolve(names).map_err(|problems| {
             if file.has_names() {
                 NoMeaning::Names(problems.to_string())

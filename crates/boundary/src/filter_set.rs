@@ -128,6 +128,29 @@ impl FilterSet {
         self.allow.iter().chain(&self.deny).flat_map(|rule| &rule.remote).any(named)
     }
 
+    /// Whether the set, resolved, has no more than `max` parts: each rule counts for eight, each range of
+    /// remote addresses for one. Counts no further, and resolves nothing: a few bytes that name a large
+    /// cluster in each rule would take more memory than there is.
+    #[must_use]
+    pub fn has_at_most(&self, max: usize, directory: Option<&Directory>) -> bool {
+        const OF_A_RULE: usize = 8;
+        let mut left = max;
+        self.allow.iter().chain(&self.deny).all(|rule| {
+            let ranges = |remote: &Remote| {
+                if let Remote::Addresses(ranges) = remote {
+                    return ranges.len();
+                }
+                resolve_remote(remote, directory, rule.remote_line).map_or(1, |ranges| ranges.len())
+            };
+            let mut parts = std::iter::once(OF_A_RULE).chain(rule.remote.iter().map(ranges));
+            parts.all(|parts| {
+                let fits = parts <= left;
+                left = left.saturating_sub(parts);
+                fits
+            })
+        })
+    }
+
     fn resolved(
         &self,
         directory: Option<&Directory>,

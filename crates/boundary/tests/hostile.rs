@@ -134,3 +134,22 @@ fn deep_nesting_and_long_files_are_refused() {
     let dotted = format!("version = 1\n{}a = 1", "a.".repeat(100_000));
     assert!(FilterSet::parse(dotted.as_bytes()).is_err());
 }
+
+/// A short file that names a large cluster again and again is known by its parts, not by resolving it.
+#[test]
+fn what_a_file_comes_to_is_known_before_it_is_resolved() {
+    let nodes = (0..1000).map(|node| {
+        let address = std::net::Ipv4Addr::from(0x0a01_0000 + 2 * node);
+        format!("[node.n{node}]\naddresses = [\"{address}\"]\ncluster = \"bakery\"\n")
+    });
+    let directory = format!("version = 1\nserial = 1\n{}", nodes.collect::<String>());
+    let directory = Directory::parse(directory.as_bytes()).unwrap();
+    let rules = "[[allow]]\nremote = \"cluster:bakery\"\n".repeat(20_000);
+    let file = FilterSet::parse(format!("version = 1\n{rules}").as_bytes()).unwrap();
+    assert!(!file.has_at_most(200_000, Some(&directory)));
+    assert!(file.has_at_most(200_000, None));
+    let one =
+        FilterSet::parse(b"version = 1\n[[deny]]\nremote = [\"cluster:bakery\", \"10.0.0.1\"]\n").unwrap();
+    assert!(one.has_at_most(1_009, Some(&directory)) && !one.has_at_most(1_008, Some(&directory)));
+    assert!(FilterSet::parse(b"version = 1").unwrap().has_at_most(0, None));
+}

@@ -60,6 +60,7 @@ const TRIALS: &[Trial] = &[
     ("a_key_file_locks_the_store", memory::a_key_file_locks_the_store),
     ("a_key_file_must_be_on_another_medium", memory::a_key_file_must_be_on_another_medium),
     ("a_share_opens_the_store_at_each_start", memory::a_share_opens_the_store_at_each_start),
+    ("boundaries_that_nobody_ordered_have_a_bound", memory::boundaries_that_nobody_ordered_have_a_bound),
     ("the_status_says_where_custody_keeps_its_secrets", memory::secrets_are_where_the_status_says),
     ("a_second_supervisor_is_refused", memory::a_second_supervisor_is_refused),
     ("bad_settings_and_enrolments_are_usage", memory::bad_settings_and_enrolments),

@@ -1,6 +1,7 @@
 //! What a node remembers, damaged in every way: torn is cut, broken or foreign closes every realm and halts.
 
 use std::fs;
+use std::net::Ipv4Addr;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -380,4 +381,43 @@ pub(crate) fn secrets_are_where_the_status_says() {
     let maps = fs::read_to_string(format!("/proc/{custody}/maps")).unwrap();
     assert_eq!(maps.contains("secretmem"), !told, "{maps}");
     println!("custody's secrets lie {}", if told { "in ordinary memory" } else { "in memory of their own" });
+}
+
+/// Whoever has a console may send boundaries, with no right at all: what is learned of them has a bound, and the
+/// longest take no severing's time.
+#[expect(clippy::print_stdout, reason = "the sizes and times are part of the evidence")]
+pub(crate) fn boundaries_that_nobody_ordered_have_a_bound() {
+    let mut world = World::unstarted();
+    let supervisor = world.start(0, &[]);
+    let (tier, _lease) = world.lease(0, REALMS);
+    world.settled(0);
+    let caller = world.facility.nodes()[0].caller();
+    let put = |salt: u8, text: &str| {
+        let object = journal::Object::new([salt; journal::SALT_BYTES], text.as_bytes()).unwrap();
+        caller.call(&Call::PutObject { name: object.name() }, object.as_bytes(), SOON * 10).unwrap().0
+    };
+    // None beside another, so that each stays a range of its own.
+    let addresses: Vec<String> =
+        (0..31_000_u32).map(|number| format!("\"{}\"", Ipv4Addr::from(0x0b00_0000 + 2 * number))).collect();
+    let many = format!("version = 1\n[[allow]]\nremote = [{}]\n", addresses.join(","));
+    let rules = format!("version = 1\n{}", "[[allow]]\n".repeat(11_000));
+    for salt in 0..12 {
+        for (salt, text) in [(salt, &many), (salt + 100, &rules)] {
+            let answer = put(salt, text);
+            assert!(matches!(answer, Answer::Stored { .. }), "{answer:?}");
+        }
+    }
+    for text in
+        [format!("{many}{}", "#".repeat(200_000)), format!("version = 1\n{}", "[[allow]]\n".repeat(12_000))]
+    {
+        let answer = put(200, &text);
+        assert!(
+            matches!(&answer, Answer::Refused(refused) if refused.code == "malformed-object"),
+            "{answer:?}"
+        );
+    }
+    let memory = crate::takeover::memory_of(&world, supervisor);
+    println!("the supervisor's memory was at most {memory} KiB");
+    assert!(memory < 256 * 1024);
+    world.sever(0, tier);
 }

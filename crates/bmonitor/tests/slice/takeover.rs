@@ -80,7 +80,7 @@ fn said(world: &World) -> Vec<String> {
 }
 
 /// The most that the supervisor had in memory, in KiB.
-fn memory_of(world: &World, inside: u32) -> u64 {
+pub(crate) fn memory_of(world: &World, inside: u32) -> u64 {
     let id = crate::rights::on_the_machine(world.facility.nodes()[0].first_process(), inside);
     let most = &crate::rights::status(id)["VmHWM"];
     most.split_whitespace().next().unwrap().parse().unwrap()
