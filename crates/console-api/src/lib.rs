@@ -30,7 +30,7 @@ pub use lease::{
     Check, Direction, Grant, Granted, Lease, LeasePlan, NotGranted, Sever, Severed, SeveredLease, Take,
     Taken, TakenLease, TreeTier, Trust,
 };
-pub use node::{Confirm, Enrolment, Node, NodeState, NodeTier, OpenWindow, Stranger, TierState};
+pub use node::{Confirm, Enrolment, Lock, Node, NodeState, NodeTier, OpenWindow, Stranger, TierState};
 pub use order::{Accepted, NewOrder, Order, OrderState};
 pub use page::{Page, PageQuery};
 pub use problem::{Exit, Problem};

@@ -21,6 +21,8 @@ pub struct Node {
     pub name: String,
     /// Why this console believes that N is this computer's.
     pub trust: Trust,
+    /// Whether its secrets are locked by a share of this console's.
+    pub lock: Lock,
     /// Whether it speaks to this console.
     pub state: NodeState,
     /// Since when.
@@ -30,6 +32,18 @@ pub struct Node {
     pub tiers: Vec<NodeTier>,
     /// The newest record of its journal that this console has and has verified.
     pub record: Option<u64>,
+}
+
+/// Whether a node's secrets are locked by a share that this console gives at each of its starts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Lock {
+    /// This console has no share for it.
+    None,
+    /// This console keeps a share for it; the node did not show yet that it is locked by that.
+    Given,
+    /// It is locked: it opens nothing before this console has given the share.
+    Share,
 }
 
 /// Whether a node speaks to this console.

@@ -1,7 +1,7 @@
 //! `leasehold node …`: the nodes that a console knows, and how it comes to know them.
 
 use clap::{Args, Subcommand};
-use console_api::{Confirm, Enrolment, Node, OpenWindow, Page};
+use console_api::{Confirm, Enrolment, Lock, Node, OpenWindow, Page};
 use id::{Name, NodeId};
 use serde_json::json;
 
@@ -17,6 +17,11 @@ pub(crate) enum Verb {
     List(Reach),
     /// Show a node, its tiers and how it is
     Show(One),
+    /// Lock a node's secrets by a share that the console gives at each of the node's starts
+    ///
+    /// Who takes the node's disk then opens nothing with it. The share is in the console's store alone: keep a copy
+    /// of the console's folder, for without the share the node opens nothing either. There is no way back.
+    Lock(One),
     /// Open the window in which unknown nodes may introduce themselves
     Enrol(Window),
     /// List who introduced themselves and was not confirmed yet
@@ -65,6 +70,10 @@ pub(crate) fn run(verb: &Verb) -> Result<Exit, Failure> {
         Verb::Show(One { node, reach }) => {
             let path = format!("/v1/nodes/{}", segment(node));
             show(&reach.ask(async |client| client.get(&path).await)?, reach.output)
+        }
+        Verb::Lock(One { node, reach }) => {
+            let path = format!("/v1/nodes/{}/lock", segment(node));
+            show(&reach.ask(async |client| client.post(&path, &json!({})).await)?, reach.output)
         }
         Verb::Enrol(Window { minutes, reach }) => {
             let wanted = OpenWindow { minutes: *minutes };
@@ -119,6 +128,14 @@ pub(crate) const fn by(trust: console_api::Trust) -> &'static str {
     }
 }
 
+const fn locked(lock: Lock) -> &'static str {
+    match lock {
+        Lock::None => "not by a share of this console's",
+        Lock::Given => "not seen yet, though a share was given",
+        Lock::Share => "by a share that this console gives at each start",
+    }
+}
+
 fn show(node: &Node, output: Format) -> Result<Exit, Failure> {
     if output == Format::Json {
         line(&json!(node).to_string());
@@ -129,6 +146,7 @@ fn show(node: &Node, output: Format) -> Result<Exit, Failure> {
         format!("node {} ({})", node.name, node.node),
         format!("state      {}{since}", word(node.state)),
         format!("confirmed  by {}", by(node.trust)),
+        format!("locked     {}", locked(node.lock)),
     ];
     lines.extend(node.record.map(|record| format!("journal    up to record {record}")));
     for tier in &node.tiers {

@@ -7,6 +7,8 @@ use std::time::Duration;
 use console_api::TierState;
 
 use super::live::Place;
+use super::share;
+use crate::api::No;
 use crate::records::KnownNode;
 use crate::state::Console;
 
@@ -20,18 +22,22 @@ const GATHER: Duration = Duration::from_millis(100);
 pub(crate) async fn after_connecting(console: &Arc<Console>, node: &KnownNode, place: Place) -> Infallible {
     let mut happenings = console.live.happenings();
     let mut told = String::new();
+    let mut given = None;
     loop {
         happenings.mark_unchanged();
         let state = console.tier(place).ok().flatten().map(|read| read.value.state);
-        let done = match state {
-            Some(TierState::Taking | TierState::Renewing) => {
-                crate::lease::renewal::order(console, node, place).await
+        // A node that waits for its share does nothing else.
+        let waits = match state {
+            Some(TierState::Taking | TierState::Renewing | TierState::Held) => {
+                share::mind(console, node, place, &mut given).await
             }
-            Some(TierState::Held) => match crate::directory::mind(console, node, place).await {
-                Ok(()) => crate::document::collect(console, node, place).await,
-                Err(no) => Err(no),
-            },
-            Some(TierState::Ended) | None => Ok(()),
+            Some(TierState::Ended) | None => Ok(false),
+        };
+        let again = if matches!(waits, Ok(true)) { share::REST } else { AGAIN };
+        let done = match (waits, state) {
+            (Err(no), _) => Err(no),
+            (Ok(true), _) => Ok(()),
+            (Ok(false), state) => due(console, node, place, state).await,
         };
         // The same trouble is told once.
         let trouble = done.err().map(|no| no.0.message.clone()).unwrap_or_default();
@@ -41,6 +47,25 @@ pub(crate) async fn after_connecting(console: &Arc<Console>, node: &KnownNode, p
         told = trouble;
         // Many things that happen at once are one reason to look.
         tokio::time::sleep(GATHER).await;
-        drop(tokio::time::timeout(AGAIN, happenings.changed()).await);
+        drop(tokio::time::timeout(again, happenings.changed()).await);
+    }
+}
+
+/// What a tier is due, by how far it is this console's own.
+async fn due(
+    console: &Arc<Console>,
+    node: &KnownNode,
+    place: Place,
+    state: Option<TierState>,
+) -> Result<(), No> {
+    match state {
+        Some(TierState::Taking | TierState::Renewing) => {
+            crate::lease::renewal::order(console, node, place).await
+        }
+        Some(TierState::Held) => {
+            crate::directory::mind(console, node, place).await?;
+            crate::document::collect(console, node, place).await
+        }
+        Some(TierState::Ended) | None => Ok(()),
     }
 }

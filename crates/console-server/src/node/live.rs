@@ -97,9 +97,13 @@ impl Live {
     }
 
     pub(crate) fn heard(&self, place: Place, status: Status, at: Time) {
+        let warnings = status.warnings.clone();
         let heard = Heard { status: Some(status), at, since: Instant::now() };
-        // What comes each second wakes nobody.
-        self.state().heard.insert(place, heard);
+        let before = self.state().heard.insert(place, heard).and_then(|heard| heard.status);
+        // What comes each second wakes nobody; what the node warns of anew does.
+        if before.is_none_or(|before| before.warnings != warnings) {
+            self.happen();
+        }
     }
 
     pub(crate) fn link(&self, place: Place) -> Option<Arc<Link>> {

@@ -6,6 +6,7 @@ pub(crate) mod live;
 pub(crate) mod mirror;
 mod routes;
 pub(crate) mod session;
+mod share;
 
 pub(crate) use routes::{no_longer_than, routes};
 pub(crate) use session::Gate;

@@ -16,6 +16,7 @@ pub(crate) fn routes() -> OpenApiRouter<Arc<Console>> {
     OpenApiRouter::new()
         .routes(routes!(node_list))
         .routes(routes!(node_show))
+        .routes(routes!(node_lock))
         .routes(routes!(node_enrol, node_strangers, node_close))
         .routes(routes!(node_confirm))
 }
@@ -45,6 +46,18 @@ async fn node_list(
 )]
 async fn node_show(State(console): State<Arc<Console>>, Path(node): Path<String>) -> Answer<Node> {
     let node = console.node(&node)?;
+    console.shown(&node).await.map(Json)
+}
+
+/// Lock the node's secrets by a share that this console gives at each of the node's starts
+#[utoipa::path(
+    post, path = "/v1/nodes/{node}/lock", operation_id = "node_lock", tag = "node",
+    params(("node" = String, Path, description = "Its name, or its key's id")),
+    responses((status = 200, body = Node)),
+)]
+async fn node_lock(State(console): State<Arc<Console>>, Path(node): Path<String>) -> Answer<Node> {
+    let node = console.node(&node)?;
+    console.lock(&node).await?;
     console.shown(&node).await.map(Json)
 }
 
@@ -105,6 +118,7 @@ impl Console {
             node_key: node.node_key,
             name: node.name.to_string(),
             trust: node.trust,
+            lock: self.lock_of(node.node)?,
             state,
             since: newest.map(|heard| heard.at),
             tiers: tiers

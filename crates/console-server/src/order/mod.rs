@@ -4,4 +4,4 @@ mod routes;
 mod submit;
 
 pub(crate) use routes::routes;
-pub(crate) use submit::{Wanted, decode, settle};
+pub(crate) use submit::{Wanted, decode, settle, unreachable};

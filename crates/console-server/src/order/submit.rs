@@ -136,7 +136,7 @@ fn payload(
     Ok(order.to_json())
 }
 
-fn unreachable(name: &id::Name) -> No {
+pub(crate) fn unreachable(name: &id::Name) -> No {
     No::new("node-unreachable", Exit::Failed, format!("node {name} is not connected"))
         .hint("it dials by itself; `leasehold node show` says since when it is away")
 }

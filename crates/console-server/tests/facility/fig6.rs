@@ -63,11 +63,11 @@ pub(crate) async fn wanted(tenant: &Party) -> Grant {
     }
 }
 
-async fn take(tenant: &Party, granted: &Granted, node_keys: Vec<String>) -> Taken {
+pub(crate) async fn take(tenant: &Party, granted: &Granted, node_keys: Vec<String>) -> Taken {
     tenant.post("/v1/leases/take", &Take { offer: granted.offer.clone(), node_keys }).await
 }
 
-fn held(node: &Shown) -> bool {
+pub(crate) fn held(node: &Shown) -> bool {
     node.tiers.iter().any(|tier| tier.state == TierState::Held)
 }
 

@@ -8,3 +8,4 @@ mod loss;
 mod node;
 mod orders;
 mod party;
+mod share;

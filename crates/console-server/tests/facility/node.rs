@@ -10,7 +10,10 @@ use channel::{Dialler, Limits, Serve, Sign, SignFailed};
 use hyper::body::Bytes;
 use id::{Digest, KeyId, Nonce, PublicKey, TierId, Time};
 use journal::{Folder, Journal};
-use keys::{Envelope, Fate, Grade, NodeRecord as _, Part, Purpose, Receipt, SigningKey, Statement, Version};
+use keys::{
+    Envelope, Fate, Grade, NodeRecord as _, OpeningKey, Part, Purpose, Receipt, SigningKey, Statement,
+    Version,
+};
 use node_protocol::call::{Answer, Call, OWN_TIER, Refused, Status};
 use node_protocol::courier::Console;
 use serde_json::json;
@@ -53,6 +56,18 @@ pub(crate) struct Vice {
     pub(crate) mute_journal: bool,
     /// The journal is an older one, said to be all that there is.
     pub(crate) older_journal: bool,
+    /// Statements name no key that anything could be sealed for.
+    pub(crate) no_sealing_key: bool,
+    /// Custody takes no share.
+    pub(crate) no_share: bool,
+}
+
+/// Custody's store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Store {
+    Plain,
+    KeyFile,
+    Share { share: [u8; 32], open: bool },
 }
 
 pub(crate) struct Node {
@@ -73,6 +88,13 @@ struct State {
     identities: BTreeMap<TierId, Arc<Identity>>,
     documents: Vec<(TierId, String)>,
     couriers: BTreeMap<TierId, Courier>,
+    /// What all sealed things are opened with.
+    opening: OpeningKey,
+    store: Store,
+    /// All shares that came.
+    shares: Vec<[u8; 32]>,
+    /// Custody did not take one.
+    refused_share: bool,
     /// Answers to orders that are lost on the way.
     lost: u32,
     /// How often the journal was asked for in vain.
@@ -127,6 +149,10 @@ impl Node {
             identities: BTreeMap::new(),
             documents: Vec::new(),
             couriers: BTreeMap::new(),
+            opening: OpeningKey::generate().unwrap(),
+            store: Store::Plain,
+            shares: Vec::new(),
+            refused_share: false,
             lost: 0,
             in_vain: 0,
             _folder: folder,
@@ -171,6 +197,30 @@ impl Node {
 
     pub(crate) fn lose_answers(&self, number: u32) {
         self.shared.state().lost = number;
+    }
+
+    pub(crate) fn store(&self) -> Store {
+        self.shared.state().store
+    }
+
+    /// All shares that came.
+    pub(crate) fn shares(&self) -> Vec<[u8; 32]> {
+        self.shared.state().shares.clone()
+    }
+
+    /// Its store becomes another one, and its status says so.
+    pub(crate) fn with_store(&self, store: Store) {
+        let mut state = self.shared.state();
+        state.store = store;
+        state.tell_status();
+    }
+
+    /// Starts anew: a store that is locked by a share waits for that.
+    pub(crate) fn restart(&self) {
+        if let Store::Share { open, .. } = &mut self.shared.state().store {
+            *open = false;
+        }
+        self.reconnect();
     }
 
     pub(crate) fn become_vicious(&self, vice: Vice) {
@@ -373,7 +423,7 @@ impl State {
                 tier: part.tier,
                 epoch: tier.epoch,
                 identity: self.identities.get(&part.tier).map(|identity| identity.public()),
-                sealing: None,
+                sealing: (!self.vice.no_sealing_key).then(|| self.opening.public().clone()),
                 controllers,
                 boundary: tier.given,
                 directory: tier.directory,
@@ -458,8 +508,22 @@ impl State {
                 self.tenure.offer_nonce(tier, nonce);
                 (Answer::Nonce { nonce }, Vec::new())
             }
+            Call::GiveShare {} => {
+                assert_eq!(self.tenure.root(), Some(own));
+                let node = self.tenure.node().unwrap();
+                let share = *keys::open_share(attachment, node, &self.opening).unwrap();
+                self.shares.push(share);
+                match self.store {
+                    Store::Plain if !self.vice.no_share => self.store = Store::Share { share, open: true },
+                    Store::Share { share: other, .. } if share == other => {
+                        self.store = Store::Share { share, open: true };
+                    }
+                    Store::Plain | Store::KeyFile | Store::Share { .. } => self.refused_share = true,
+                }
+                self.tell_status();
+                (Answer::Handed {}, Vec::new())
+            }
             Call::SubmitOrder {}
-            | Call::GiveShare {}
             | Call::Status { .. }
             | Call::Explain { .. }
             | Call::Denials { .. }
@@ -468,6 +532,14 @@ impl State {
     }
 
     fn tell_status(&self) {
+        let warning = match self.store {
+            Store::Plain => Some("stolen-disk-unprotected"),
+            Store::Share { open: false, .. } => Some("waits-for-share"),
+            Store::KeyFile | Store::Share { open: true, .. } => None,
+        };
+        let warning = warning.map(|code| json!({ "code": code, "message": "a sentence" }));
+        let refused = self.refused_share.then(|| json!({ "code": "share", "message": "not taken" }));
+        let warnings: Vec<_> = warning.into_iter().chain(refused).collect();
         for (own, courier) in &self.couriers {
             let Some(tier) = self.tenure.tier(*own) else { continue };
             let (record, digest) = self.journal.head();
@@ -489,7 +561,7 @@ impl State {
                     "standing": "in-force",
                     "realm": null,
                 }],
-                "warnings": [],
+                "warnings": warnings,
             }))
             .unwrap();
             let line = format!("{}\n", serde_json::to_string(&status).unwrap());

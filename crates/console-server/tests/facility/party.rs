@@ -43,6 +43,11 @@ pub(crate) async fn until_told(is_it: impl Fn(&str) -> bool) {
     }
 }
 
+/// All that was told up to now.
+pub(crate) fn told() -> String {
+    TOLD.lock().unwrap().join("\n")
+}
+
 impl Party {
     pub(crate) async fn new(name: &str, consoles: &Consoles) -> Self {
         Self::with_realms(name, consoles, None).await
