@@ -46,7 +46,7 @@ pub struct OpeningKey {
 pub struct UnusableKey;
 
 impl OpeningKey {
-    /// A new key. The one place in this crate, beside [`encapsulate`], that draws random numbers: aws-lc takes
+    /// A new key. The one place in this crate, beside `encapsulate`, that draws random numbers: aws-lc takes
     /// none from outside for ML-KEM.
     ///
     /// # Errors
