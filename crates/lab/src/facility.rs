@@ -45,6 +45,7 @@ impl Facility {
     /// When one with the same prefix is there already, or the kernel refuses something. The guard
     /// knows what was made by then.
     pub fn build(plan: Plan, guard: &Guard) -> Result<Self, Failed> {
+        let _making = guard.making()?;
         let folder = own_folder(&std::env::temp_dir(), &plan.prefix, guard)?;
         let names = if plan.visible { PathBuf::from(namespace::FOLDER) } else { folder.join("netns") };
         if let Some(taken) = undo::named(&names, &plan.prefix)?.first() {
@@ -152,6 +153,7 @@ impl Facility {
     /// # Errors
     /// When the kernel refuses.
     pub fn power_on(&mut self, place: usize, guard: &Guard) -> Result<(), Failed> {
+        let _making = guard.making()?;
         let router = self.namespace("router")?;
         let node = self.make_node(place, &router, guard)?;
         let slot = self.nodes.get_mut(place).ok_or("there is no such node").act(|| "power on".to_owned())?;

@@ -4,7 +4,7 @@ pub(crate) mod undo;
 
 use std::path::PathBuf;
 use std::process::{Child, ChildStdin, Stdio};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError, RwLock, RwLockReadGuard};
 
 use serde::{Deserialize, Serialize};
 
@@ -40,7 +40,12 @@ pub enum Thing {
 #[derive(Debug)]
 pub struct Guard {
     running: Mutex<Option<(Child, ChildStdin)>>,
+    /// Held by whoever makes something: nothing is taken away before it is there.
+    makers: RwLock<()>,
 }
+
+/// While it lives, the guard takes nothing away.
+pub type Making<'a> = RwLockReadGuard<'a, ()>;
 
 impl Guard {
     /// Starts the guard.
@@ -52,7 +57,7 @@ impl Guard {
         // It keeps the program's stdout and stderr: who reads those to their end waits for the guard, too.
         let mut child = Role::Guard.command().stdin(Stdio::piped()).spawn().act(act)?;
         let pipe = child.stdin.take().ok_or("it has no stdin").act(act)?;
-        Ok(Self { running: Mutex::new(Some((child, pipe))) })
+        Ok(Self { running: Mutex::new(Some((child, pipe))), makers: RwLock::default() })
     }
 
     /// Records a thing. To be called *before* it is made.
@@ -66,11 +71,23 @@ impl Guard {
         line::send(pipe, thing).act(act)
     }
 
-    /// Lets the guard take everything away, and waits for it.
+    /// Keeps the guard from taking anything away while things are made: another thread may end the facility
+    /// in the middle of that. Not to be asked for twice by one thread.
+    ///
+    /// # Errors
+    /// When the guard is gone: then nothing may be made.
+    pub fn making(&self) -> Result<Making<'_>, Failed> {
+        let making = self.makers.read().unwrap_or_else(PoisonError::into_inner);
+        let runs = self.running.lock().unwrap_or_else(PoisonError::into_inner).is_some();
+        if runs { Ok(making) } else { Err(Failed::new("make something", "the facility has ended")) }
+    }
+
+    /// Lets the guard take everything away, and waits for it; and for what is being made just now.
     ///
     /// # Errors
     /// When something could not be taken away; the guard has said what on stderr.
     pub fn finish(&self) -> Result<(), Failed> {
+        let _nobody_makes = self.makers.write().unwrap_or_else(PoisonError::into_inner);
         let running = self.running.lock().unwrap_or_else(PoisonError::into_inner).take();
         let Some((mut child, pipe)) = running else { return Ok(()) };
         drop(pipe);

@@ -31,7 +31,7 @@ pub use console::Console;
 pub use facility::Facility;
 pub use failed::Failed;
 pub use garbage::{Door, Garbage, Running};
-pub use guard::{Guard, Thing};
+pub use guard::{Guard, Making, Thing};
 pub use host::Host;
 pub use host::wire::{Heard, Probed, Streamed, Target, Transport};
 pub use node::{Ending, Node};

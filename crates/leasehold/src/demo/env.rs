@@ -45,6 +45,7 @@ impl Who {
 /// Leaves keys and addresses for [`run`]; the guard takes them away with the demo.
 pub(crate) fn leave(parties: &Parties, facility: &Facility, guard: &Guard) -> Result<(), Failed> {
     let failed = |error: io::Error| Failed::new(format!("leave keys in {FOLDER}"), error);
+    let _making = guard.making()?;
     guard.record(&Thing::Folder(PathBuf::from(FOLDER)))?;
     fs::DirBuilder::new().mode(0o700).create(FOLDER).map_err(failed)?;
     let all: [(&str, &Party); 4] = [
