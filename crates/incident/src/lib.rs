@@ -1,0 +1,2 @@
+//! From symptom to incident to remedy: decisions without I/O, time or randomness.
+#![forbid(unsafe_code)]
