@@ -334,6 +334,7 @@ impl Node {
             | Change::Suspended { .. }
             | Change::Resumed { .. }
             | Change::Switched { .. }
+            | Change::EngineSet { .. }
             | Change::Reassigned { .. }
             | Change::Begun { .. }
             | Change::IdentityMade(_)
@@ -385,7 +386,8 @@ fn ends_something(input: &Input) -> bool {
             | Verb::Consent(_)
             | Verb::Suspend(_)
             | Verb::Resume(_)
-            | Verb::Power(_) => false,
+            | Verb::Power(_)
+            | Verb::Engine(_) => false,
         },
         Input::Outcome(_) | Input::Lapse { .. } => true,
         Input::Enrolment(_) => false,

@@ -284,6 +284,74 @@ pub struct TierStatus {
     pub beyond: Option<Value>,
     /// Its realm, where it has one.
     pub realm: Option<RealmStatus>,
+    /// Its engines, told to the tier itself alone.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub engines: Vec<EngineStatus>,
+}
+
+/// How an engine is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EngineStatus {
+    /// Its name among the tier's engines.
+    pub name: Name,
+    /// What it does.
+    pub state: EngineState,
+    /// Whether it said that it is ready, or need not.
+    pub ready: bool,
+    /// What it says of itself: free text, of the engine's own making.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub status: String,
+    /// How often it was started by itself since the supervisor's start.
+    pub restarts: u64,
+    /// Since when its process runs; none: it does not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since: Option<Time>,
+    /// How its last run ended, if one did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_exit: Option<EngineExit>,
+    /// Whether its last run ran out of memory, whatever its exit says.
+    pub out_of_memory: bool,
+    /// Whether its last run was ended because it hung: it missed its watchdog, or was not ready in time.
+    pub watchdog: bool,
+    /// Why it does not run though it should: a stable code or a sentence.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// What this machine lacks to confine or limit it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub missing: Vec<String>,
+}
+
+/// What an engine does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum EngineState {
+    /// Its process runs and is not ready yet.
+    Starting,
+    /// It runs and is ready.
+    Running,
+    /// It hangs and is being killed.
+    Hung,
+    /// It ended by itself and will be started again.
+    BackingOff,
+    /// It is being ended as ordered.
+    Stopping,
+    /// It does not run, as ordered.
+    Stopped,
+    /// It ended by itself and is not started again, as its specification says.
+    Ended,
+    /// It should run and cannot be started: see the reason.
+    Waiting,
+}
+
+/// How a run of an engine ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub enum EngineExit {
+    /// It ended with that exit code.
+    Code(i32),
+    /// That signal ended it.
+    Signal(i32),
 }
 
 /// How a realm is.

@@ -4,6 +4,7 @@
 use id::{Epoch, Sequence, TierId};
 
 use crate::change::Change;
+use crate::engine::EngineDemand;
 use crate::lease::Terms;
 use crate::limits::{NODE_QUOTA, QUOTA_WINDOW_MS};
 use crate::order::ControllerKey;
@@ -117,6 +118,12 @@ pub fn apply(tenure: &mut Tenure, change: &Change) {
             tier.suspended_by.remove(by);
         }),
         Change::Switched { tier, action } => on(tenure, *tier, |tier| tier.power.switch(*action)),
+        Change::EngineSet { tier, name, action } => {
+            on(tenure, *tier, |tier| match EngineDemand::after(tier.engines.get(name), action) {
+                Some(demand) => drop(tier.engines.insert(name.clone(), demand)),
+                None => drop(tier.engines.remove(name)),
+            })
+        }
         Change::Reassigned { tier, lease, contract, keys, consoles } => {
             on(tenure, *tier, |tier| {
                 tier.lease = *lease;
@@ -198,6 +205,7 @@ fn blank(name: id::Name, lease: id::LeaseId) -> Tier {
         term: 0,
         suspended_by: std::collections::BTreeSet::new(),
         power: Power::ON,
+        engines: std::collections::BTreeMap::new(),
         consents: std::collections::BTreeSet::new(),
         used: Used::NONE,
         ending: false,
@@ -241,6 +249,10 @@ fn enter(tier: &mut Tier, part: &Part, purpose: Purpose) {
     tier.ending = purpose == Purpose::Severing;
     if tier.ending && holds(Rule::SeveredHasNoConsole) {
         tier.consoles.clear();
+    }
+    if part.fate.destroys() {
+        // Their images and all that they wrote are gone; the next party wants none of the one before.
+        tier.engines.clear();
     }
     replace_salt(tier, part.fate);
 }

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::console::Console;
 use crate::input::Made;
 use crate::lease::{Contract, Quota, Terms};
-use crate::order::{Consent, ControllerKey, PowerAction};
+use crate::order::{Consent, ControllerKey, EngineAction, PowerAction};
 use crate::procedure::{Procedure, ProcedureId, Step};
 use crate::right::Grant;
 use id::Digest;
@@ -181,6 +181,15 @@ pub enum Change {
         tier: TierId,
         /// How.
         action: PowerAction,
+    },
+    /// A tier wants something else of one of its engines.
+    EngineSet {
+        /// The tier.
+        tier: TierId,
+        /// The engine.
+        name: Name,
+        /// What it wants.
+        action: EngineAction,
     },
     /// A tier passed to another party.
     Reassigned {

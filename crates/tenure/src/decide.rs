@@ -5,6 +5,7 @@
 pub(crate) mod boundary;
 mod consoles;
 mod directory;
+mod engine;
 mod enrolment;
 mod keys;
 mod lease;
@@ -70,6 +71,7 @@ fn order(tenure: &Tenure, verified: &Verified) -> Result<Vec<Change>, Refusal> {
         Verb::Suspend(args) => suspension::suspend(tenure, &signer, args)?,
         Verb::Resume(args) => suspension::resume(tenure, &signer, args)?,
         Verb::Power(args) => suspension::power(tenure, &signer, args)?,
+        Verb::Engine(args) => engine::set(tenure, &signer, args)?,
         Verb::Sever(args) => severing::sever(tenure, &signer, args, verified)?,
     });
     Ok(changes)

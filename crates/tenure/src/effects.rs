@@ -4,9 +4,10 @@ use id::{Digest, Epoch, Name, TierId, Time};
 use serde::Serialize;
 
 use crate::console::Console;
+use crate::engine::WantedEngine;
 use crate::procedure::{Fate, Procedure, Step};
 use crate::tenure::{Standing, Tenure};
-use crate::tier::{Data, Power, PowerState};
+use crate::tier::{Data, Power, PowerState, Tier};
 
 /// What the world should be.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -50,6 +51,8 @@ pub struct Realm {
     pub consoles: Vec<Console>,
     /// Whether its engines run.
     pub engines: bool,
+    /// Each engine that it wants, and whether it runs now.
+    pub wanted: Vec<WantedEngine>,
     /// How the realm is switched, the tiers above it counted in.
     pub power: PowerState,
     /// Restarts asked for, of this realm and of those above it.
@@ -93,6 +96,7 @@ fn realm(tenure: &Tenure, id: TierId) -> Option<Realm> {
     let open = matches!(standing, Standing::InForce | Standing::Busy) && !unsettled && !is_halted(tenure, id);
     let power = on_path().map(|tier| tier.power.state).min().unwrap_or(PowerState::Off);
     let courier = !unsettled && tier.identity.is_some() && !tier.consoles.is_empty();
+    let engines = open && power == PowerState::On;
     Some(Realm {
         tier: id,
         name: tier.name.clone(),
@@ -104,10 +108,21 @@ fn realm(tenure: &Tenure, id: TierId) -> Option<Realm> {
         deadline: tenure.effective_terms(id).until,
         courier,
         consoles: if courier { tier.consoles.clone() } else { Vec::new() },
-        engines: open && power == PowerState::On,
+        engines,
+        wanted: wanted(tier, engines),
         power,
         restarts: on_path().map(|tier| tier.power.restarts).sum(),
     })
+}
+
+fn wanted(tier: &Tier, realm_runs: bool) -> Vec<WantedEngine> {
+    let each = tier.engines.iter();
+    each.map(|(name, demand)| WantedEngine {
+        name: name.clone(),
+        demand: demand.clone(),
+        runs: realm_runs && demand.running,
+    })
+    .collect()
 }
 
 /// Whether a procedure on `upper` keeps the realm of `tier` shut.

@@ -24,6 +24,7 @@ mod change;
 mod console;
 mod decide;
 mod effects;
+mod engine;
 mod input;
 mod lease;
 pub mod limits;
@@ -49,11 +50,12 @@ pub use change::Change;
 pub use console::{Console, ConsoleAddress, are_consoles};
 pub use decide::decide;
 pub use effects::{Gate, Realm, World, effects};
+pub use engine::{EngineDemand, WantedEngine};
 pub use input::{Enrolment, Fresh, Input, Made, Outcome, Verified};
 pub use lease::{Contract, Quota, Terms};
 pub use order::{
-    Boundary, Consent, Consoles, ControllerKey, Directory, Freshness, Lease, NewTerms, ORDER_PAYLOAD_TYPE,
-    Order, Power, PowerAction, Reassign, RemoveKey, Renew, Target, Verb,
+    Boundary, Consent, Consoles, ControllerKey, Directory, Engine, EngineAction, Freshness, Lease, NewTerms,
+    ORDER_PAYLOAD_TYPE, Order, Power, PowerAction, Reassign, RemoveKey, Renew, Target, Verb,
 };
 pub use plan::{Consequence, Plan, What, consequences, overhangs, plan};
 pub use procedure::{Fate, Part, Procedure, ProcedureId, Purpose, Step};

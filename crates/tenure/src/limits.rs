@@ -13,6 +13,8 @@ pub const CONSOLES_PER_TIER_MAX: usize = 4;
 pub const CONSOLE_ADDRESSES_MAX: usize = 4;
 /// Consents of one tier that are not used yet.
 pub const CONSENTS_PER_TIER_MAX: usize = 16;
+/// Engines of one tier.
+pub const ENGINES_PER_TIER_MAX: usize = 16;
 /// Nonces given to one tier and not used yet; a new one pushes out the oldest of the same tier.
 pub const NONCES_PER_TIER_MAX: usize = 8;
 /// Characters of a contract's id.

@@ -97,6 +97,8 @@ pub enum Verb {
     Resume(Target),
     /// Switches a realm, or for the root the node (right `power`).
     Power(Power),
+    /// Says whether and how an engine of one's own tier runs (right `engine-run`).
+    Engine(Engine),
     /// Ends a tier below and everything below it (right `sever`).
     Sever(Target),
 }
@@ -274,6 +276,37 @@ pub enum PowerAction {
     Restart,
 }
 
+/// The arguments of `engine`: one engine of the signer's own tier.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Engine {
+    /// Its name among the tier's engines.
+    pub name: Name,
+    /// What to do.
+    pub action: EngineAction,
+}
+
+/// What `engine` can do.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", rename_all_fields = "snake_case", deny_unknown_fields)]
+pub enum EngineAction {
+    /// It runs by this specification from now on.
+    Deploy {
+        /// The specification, an object that names the same engine.
+        specification: Digest,
+    },
+    /// It runs.
+    Start,
+    /// It does not run, and stays.
+    Stop,
+    /// It is ended and runs again.
+    Restart,
+    /// The same, with its image unpacked anew.
+    Reload,
+    /// It is ended and forgotten.
+    Remove,
+}
+
 impl Verb {
     /// The name in the payload.
     #[must_use]
@@ -292,6 +325,7 @@ impl Verb {
             Self::Suspend(_) => "suspend",
             Self::Resume(_) => "resume",
             Self::Power(_) => "power",
+            Self::Engine(_) => "engine",
             Self::Sever(_) => "sever",
         }
     }
@@ -306,6 +340,7 @@ impl Verb {
             Self::Renew(_) | Self::Consent(_) => Right::Renew,
             Self::Suspend(_) | Self::Resume(_) => Right::Suspend,
             Self::Power(_) => Right::Power,
+            Self::Engine(_) => Right::EngineRun,
             Self::Sever(_) => Right::Sever,
         }
     }
@@ -317,7 +352,11 @@ impl Verb {
             Self::Lease(args) => vec![args.boundary],
             Self::Boundary(args) => vec![args.object],
             Self::Directory(args) => vec![args.object],
-            Self::Terms(_)
+            Self::Engine(Engine { action: EngineAction::Deploy { specification }, .. }) => {
+                vec![*specification]
+            }
+            Self::Engine(_)
+            | Self::Terms(_)
             | Self::Reassign(_)
             | Self::EnrolKey(_)
             | Self::RemoveKey(_)
@@ -397,6 +436,7 @@ fn verb_of(name: &str, args: &str) -> Result<Verb, String> {
         "suspend" => Verb::Suspend(read(args)?),
         "resume" => Verb::Resume(read(args)?),
         "power" => Verb::Power(read(args)?),
+        "engine" => Verb::Engine(read(args)?),
         "sever" => Verb::Sever(read(args)?),
         _ => return Err(format!("an unknown verb {:?}", name.chars().take(40).collect::<String>())),
     })
@@ -421,6 +461,7 @@ impl From<Order> for Payload {
             Verb::Consent(args) => raw(args),
             Verb::Suspend(args) | Verb::Resume(args) | Verb::Sever(args) => raw(args),
             Verb::Power(args) => raw(args),
+            Verb::Engine(args) => raw(args),
         };
         Self {
             node: order.node,

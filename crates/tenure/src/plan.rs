@@ -1,6 +1,7 @@
 //! Plans: what changes would mean, said before they are made. A console decides on its mirror of the node and
 //! shows the consequences; the node's own answer alone counts.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use id::{Digest, Name, TierId};
@@ -53,6 +54,11 @@ pub enum What {
     EnginesStop,
     /// Its engines start.
     EnginesStart,
+    /// It wants something else of an engine.
+    EngineChanged {
+        /// Which.
+        engine: Name,
+    },
     /// It is switched.
     Switched {
         /// To this.
@@ -146,6 +152,10 @@ fn own(old: &Tier, new: &Tier, say: &mut impl FnMut(What)) {
     } else if new.keys != old.keys {
         say(What::KeysChanged);
     }
+    let names: BTreeSet<&Name> = old.engines.keys().chain(new.engines.keys()).collect();
+    for engine in names.into_iter().filter(|name| old.engines.get(*name) != new.engines.get(*name)) {
+        say(What::EngineChanged { engine: engine.clone() });
+    }
     if new.power.state != old.power.state || new.power.restarts != old.power.restarts {
         say(What::Switched { to: new.power.state });
     }
@@ -224,6 +234,7 @@ impl fmt::Display for What {
             Self::RealmOpened => f.write_str("its realm opens"),
             Self::EnginesStop => f.write_str("its engines stop"),
             Self::EnginesStart => f.write_str("its engines start"),
+            Self::EngineChanged { engine } => write!(f, "wants something else of its engine {engine}"),
             Self::Switched { to } => match to {
                 PowerState::Off => f.write_str("is switched off"),
                 PowerState::Standby => f.write_str("goes to standby"),

@@ -193,6 +193,12 @@ pub enum Refusal {
     /// A key stands twice in a list, or a list is empty.
     #[error("the list of keys is empty or names a key twice")]
     BadKeys {},
+    /// The tier has no engine of that name.
+    #[error("the tier has no engine {name}")]
+    UnknownEngine {
+        /// Which.
+        name: Name,
+    },
     /// A list of consoles is empty, names one twice, or an address of one twice or not at all.
     #[error("a console or one of its addresses is missing or stands twice")]
     BadConsoles {},
@@ -274,6 +280,8 @@ pub enum Limited {
     Consoles,
     /// Addresses of a console.
     Addresses,
+    /// Engines of a tier.
+    Engines,
 }
 
 impl std::fmt::Display for Limited {
@@ -284,6 +292,7 @@ impl std::fmt::Display for Limited {
             Self::Consents => "unused consents",
             Self::Consoles => "consoles of a tier",
             Self::Addresses => "addresses of a console",
+            Self::Engines => "engines of a tier",
         })
     }
 }
@@ -357,6 +366,7 @@ impl Refusal {
             | Self::NothingToConsent { .. }
             | Self::LastKey { .. }
             | Self::BadKeys {}
+            | Self::UnknownEngine { .. }
             | Self::BadConsoles {}
             | Self::WrongDirectory {}
             | Self::NotRoot {}

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::hash::{Hash, Hasher};
 
-use id::{Digest, KeyId, NodeId, Nonce, PublicKey, Sequence, TierId, Time};
+use id::{Digest, KeyId, Name, NodeId, Nonce, PublicKey, Sequence, TierId, Time};
 use packet_set::PacketSet;
 use serde::{Deserialize, Serialize};
 
@@ -68,6 +68,8 @@ pub(crate) struct Aside {
     pub(crate) sets: BTreeMap<Digest, PacketSet>,
     /// The signed directories that are held: under which key each was verified, and its version.
     pub(crate) directories: BTreeMap<Digest, (PublicKey, u64)>,
+    /// The engines' specifications that are held, each with the engine that it names.
+    pub(crate) specifications: BTreeMap<Digest, Name>,
     /// What every realm is denied, whatever the root's set says; nothing: no such deny.
     pub(crate) builtin: Option<PacketSet>,
     /// Per tier, those given and not used.
@@ -185,6 +187,11 @@ impl Tenure {
         self.aside.directories.insert(object, (signer, serial));
     }
 
+    /// Tells of an object that it is the specification of the engine of that name.
+    pub fn hold_specification(&mut self, object: Digest, engine: Name) {
+        self.aside.specifications.insert(object, engine);
+    }
+
     /// What names in sets mean; nothing before the first directory.
     #[must_use]
     pub const fn directory(&self) -> Option<DirectoryInForce> {
@@ -201,7 +208,9 @@ impl Tenure {
     #[must_use]
     pub fn named_objects(&self) -> BTreeSet<Digest> {
         let sets = self.tiers.values().flat_map(|tier| tier.given.into_iter().chain(tier.own));
-        sets.chain(self.directory.map(|directory| directory.object)).collect()
+        let engines = self.tiers.values().flat_map(|tier| tier.engines.values());
+        let specifications = engines.map(|engine| engine.specification);
+        sets.chain(specifications).chain(self.directory.map(|directory| directory.object)).collect()
     }
 
     /// What the object means, if it is held.
@@ -218,6 +227,7 @@ impl Tenure {
     /// Forgets every object but these.
     pub fn release_all_but(&mut self, named: &BTreeSet<Digest>) {
         self.aside.sets.retain(|object, _| named.contains(object));
+        self.aside.specifications.retain(|object, _| named.contains(object));
         self.aside.directories.retain(|object, _| named.contains(object));
     }
 

@@ -6,6 +6,7 @@ use id::{Digest, Epoch, KeyId, LeaseId, Name, PublicKey, TierId, Time};
 use serde::{Deserialize, Serialize};
 
 use crate::console::Console;
+use crate::engine::EngineDemand;
 use crate::lease::{Contract, Quota, Terms};
 use crate::order::{Consent, ControllerKey, PowerAction};
 use crate::right::{Grant, Rights};
@@ -52,6 +53,9 @@ pub struct Tier {
     pub suspended_by: BTreeSet<TierId>,
     /// How its realm is switched.
     pub power: Power,
+    /// The engines that it wants.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub engines: BTreeMap<Name, EngineDemand>,
     /// What it consented to and what was not used yet.
     pub consents: BTreeSet<Consent>,
     /// What it used of its quota.

@@ -7,6 +7,7 @@ use id::{Digest, Epoch, KeyId, LeaseId, Name, NodeId, PublicKey, TierId, Time};
 use serde::Serialize;
 
 use crate::console::Console;
+use crate::engine::EngineDemand;
 use crate::lease::{Contract, Quota, Terms};
 use crate::order::Consent;
 use crate::procedure::{Purpose, Step};
@@ -60,6 +61,8 @@ pub struct View {
     pub procedure: Option<(Purpose, Step)>,
     /// How its realm is switched.
     pub power: Power,
+    /// The engines that it wants.
+    pub engines: Vec<(Name, EngineDemand)>,
     /// The tiers above it, from the root, with the epochs that a consent must name.
     pub above: Vec<(TierId, Epoch)>,
     /// What it granted.
@@ -125,6 +128,7 @@ pub fn view(tenure: &Tenure, tier: TierId) -> Option<View> {
         standing: tenure.standing(tier),
         procedure: tenure.procedures().find(|p| p.part(tier).is_some()).map(|p| (p.purpose, p.next)),
         power: own.power,
+        engines: own.engines.iter().map(|(name, engine)| (name.clone(), engine.clone())).collect(),
         above: above.iter().filter_map(|id| Some((*id, tenure.tier(*id)?.epoch))).collect(),
         granted: tenure.children(tier).map(|(id, _)| granted(tenure, id)).collect::<Option<_>>()?,
         directory_in_force: tenure.directory(),

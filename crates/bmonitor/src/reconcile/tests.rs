@@ -26,6 +26,7 @@ fn realm(gate: Gate) -> Realm {
         deadline: Time::from_millis(5_000),
         courier: false,
         consoles: Vec::new(),
+        wanted: Vec::new(),
         engines: true,
         power: PowerState::On,
         restarts: 0,

@@ -90,6 +90,7 @@ impl Supervisor {
             standing: standing(self.node.tenure.standing(id)).to_owned(),
             beyond: self.node.beyond().get(&id).cloned(),
             realm: self.realm_status(tier),
+            engines: Vec::new(),
         }
     }
 

@@ -233,7 +233,8 @@ fn remember(state: &mut State, before: &State, verified: &Verified) {
         | Verb::Consoles(_)
         | Verb::Suspend(_)
         | Verb::Resume(_)
-        | Verb::Power(_) => {}
+        | Verb::Power(_)
+        | Verb::Engine(_) => {}
     }
 }
 

@@ -54,6 +54,11 @@ pub(crate) fn directory(serial: u64) -> Digest {
     Digest::of(format!("directory {serial}").as_bytes())
 }
 
+/// The specification of the engine of that name.
+pub(crate) fn specification(engine: &str) -> Digest {
+    Digest::of(format!("engine {engine}").as_bytes())
+}
+
 /// The console with that number.
 pub(crate) fn console(number: u8) -> Console {
     Console { key: key(100 + number), addresses: vec![format!("10.0.0.{number}:7443").parse().unwrap()] }
@@ -92,6 +97,9 @@ impl Example {
             fresh: example.draw(),
             at: example.now,
         };
+        for engine in ["web", "till"] {
+            example.tenure.hold_specification(specification(engine), engine.parse().unwrap());
+        }
         example.input(&Input::Enrolment(enrolment)).unwrap();
         example.finish();
         example

@@ -5,7 +5,7 @@ use crate::{Order, Refusal, Verb};
 
 const PAGE: &str = include_str!("../../../../docs/orders.md");
 
-const GOLDEN: [(&str, &str); 14] = [
+const GOLDEN: [(&str, &str); 15] = [
     ("lease", include_str!("../../golden/orders/lease-with-consoles.json")),
     ("terms", include_str!("../../golden/orders/terms.json")),
     ("reassign", include_str!("../../golden/orders/reassign-with-consoles.json")),
@@ -19,6 +19,7 @@ const GOLDEN: [(&str, &str); 14] = [
     ("suspend", include_str!("../../golden/orders/suspend.json")),
     ("resume", include_str!("../../golden/orders/resume.json")),
     ("power", include_str!("../../golden/orders/power.json")),
+    ("engine", include_str!("../../golden/orders/engine.json")),
     ("sever", include_str!("../../golden/orders/sever.json")),
 ];
 
@@ -67,7 +68,7 @@ fn the_page_lists_every_refusal() {
 
 #[test]
 fn what_is_not_an_order_is_refused_with_what_is_wrong() {
-    let (_, sever) = GOLDEN[13];
+    let (_, sever) = GOLDEN[14];
     let cases = [
         (sever.replace("\"args\": {", "\"args\": { \"more\": 1,"), "in `args`: unknown field `more`"),
         (sever.replace("\"verb\": \"sever\"", "\"verb\": \"look\""), "an unknown verb \"look\""),

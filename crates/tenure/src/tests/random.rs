@@ -3,9 +3,12 @@
 use proptest::prelude::{Just, Strategy, any, prop, prop_assert, prop_assert_eq, prop_oneof, proptest};
 use proptest::test_runner::TestCaseError;
 
-use super::example::{Example, at, console, controller, directory, key, lease, object, tier_id};
+use super::example::{
+    Example, at, console, controller, directory, key, lease, object, specification, tier_id,
+};
 use crate::order::{
-    Boundary, Consent, Consoles, Directory, NewTerms, Power, PowerAction, Reassign, RemoveKey, Renew, Target,
+    Boundary, Consent, Consoles, Directory, Engine, EngineAction, NewTerms, Power, PowerAction, Reassign,
+    RemoveKey, Renew, Target,
 };
 use crate::{
     Change, Grant, Input, Outcome, Quota, Right, Rights, Step, Tenure, Terms, Verb, apply_all, decide,
@@ -95,8 +98,19 @@ fn verb() -> impl Strategy<Value = Verb> {
         target().prop_map(Verb::Suspend),
         target().prop_map(Verb::Resume),
         target().prop_map(Verb::Sever),
+        prop::sample::select(engine_actions())
+            .prop_map(|action| Verb::Engine(Engine { name: "web".parse().unwrap(), action })),
         prop::option::of(tier())
             .prop_map(|tier| Verb::Power(Power { tier: tier.map(tier_id), action: PowerAction::Restart })),
+    ]
+}
+
+fn engine_actions() -> Vec<EngineAction> {
+    vec![
+        EngineAction::Deploy { specification: specification("web") },
+        EngineAction::Stop,
+        EngineAction::Restart,
+        EngineAction::Remove,
     ]
 }
 

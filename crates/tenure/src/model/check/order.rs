@@ -127,7 +127,8 @@ fn target(checks: &mut Checks<'_>, tenure: &Tenure, sent: &Verified, refused: bo
         | Verb::RemoveKey(_)
         | Verb::Consoles(_)
         | Verb::Directory(_)
-        | Verb::Consent(_) => true,
+        | Verb::Consent(_)
+        | Verb::Engine(_) => true,
     };
     if !allowed {
         checks.expect(Invariant::TierAbove, refused);
