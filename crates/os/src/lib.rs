@@ -10,7 +10,9 @@ pub mod classifier;
 pub mod clock;
 pub mod descriptor;
 mod failed;
+pub mod fscrypt;
 pub mod link;
+pub mod loop_device;
 pub mod mount;
 pub mod namespace;
 pub mod packet;
@@ -22,6 +24,7 @@ pub mod random;
 pub mod seccomp;
 pub mod secret;
 pub mod signal;
+pub mod space;
 pub mod wiping;
 
 pub use failed::Failed;

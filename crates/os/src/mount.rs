@@ -30,6 +30,37 @@ pub fn tmpfs(target: &Path, bytes_max: u64) -> Result<(), Failed> {
     mount("tmpfs", target, MountFlags::NOSUID | MountFlags::NODEV, &format!("mode=0700,size={bytes_max}"))
 }
 
+/// Mounts the ext4 file system on a block device at `target`. Nothing on it is a device, and nothing gains rights by
+/// being run.
+///
+/// # Errors
+/// When the kernel refuses.
+pub fn ext4(device: &Path, target: &Path) -> Result<(), Failed> {
+    let act = || format!("mount {} at {}", device.display(), target.display());
+    let flags = MountFlags::NOSUID | MountFlags::NODEV;
+    rustix::mount::mount(device, target, "ext4", flags, None).act(act)
+}
+
+/// Gives the calling thread, and all that it starts, a mount namespace of its own: what is mounted in folders made
+/// private there ([`private_folder`]) shows nowhere else. To be called while there is one thread alone.
+///
+/// # Errors
+/// When the kernel refuses.
+pub fn own_namespace() -> Result<(), Failed> {
+    // SAFETY: a mount namespace of its own changes what paths mean, and no descriptor or memory of this process.
+    unsafe { rustix::thread::unshare_unsafe(rustix::thread::UnshareFlags::NEWNS) }
+        .act(|| "leave the mount namespace".to_owned())
+}
+
+/// Makes `folder` a mount of itself of which no other mount namespace hears.
+///
+/// # Errors
+/// When the kernel refuses.
+pub fn private_folder(folder: &Path) -> Result<(), Failed> {
+    rustix::mount::mount_bind(folder, folder).act(|| format!("bind {} to itself", folder.display()))?;
+    propagation(folder, MountPropagationFlags::PRIVATE)
+}
+
 /// Mounts the process list of the calling thread's pid namespace at `/proc`, in a mount namespace
 /// made for the purpose: the propagation of the `/proc` below is cut first.
 ///
