@@ -1,5 +1,6 @@
 //! A client: one request, one connection, over a unix socket or HTTP.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
@@ -50,6 +51,20 @@ impl FromStr for Address {
             return Err(malformed());
         }
         Ok(Self::Http(host.to_owned()))
+    }
+}
+
+impl Address {
+    /// Whether what goes there stays on this machine: a socket, or a loopback address written out.
+    #[must_use]
+    pub fn is_of_this_machine(&self) -> bool {
+        match self {
+            Self::Unix(_) => true,
+            Self::Http(host) => {
+                host.parse::<SocketAddr>().is_ok_and(|address| address.ip().is_loopback())
+                    || host.rsplit_once(':').is_some_and(|(name, _port)| name == "localhost")
+            }
+        }
     }
 }
 
@@ -221,6 +236,16 @@ mod tests {
         for text in ["", "unix:", "https://a:1", "http://a", "http://u@a:1", "http://a:1/x", "a:1"] {
             assert!(text.parse::<Address>().is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn what_stays_on_this_machine_is_told_by_its_address() {
+        let stays = |text: &str| text.parse::<Address>().unwrap().is_of_this_machine();
+        assert!(stays("unix:/x") && stays("http://127.0.0.1:1") && stays("http://[::1]:1"));
+        assert!(stays("http://localhost:1"));
+        assert!(
+            !stays("http://10.0.0.2:1") && !stays("http://localhost.example:1") && !stays("http://0.0.0.0:1")
+        );
     }
 
     #[test]

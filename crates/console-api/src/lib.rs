@@ -15,6 +15,7 @@ mod lease;
 mod node;
 mod order;
 mod page;
+mod people;
 mod problem;
 mod statement;
 
@@ -33,5 +34,6 @@ pub use lease::{
 pub use node::{Confirm, Enrolment, Lock, Node, NodeState, NodeTier, OpenWindow, Stranger, TierState};
 pub use order::{Accepted, NewOrder, Order, OrderState};
 pub use page::{Page, PageQuery};
+pub use people::{AuditEntry, AuditOutcome, AuditQuery, NewUser, Role, User, UserToken, Whoami};
 pub use problem::{Exit, Problem};
 pub use statement::{Document, DocumentKind, Documents};

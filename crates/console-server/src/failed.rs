@@ -9,6 +9,14 @@ type Source = Box<dyn std::error::Error + Send + Sync>;
 /// What failed, and why.
 #[derive(Debug, Error)]
 pub enum Failed {
+    /// A file of the folder is not there.
+    #[error("{file}: no such file")]
+    Missing {
+        /// Which.
+        file: String,
+        /// What to do.
+        hint: &'static str,
+    },
     /// A file of the folder is not what it should be; a person can put it right.
     #[error("{file}: {why}")]
     Folder {
@@ -39,11 +47,15 @@ impl Failed {
         Self::Folder { file: file.display().to_string(), why: why.into(), hint }
     }
 
+    pub(crate) fn missing(file: &Path, hint: &'static str) -> Self {
+        Self::Missing { file: file.display().to_string(), hint }
+    }
+
     /// What to do about it.
     #[must_use]
     pub const fn hint(&self) -> Option<&'static str> {
         match self {
-            Self::Folder { hint, .. } => Some(hint),
+            Self::Folder { hint, .. } | Self::Missing { hint, .. } => Some(hint),
             Self::Act { .. } => None,
         }
     }

@@ -41,6 +41,10 @@ pub struct Init {
     pub addresses: Vec<SocketAddr>,
     /// Where people's requests are answered, beside the socket.
     pub api: Option<SocketAddr>,
+    /// Off the loopback, too, though nothing encrypts it.
+    pub unencrypted: bool,
+    /// A further socket, which everybody on the machine may open.
+    pub socket: Option<PathBuf>,
     /// Further controller keys of the party, which the console does not hold. They have all rights.
     pub controllers: Vec<PublicKey>,
     /// The addresses from which realms get theirs, as `10.1.0.10-10.1.255.254`.
@@ -68,6 +72,8 @@ pub fn init(folder: &Path, wanted: &Init, world: &World) -> Result<Made, Failed>
         listen: wanted.listen,
         addresses: wanted.addresses.clone(),
         api: wanted.api,
+        unencrypted: wanted.unencrypted,
+        socket: wanted.socket.clone(),
         realms: wanted.realms.clone().map(Range::try_from).transpose().map_err(|wrong| {
             Failed::folder(
                 &folder.join(settings::FILE),
@@ -254,9 +260,7 @@ fn read(path: &Path, bytes_max: u64, hint: &'static str) -> Result<Vec<u8>, Fail
     match read {
         Ok(_) if bytes.len() as u64 > bytes_max => Err(Failed::folder(path, "the file is too long", hint)),
         Ok(_) => Ok(bytes),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            Err(Failed::folder(path, "no such file", hint))
-        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Err(Failed::missing(path, hint)),
         Err(error) => Err(Failed::act(format!("read {}", path.display()), error)),
     }
 }

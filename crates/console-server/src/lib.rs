@@ -25,6 +25,7 @@ mod folder;
 mod lease;
 mod node;
 mod order;
+mod people;
 mod records;
 mod settings;
 mod state;

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use id::Name;
 use serde::{Deserialize, Serialize};
@@ -19,6 +19,9 @@ pub(crate) const BYTES_MAX: u64 = 256 * 1024;
 /// The most addresses that a lease says (docs/orders.md).
 const ADDRESSES_MAX: usize = 4;
 
+const UNENCRYPTED_HINT: &str = "answer at 127.0.0.1, behind ssh -L or a proxy with TLS; where the network itself is \
+    encrypted, write unencrypted = true (--unencrypted)";
+
 /// What the file says.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -33,6 +36,12 @@ pub(crate) struct Settings {
     /// Where people's requests are answered, beside the socket in the folder.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) api: Option<SocketAddr>,
+    /// Answer there off the loopback, too, though whoever is on the way reads tokens and answers.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) unencrypted: bool,
+    /// A further socket, which everybody on this machine may open: the kernel says who it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) socket: Option<PathBuf>,
     /// The addresses from which realms get theirs: `"10.1.0.10-10.1.255.254"`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) realms: Option<Range>,
@@ -108,6 +117,10 @@ impl Settings {
         if settings.addresses().iter().any(|address| address.ip().is_unspecified() || address.port() == 0) {
             return Err(Failed::folder(file, "nodes cannot dial 0.0.0.0, [::] or port 0", hint));
         }
+        if let Some(api) = settings.api.filter(|api| !api.ip().is_loopback() && !settings.unencrypted) {
+            let why = format!("tokens would be sent to {api} in the clear");
+            return Err(Failed::folder(file, why, UNENCRYPTED_HINT));
+        }
         let mut controllers: Vec<_> = settings.controller.iter().map(|controller| controller.key).collect();
         controllers.sort_unstable();
         if let Some(twice) = controllers.windows(2).find(|two| two[0] == two[1]) {
@@ -157,6 +170,11 @@ mod tests {
         let (once, twice) = (controller.to_owned(), controller.repeat(2));
         check(&format!("name = \"a\"\nlisten = \"10.0.0.2:1\"\n{once}"), "10.0.0.2:1");
         check(&format!("name = \"a\"\nlisten = \"10.0.0.2:1\"\n{twice}"), "console.toml: ed25519:");
+        let api = |api: &str| format!("name = \"a\"\nlisten = \"10.0.0.2:1\"\napi = \"{api}\"\n");
+        check(&api("127.0.0.1:7070"), "10.0.0.2:1");
+        check(&api("[::1]:7070"), "10.0.0.2:1");
+        check(&api("0.0.0.0:7070"), "console.toml: tokens would be sent to 0.0.0.0:7070 in the clear");
+        check(&format!("{}unencrypted = true\n", api("10.0.0.2:7070")), "10.0.0.2:1");
         let pool = |range: &str| format!("name = \"a\"\nlisten = \"10.0.0.2:1\"\nrealms = \"{range}\"\n");
         check(&pool("10.1.0.10-10.1.0.20"), "10.0.0.2:1");
         check(&pool("10.1.0.20-10.1.0.10"), "console.toml: line 3: first and last");

@@ -33,6 +33,10 @@ pub(crate) struct Console {
     places: Mutex<BTreeMap<PublicKey, Place>>,
     /// The turn in which addresses are given out, and the directory is written.
     pub(crate) addressing: Turn<()>,
+    /// The turn in which the audit trail grows.
+    pub(crate) auditing: Turn<()>,
+    /// How often people were refused of late.
+    pub(crate) refusals: Mutex<crate::people::audit::Refusals>,
     /// One turn a node: its journal is read, and orders to it are numbered and sent, one after the other.
     nodes: Mutex<BTreeMap<NodeId, Arc<NodeTurns>>>,
     /// The first half of every request's id: another one at each start.
@@ -60,6 +64,8 @@ impl Console {
             pins: Pins::new([]),
             live: Live::new(),
             addressing: Turn::new(()),
+            auditing: Turn::new(()),
+            refusals: Mutex::default(),
             places: Mutex::default(),
             nodes: Mutex::default(),
             started,

@@ -48,6 +48,12 @@ pub(crate) struct Start {
     /// Where requests are answered, beside the socket in the folder (with the token of admin.token)
     #[arg(long)]
     api: Option<SocketAddr>,
+    /// Answer there off the loopback, too, though whoever is on the way reads tokens and answers
+    #[arg(long, requires = "api")]
+    unencrypted: bool,
+    /// A further socket, which everybody on this machine may open; `user add --uid` says who they are
+    #[arg(long)]
+    socket: Option<PathBuf>,
     /// A further controller key of the party, which this console does not hold; several times for several
     #[arg(long = "controller")]
     controllers: Vec<PublicKey>,
@@ -82,12 +88,15 @@ fn tell(told: &str) {
 }
 
 fn init(start: &Start) -> Result<Exit, Failure> {
-    let Start { folder, name, listen, addresses, api, controllers, realms, output } = start;
+    let Start { folder, name, listen, addresses, api, unencrypted, socket, controllers, realms, output } =
+        start;
     let wanted = Init {
         name: name.clone(),
         listen: *listen,
         addresses: addresses.clone(),
         api: *api,
+        unencrypted: *unencrypted,
+        socket: socket.clone(),
         controllers: controllers.clone(),
         realms: realms.clone(),
     };
@@ -126,6 +135,7 @@ fn serve(folder: &std::path::Path) -> Result<Exit, Failure> {
 fn failure(failed: Failed) -> Failure {
     let told = file::chain(&failed);
     let exit = match failed {
+        Failed::Missing { .. } => Exit::NotFound,
         Failed::Folder { .. } => Exit::Usage,
         Failed::Act { .. } => Exit::Failed,
     };

@@ -1,6 +1,7 @@
 //! `leasehold`: the command line, the console, the demo. See `help exit-codes`.
 #![forbid(unsafe_code)]
 
+mod audit;
 mod boundary;
 mod console;
 mod demo;
@@ -17,6 +18,7 @@ mod output;
 mod reach;
 mod receipt;
 mod table;
+mod user;
 
 use std::process::ExitCode;
 
@@ -34,6 +36,9 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Noun {
+    /// Show who did what at a console
+    #[command(subcommand)]
+    Audit(audit::Verb),
     /// Check, narrow and evaluate boundary files
     #[command(subcommand)]
     Boundary(boundary::Verb),
@@ -71,6 +76,9 @@ enum Noun {
     /// Fetch and verify receipts
     #[command(subcommand)]
     Receipt(receipt::Verb),
+    /// Say who may do what at a console
+    #[command(subcommand)]
+    User(user::Verb),
 }
 
 fn main() -> ExitCode {
@@ -80,6 +88,7 @@ fn main() -> ExitCode {
     }
     let arguments = Arguments::parse();
     let ended = match arguments.noun {
+        Noun::Audit(verb) => audit::run(&verb),
         Noun::Boundary(verb) => boundary::run(&verb),
         Noun::Completions { shell } => {
             output::completions(shell, &mut Arguments::command());
@@ -95,6 +104,7 @@ fn main() -> ExitCode {
         Noun::Node(verb) => node::run(&verb),
         Noun::Order(verb) => order::run(&verb),
         Noun::Receipt(verb) => receipt::run(&verb),
+        Noun::User(verb) => user::run(&verb),
     };
     match ended {
         Ok(exit) => exit.into(),

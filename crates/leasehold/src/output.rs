@@ -28,6 +28,12 @@ pub(crate) fn warning(warning: &str, hint: &str) {
     eprintln!("warning: {warning}\nhint: {hint}");
 }
 
+/// Says something to the person, beside the data.
+#[expect(clippy::print_stderr, reason = "talk goes to stderr")]
+pub(crate) fn talk(talk: &str) {
+    eprintln!("{talk}");
+}
+
 /// Writes a shell's completions.
 pub(crate) fn completions(shell: clap_complete::Shell, command: &mut clap::Command) {
     let mut script = Vec::new();

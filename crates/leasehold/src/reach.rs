@@ -23,6 +23,9 @@ pub(crate) struct Reach {
     /// The console: unix:PATH or <http://HOST:PORT>; `LEASEHOLD_CONSOLE` when left out
     #[arg(long)]
     console: Option<Address>,
+    /// Send the token over plain HTTP off this machine, too: whoever is on the way reads it
+    #[arg(long)]
+    unencrypted: bool,
     /// How to print it
     #[arg(short, long, value_enum, default_value_t)]
     pub(crate) output: Format,
@@ -31,7 +34,12 @@ pub(crate) struct Reach {
 impl Reach {
     /// Speaks to the console: `ask` makes its calls.
     pub(crate) fn ask<T>(&self, ask: impl AsyncFnOnce(&Client) -> Result<T, Failed>) -> Result<T, Failure> {
-        let client = Client::new(self.address()?, token()?, PATIENCE);
+        let (address, token) = (self.address()?, token()?);
+        if token.is_some() && !self.unencrypted && !address.is_of_this_machine() {
+            return Err(Failure::new(Exit::Refused, format!("the token would go to {address} in the clear"))
+                .hint("reach it over `ssh -L`, or through a proxy with TLS on this machine; --unencrypted sends it anyway"));
+        }
+        let client = Client::new(address, token, PATIENCE);
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()

@@ -185,7 +185,7 @@ fn a_folder_that_is_no_consoles_is_told() {
     let folder = tempfile::tempdir().unwrap();
     let run = |folder: &Path| Command::new(PROGRAM).args(["console", "run"]).arg(folder).output().unwrap();
     let none = run(folder.path());
-    assert_eq!(none.status.code(), Some(2));
+    assert_eq!(none.status.code(), Some(5));
     assert!(String::from_utf8_lossy(&none.stderr).contains("hint: `leasehold console init"), "{none:?}");
 
     let made = made();

@@ -19,11 +19,7 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
     async fn from_request(request: Request, state: &S) -> Result<Self, No> {
         let bytes = Bytes::from_request(request, state).await.map_err(|rejection: BytesRejection| {
             if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
-                No::new(
-                    "limit",
-                    Exit::Usage,
-                    format!("the body has more than {} bytes", super::BODY_BYTES_MAX),
-                )
+                too_long()
             } else {
                 usage(format!("the body did not arrive: {rejection}"))
             }
@@ -32,6 +28,20 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
             .map(Self)
             .map_err(|error| usage(format!("the body is not what is wanted here: {error}")))
     }
+}
+
+/// All of a body, before it is given to whom it is for.
+pub(crate) async fn read(body: axum::body::Body) -> Result<Bytes, No> {
+    let limited = http_body_util::Limited::new(body, super::BODY_BYTES_MAX);
+    match http_body_util::BodyExt::collect(limited).await {
+        Ok(collected) => Ok(collected.to_bytes()),
+        Err(error) if error.is::<http_body_util::LengthLimitError>() => Err(too_long()),
+        Err(error) => Err(usage(format!("the body did not arrive: {error}"))),
+    }
+}
+
+fn too_long() -> No {
+    No::new("limit", Exit::Usage, format!("the body has more than {} bytes", super::BODY_BYTES_MAX))
 }
 
 /// What stands behind the question mark.

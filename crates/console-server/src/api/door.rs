@@ -1,10 +1,10 @@
-//! The doors: a unix socket and, where the settings say so, a TCP port. A connection carries one request;
-//! each step of it has its deadline, and there is a bound for all of a door's together.
+//! The doors: a unix socket, and where the settings say so one for everybody on this machine and a TCP port. A
+//! connection carries one request; each step of it has its deadline, and there is a bound for all of a door's together.
 
 use std::fs;
 use std::io;
 use std::net::SocketAddr;
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::{FileTypeExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,6 +25,7 @@ use tokio::task::JoinSet;
 
 use super::authority::{self, Peer};
 use super::problem::{No, Told};
+use super::roles::{Known, RequestId};
 use crate::Failed;
 use crate::folder::Opened;
 use crate::state::Console;
@@ -45,18 +46,25 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// The longest head of a request.
 const HEAD_BYTES_MAX: usize = 16 * 1024;
 
-/// Both doors, open.
+/// The one path that is open to all.
+const HEALTH: &str = "/healthz";
+
+/// The doors, open.
 pub(crate) struct Doors {
     unix: UnixListener,
     socket: PathBuf,
+    everybody: Option<(UnixListener, PathBuf)>,
     tcp: Option<(TcpListener, SocketAddr)>,
 }
 
 impl Doors {
     pub(crate) async fn open(opened: &Opened) -> Result<Self, Failed> {
         let socket = opened.socket();
-        let unix =
-            open_unix(&socket).map_err(|error| Failed::act(format!("open {}", socket.display()), error))?;
+        let unix = open_unix(&socket, 0o600)?;
+        let everybody = match &opened.settings.socket {
+            None => None,
+            Some(socket) => Some((open_unix(socket, 0o666)?, socket.clone())),
+        };
         let tcp = match opened.settings.api {
             None => None,
             Some(address) => {
@@ -66,26 +74,35 @@ impl Doors {
                 Some((listener, address))
             }
         };
-        Ok(Self { unix, socket, tcp })
+        Ok(Self { unix, socket, everybody, tcp })
     }
 
     pub(crate) fn addresses(&self) -> Vec<String> {
-        let tcp = self.tcp.iter().map(|(_, address)| format!("http://{address}"));
-        std::iter::once(format!("unix:{}", self.socket.display())).chain(tcp).collect()
+        let everybody = self.everybody.iter().map(|(_, socket)| socket);
+        let sockets = std::iter::once(&self.socket).chain(everybody);
+        let sockets = sockets.map(|socket| format!("unix:{}", socket.display()));
+        sockets.chain(self.tcp.iter().map(|(_, address)| format!("http://{address}"))).collect()
     }
 
     /// Serves until `ended`; then lets requests under way finish, for a while.
     pub(crate) async fn serve(self, console: Arc<Console>, ended: impl Future<Output = ()> + Send) {
         let guard = Guard { router: TowerToHyperService::new(super::router(Arc::clone(&console))), console };
-        let (near, far) = (room(), room());
+        let (near, middle, far) = (room(), room(), room());
         let mut connections = JoinSet::new();
         tokio::pin!(ended);
         loop {
             tokio::select! {
                 () = &mut ended => break,
-                accepted = accept_near(&near, &self.unix) => match accepted {
+                accepted = accept_near(&near, Some(&self.unix)) => match accepted {
                     Ok((stream, permit)) => {
-                        let peer = stream.peer_cred().map_or(Peer::Remote, |peer| Peer::Local(peer.uid()));
+                        let peer = peer(&stream);
+                        connections.spawn(serve(guard.clone(), stream, peer, permit));
+                    }
+                    Err(_exhausted) => tokio::time::sleep(ACCEPT_PAUSE).await,
+                },
+                accepted = accept_near(&middle, self.everybody.as_ref().map(|(unix, _)| unix)) => match accepted {
+                    Ok((stream, permit)) => {
+                        let peer = peer(&stream);
                         connections.spawn(serve(guard.clone(), stream, peer, permit));
                     }
                     Err(_exhausted) => tokio::time::sleep(ACCEPT_PAUSE).await,
@@ -100,6 +117,7 @@ impl Doors {
             while connections.try_join_next().is_some() {}
         }
         drop(fs::remove_file(&self.socket));
+        drop(self.everybody.as_ref().map(|(_, socket)| fs::remove_file(socket)));
         let last = async { while connections.join_next().await.is_some() {} };
         drop(tokio::time::timeout(END_PATIENCE, last).await);
     }
@@ -116,8 +134,9 @@ async fn place(room: &Arc<Semaphore>) -> io::Result<OwnedSemaphorePermit> {
 
 async fn accept_near(
     room: &Arc<Semaphore>,
-    unix: &UnixListener,
+    unix: Option<&UnixListener>,
 ) -> io::Result<(UnixStream, OwnedSemaphorePermit)> {
+    let Some(unix) = unix else { return std::future::pending().await };
     let permit = place(room).await?;
     Ok((unix.accept().await?.0, permit))
 }
@@ -131,19 +150,28 @@ async fn accept_far(
     Ok((listener.accept().await?.0, permit))
 }
 
-/// A socket that a console left behind when it was killed is taken away: the store's lock says that none lives.
-fn open_unix(socket: &Path) -> io::Result<UnixListener> {
-    match fs::remove_file(socket) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-        Err(_) | Ok(()) => {}
+/// Who the kernel says it is.
+fn peer(stream: &UnixStream) -> Peer {
+    stream.peer_cred().map_or(Peer::Remote, |peer| Peer::Local(peer.uid()))
+}
+
+/// A socket that a console left behind when it was killed is taken away: the store's lock says that none lives. What
+/// is no socket stays.
+fn open_unix(socket: &Path, mode: u32) -> Result<UnixListener, Failed> {
+    let failed = |error| Failed::act(format!("open {}", socket.display()), error);
+    match fs::symlink_metadata(socket) {
+        Ok(found) if found.file_type().is_socket() => fs::remove_file(socket).map_err(failed)?,
+        // Binding says what is wrong.
+        Ok(_) | Err(_) => {}
     }
-    // The folder is its owner's alone, so that nobody gets in before the mode is right.
-    let listener = UnixListener::bind(socket)?;
-    fs::set_permissions(socket, fs::Permissions::from_mode(0o600))?;
+    // The folder is its owner's alone, so that nobody gets in before the mode is right; at the door for everybody the
+    // kernel says who comes.
+    let listener = UnixListener::bind(socket).map_err(failed)?;
+    fs::set_permissions(socket, fs::Permissions::from_mode(mode)).map_err(failed)?;
     Ok(listener)
 }
 
-/// What stands behind both doors.
+/// What stands behind every door.
 #[derive(Clone)]
 struct Guard {
     router: TowerToHyperService<Router>,
@@ -169,24 +197,26 @@ where
 }
 
 impl Guard {
-    async fn answer(self, request: Request<Body>, peer: Peer) -> Response<Body> {
+    async fn answer(self, mut request: Request<Body>, peer: Peer) -> Response<Body> {
         let id = self.console.request_id();
-        let opened = &self.console.opened;
-        let open_to_all = request.uri().path() == "/healthz";
-        let allowed = authority::check(peer, opened.owner, request.headers(), &opened.token);
-        let response = match allowed {
-            Err(no) if !open_to_all => axum::response::IntoResponse::into_response(no),
-            Err(_) | Ok(()) => {
-                match tokio::time::timeout(REQUEST_PATIENCE, self.router.call(request)).await {
-                    Ok(Ok(response)) => response,
-                    Ok(Err(never)) => match never {},
-                    Err(_late) => axum::response::IntoResponse::into_response(No::new(
-                        "timed-out",
-                        Exit::TimedOut,
-                        "the request took too long; what it began may still be done",
-                    )),
-                }
+        let known = authority::asker(&self.console, peer, request.headers());
+        let known = match known {
+            Ok(asker) => Some(asker),
+            Err(no) if request.uri().path() != HEALTH => {
+                return finish(axum::response::IntoResponse::into_response(no), &id);
             }
+            Err(_nobody) => None,
+        };
+        request.extensions_mut().insert(Known(known));
+        request.extensions_mut().insert(RequestId(id.clone()));
+        let response = match tokio::time::timeout(REQUEST_PATIENCE, self.router.call(request)).await {
+            Ok(Ok(response)) => response,
+            Ok(Err(never)) => match never {},
+            Err(_late) => axum::response::IntoResponse::into_response(No::new(
+                "timed-out",
+                Exit::TimedOut,
+                "the request took too long; what it began may still be done",
+            )),
         };
         finish(response, &id)
     }

@@ -5,6 +5,7 @@ mod body;
 mod door;
 mod page;
 mod problem;
+mod roles;
 
 pub(crate) use body::{Body, Parameters};
 pub(crate) use door::Doors;
@@ -20,7 +21,7 @@ use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
 use utoipa_axum::router::OpenApiRouter;
 
 use crate::state::Console;
-use crate::{boundaries, console, directory, document, lease, node, order};
+use crate::{boundaries, console, directory, document, lease, node, order, people};
 
 /// The longest body of a request: a boundary file, in JSON, with room.
 pub(crate) const BODY_BYTES_MAX: usize = 24 * 1024 * 1024;
@@ -57,6 +58,7 @@ fn nouns() -> OpenApiRouter<Arc<Console>> {
         .merge(crate::dhcp::routes())
         .merge(directory::routes())
         .merge(boundaries::routes())
+        .merge(people::routes())
 }
 
 /// The description of the API, as it is checked in: `openapi/console.json`.
@@ -69,10 +71,15 @@ pub fn document() -> String {
     document.to_pretty_json().unwrap_or_else(|error| panic!("a description without a text: {error}")) + "\n"
 }
 
-/// What answers requests that were let in.
+/// What answers requests, once who asks may ask that.
 fn router(console: Arc<Console>) -> Router {
-    let (router, _) = nouns().split_for_parts();
+    let (router, document) = nouns().split_for_parts();
+    let (operations, admitting) = (Arc::new(roles::Operations::of(&document)), Arc::clone(&console));
+    let admit = move |known, id, path, request, next| {
+        roles::admit(Arc::clone(&operations), Arc::clone(&admitting), known, id, path, request, next)
+    };
     router
+        .route_layer(axum::middleware::from_fn(admit))
         .fallback(problem::no_such_path)
         .method_not_allowed_fallback(problem::no_such_method)
         .layer(axum::extract::DefaultBodyLimit::max(BODY_BYTES_MAX))

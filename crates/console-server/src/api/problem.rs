@@ -85,7 +85,7 @@ impl IntoResponse for No {
 }
 
 /// A problem that the door writes out.
-#[derive(Clone)]
+#[derive(Debug, Clone)]
 pub(crate) struct Told(pub(crate) Box<Problem>);
 
 pub(crate) async fn no_such_path(uri: Uri) -> No {

@@ -92,6 +92,8 @@ fn a_console_gives_what_is_reserved_and_remembers_it() {
         listen: "10.0.0.2:7443".parse().unwrap(),
         addresses: Vec::new(),
         api: None,
+        unencrypted: false,
+        socket: None,
         realms: None,
         controllers: Vec::new(),
     };

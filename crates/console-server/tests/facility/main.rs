@@ -8,4 +8,5 @@ mod loss;
 mod node;
 mod orders;
 mod party;
+mod people;
 mod share;

@@ -63,6 +63,8 @@ impl Party {
             listen,
             addresses,
             api: None,
+            unencrypted: false,
+            socket: None,
             controllers: Vec::new(),
             realms: realms.map(str::to_owned),
         };
@@ -121,6 +123,13 @@ impl Party {
         Self::run(folder, consoles).await
     }
 
+    /// The same console, as somebody with that token sees it.
+    pub(crate) fn as_one_with(&self, token: &str) -> Client {
+        let socket = self.folder.path().join(console_server::SOCKET);
+        let token = Some(zeroize::Zeroizing::new(token.to_owned()));
+        Client::new(console_api::Address::Unix(socket), token, PATIENCE)
+    }
+
     pub(crate) async fn identity(&self) -> Identity {
         self.get("/v1/console/identity").await
     }
@@ -135,6 +144,10 @@ impl Party {
 
     pub(crate) async fn post<A: DeserializeOwned>(&self, path: &str, body: &impl Serialize) -> A {
         self.client.post(path, body).await.unwrap_or_else(|failed| panic!("{path}: {failed:?}"))
+    }
+
+    pub(crate) async fn delete<A: DeserializeOwned>(&self, path: &str) -> A {
+        self.client.delete(path).await.unwrap_or_else(|failed| panic!("{path}: {failed:?}"))
     }
 
     /// What it says no with.
