@@ -2,18 +2,8 @@
  * The filter of one realm, on the host's end of its link: `leave` on ingress judges what the realm
  * sends, `enter` on egress what is sent to it. Whatever is not understood, unset or missing is dropped.
  */
-#include "flow.h"
+#include "short.h"
 #include "log.h"
-
-INLINE int is_open(__u64 now)
-{
-	__u32 which = GATE_OPEN;
-	__u64 *open = map_lookup(&gate, &which);
-
-	which = GATE_DEADLINE;
-	__u64 *deadline = map_lookup(&gate, &which);
-	return open && deadline && *open == 1 && now < *deadline;
-}
 
 INLINE const struct head *live_head(void)
 {
@@ -31,14 +21,11 @@ INLINE int is_own(const struct head *head, const struct packet *p)
 }
 
 /* The order of the checks is part of the promise: the first that fails names the reason. */
-INLINE enum reason judge(struct __sk_buff *skb, struct packet *p, __u64 now, __u8 *tier)
+INLINE enum reason judge(struct __sk_buff *skb, const struct head *head, struct packet *p, __u64 now, __u8 *tier)
 {
-	const struct head *head = live_head();
 	enum reason reason;
 	int done = 0;
 
-	if (!head || !is_open(now))
-		return CLOSED;
 	reason = parse_ethernet(skb, head, p);
 	if (reason)
 		return reason;
@@ -62,13 +49,21 @@ INLINE enum reason judge(struct __sk_buff *skb, struct packet *p, __u64 now, __u
 
 INLINE int filter(struct __sk_buff *skb, __u8 direction)
 {
+	const struct head *head = live_head();
 	struct packet p;
-	__u64 now = boot_time_ns();
+	enum reason reason = CLOSED;
+	__u64 now = recent();
 	__u8 tier = 0;
+	int open = head && is_open(now);
 
+	if (open && goes_short(skb, head, direction, now)) {
+		count(direction, PASS, packets_in(skb));
+		return TC_ACT_OK;
+	}
 	zero(&p, sizeof(p));
 	p.direction = direction;
-	enum reason reason = judge(skb, &p, now, &tier);
+	if (open)
+		reason = judge(skb, head, &p, now, &tier);
 	return conclude(skb, &p, now, reason, tier);
 }
 

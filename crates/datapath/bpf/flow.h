@@ -1,10 +1,8 @@
 /* The realm's own flow table: who began a flow, and under which generation it was last admitted. */
 #pragma once
 
+#include "clock.h"
 #include "icmp.h"
-#include "tiers.h"
-
-#define SECOND 1000000000ll
 
 /* Whether a packet may be the first of a flow. */
 INLINE int may_begin(const struct packet *p)
@@ -67,8 +65,7 @@ INLINE void ask(struct question *q, const struct packet *p, __u32 form)
 	q->protocol = p->protocol;
 	q->remote_port = p->remote_port;
 	q->local_port = p->local_port;
-	q->remote.bits = 128;
-	copy(q->remote.address, &p->remote, 16);
+	q->remote = p->remote;
 }
 
 /* The flow's first packet, asked again under a newer generation. */

@@ -1,7 +1,7 @@
 /* Ethernet, IPv4, IPv6 and transport headers, each read once into the stack. */
 #pragma once
 
-#include "state.h"
+#include "tiers.h"
 
 enum { ETHERNET = 14, ARP = 28, IPV4 = 20, IPV6 = 40 };
 enum { TYPE_IPV4 = 0x0800, TYPE_ARP = 0x0806, TYPE_IPV6 = 0x86dd };
@@ -28,12 +28,6 @@ struct packet {
 	__u8 multicast;
 	__u8 unused[3];
 };
-
-/* What passes for an address in IPv6 but would mean an IPv4 one. */
-INLINE int is_mapped(const struct address *a)
-{
-	return a->high == 0 && (__u32)a->low == 0xffff0000;
-}
 
 INLINE int same_mac(const __u8 *a, const __u8 *b)
 {

@@ -23,11 +23,6 @@ struct head {
 	struct address address[ADDRESSES_MAX];
 };
 
-struct trie_key {
-	__u32 bits;
-	__u8 address[16];
-};
-
 /* Who sends, numbered as in the algebra. */
 enum { IN = 0, OUT = 1 };
 enum { FORM_FLOW = 0, FORM_ONE_WAY = 1 };
@@ -79,6 +74,19 @@ struct denial {
 	__u8 unused[2];
 };
 
+/* The clock's last reading on this processor. */
+struct reading {
+	__u64 tick;
+	__u64 now;
+};
+
+struct {
+	UINT(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	UINT(key_size, 4);
+	UINT(value_size, sizeof(struct reading));
+	UINT(max_entries, 1);
+} clock SECTION(".maps");
+
 enum { GATE_OPEN = 0, GATE_DEADLINE = 1, GATE_WORDS = 2 };
 
 /* Whether anything may pass at all: open (1, else cut), and the boot time in ns when it ends. All
@@ -104,27 +112,12 @@ struct {
 	});
 } live SECTION(".maps");
 
-/* Remote address → row of that tier's table; index slot * TIERS_MAX + tier. */
+/* A table of words for each slot: see tiers.h. */
 struct {
 	UINT(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);
 	UINT(key_size, 4);
 	UINT(value_size, 4);
-	UINT(max_entries, SLOTS *TIERS_MAX);
-	ARRAY_OF(values, struct {
-		UINT(type, BPF_MAP_TYPE_LPM_TRIE);
-		UINT(key_size, sizeof(struct trie_key));
-		UINT(value_size, 4);
-		UINT(max_entries, 1);
-		UINT(map_flags, BPF_F_NO_PREALLOC);
-	});
-} tries SECTION(".maps");
-
-/* A tier's table of words: see tiers.h. */
-struct {
-	UINT(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);
-	UINT(key_size, 4);
-	UINT(value_size, 4);
-	UINT(max_entries, SLOTS *TIERS_MAX);
+	UINT(max_entries, SLOTS);
 	ARRAY_OF(values, struct {
 		UINT(type, BPF_MAP_TYPE_ARRAY);
 		UINT(key_size, 4);

@@ -1,11 +1,12 @@
 //! Packet sets to a map image. Pure: the same stack and lease give the same image on every machine.
 
-mod prefixes;
+mod addresses;
 mod table;
 
 use packet_set::{Budget, PacketSet, TooComplex};
 
-use crate::image::{ADDRESSES_MAX, Image, Lease, PREFIXES_MAX, TIERS_MAX, Tier, WORDS_MAX};
+pub use self::table::TooLarge;
+use crate::image::{ADDRESSES_MAX, Image, Lease, TIERS_MAX};
 
 /// A policy that cannot be compiled. What is live stays.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -19,22 +20,9 @@ pub enum CompileError {
     /// The tiers below the eighth could not be intersected within the budget.
     #[error("the tiers below the {TIERS_MAX}th are too complex to prove")]
     TooComplex(#[from] TooComplex),
-    /// More different address ranges than a trie may hold.
-    #[error("tier {tier} needs {needed} address prefixes, more than {PREFIXES_MAX}")]
-    TooManyPrefixes {
-        /// The tier's place in the stack.
-        tier: usize,
-        /// What it needs.
-        needed: usize,
-    },
     /// More classes of addresses and ports than a table may hold.
-    #[error("tier {tier} needs a table of {needed} words, more than {WORDS_MAX}")]
-    TableTooLarge {
-        /// The tier's place in the stack.
-        tier: usize,
-        /// What it needs.
-        needed: usize,
-    },
+    #[error(transparent)]
+    TooLarge(#[from] TooLarge),
 }
 
 /// Compiles the stack `tiers`, from the top, for the realm of `lease`. The budget is taken only for
@@ -55,19 +43,19 @@ pub fn compile(tiers: &[PacketSet], lease: &Lease, budget: &mut Budget) -> Resul
     if sets.is_empty() {
         return Err(CompileError::NoTiers);
     }
-    let tiers = sets.iter().enumerate().map(|(place, set)| tier(place, set)).collect::<Result<_, _>>()?;
-    Ok(Image { lease: lease.clone(), tiers })
+    let mut words = vec![0; HEADS];
+    let mut ranges = Vec::new();
+    for (tier, set) in sets.iter().enumerate() {
+        words[tier] = words.len() as u64;
+        ranges.push(table::add(set, &mut words)?);
+    }
+    let families = addresses::add(&ranges, &mut words)?;
+    words[TIERS_MAX..HEADS].copy_from_slice(&families);
+    Ok(Image { lease: lease.clone(), tiers: sets.len(), words })
 }
 
-fn tier(tier: usize, set: &PacketSet) -> Result<Tier, CompileError> {
-    let (words, ranges) =
-        table::build(set).map_err(|table::TooLarge(needed)| CompileError::TableTooLarge { tier, needed })?;
-    let prefixes = prefixes::cover(&ranges);
-    if prefixes.len() > PREFIXES_MAX {
-        return Err(CompileError::TooManyPrefixes { tier, needed: prefixes.len() });
-    }
-    Ok(Tier { prefixes, words })
-}
+/// The first words: where each tier's part begins, and where the ranges of the two families are.
+const HEADS: usize = TIERS_MAX + 2;
 
 #[cfg(test)]
 mod tests;

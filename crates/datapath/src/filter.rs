@@ -13,7 +13,6 @@ mod pins;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use aya::maps::lpm_trie::{Key, LpmTrie};
 use aya::maps::{Array, ArrayOfMaps, HashMap, MapData, MapError, PerCpuArray, RingBuf};
 use aya::programs::SchedClassifier;
 
@@ -23,12 +22,11 @@ use os::classifier::{Classifiers, Hook};
 pub use self::observe::{Fitting, Live, Observed};
 pub use self::pins::{Program, Settings};
 use crate::error::FilterError;
-use crate::image::{Image, TIERS_MAX, Tier};
+use crate::image::Image;
 use crate::layout::{self, FLOW, FLOW_KEY, HEAD, Head};
 use crate::report::{Counters, Denial, Direction, Flow, Tally};
 
 type Heads = Array<MapData, [u8; HEAD]>;
-type Trie = LpmTrie<MapData, [u8; 16], u32>;
 type Table = Array<MapData, u64>;
 
 /// The filter of one realm in the kernel.
@@ -37,7 +35,6 @@ pub struct Filter {
     settings: Settings,
     gate: Array<MapData, u64>,
     live: ArrayOfMaps<MapData, Heads>,
-    tries: ArrayOfMaps<MapData, Trie>,
     tables: ArrayOfMaps<MapData, Table>,
     flows: HashMap<MapData, [u8; FLOW_KEY], [u8; FLOW]>,
     counters: PerCpuArray<MapData, u64>,
@@ -107,8 +104,8 @@ impl Filter {
         self.flip(prepared)
     }
 
-    /// Fills `image` in beside what is live, which nothing notices. This is the slow part: some
-    /// milliseconds a tier, and some a thousand prefixes. What was prepared before and is not live is
+    /// Fills `image` in beside what is live, which nothing notices. This is the slow part: a call to the
+    /// kernel for each word. What was prepared before and is not live is
     /// overwritten. Only one process may do so at a time.
     ///
     /// # Errors
@@ -124,13 +121,8 @@ impl Filter {
         let after = live.as_ref().map(|head| head.generation);
         self.prepared += 1;
         let slot = live.map_or(0, |head| (head.slot + 1) % layout::SLOTS);
-        for (place, tier) in (0_u32..).zip(&image.tiers) {
-            let index = slot * tiers_max() + place;
-            let trie = new_trie(tier).map_err(FilterError::map("fill", "tries"))?;
-            self.tries.set(index, &trie, 0).map_err(FilterError::map("fill", "tries"))?;
-            let table = new_table(tier).map_err(FilterError::map("fill", "tables"))?;
-            self.tables.set(index, &table, 0).map_err(FilterError::map("fill", "tables"))?;
-        }
+        let table = new_table(&image.words).map_err(FilterError::map("fill", "tables"))?;
+        self.tables.set(slot, &table, 0).map_err(FilterError::map("fill", "tables"))?;
         let mut heads = Heads::create(1, 0).map_err(FilterError::map("make", "live"))?;
         heads.set(0, Head::new(image, asked, slot).encode(), 0).map_err(FilterError::map("fill", "live"))?;
         Ok(Prepared { heads, generation: asked, after, number: self.prepared })
@@ -295,25 +287,9 @@ fn is_not_found(error: &std::io::Error) -> bool {
     error.kind() == std::io::ErrorKind::NotFound
 }
 
-/// [`TIERS_MAX`] in the kernel's numbers.
-const fn tiers_max() -> u32 {
-    const { assert!(TIERS_MAX == 8, "state.h says so too") }
-    8
-}
-
-fn new_trie(tier: &Tier) -> Result<Trie, MapError> {
-    let room = u32::try_from(tier.prefixes.len().max(1)).unwrap_or(u32::MAX);
-    let mut trie = Trie::create(room, layout::TRIE_FLAGS)?;
-    for prefix in &tier.prefixes {
-        let key = Key::new(u32::from(prefix.bits), prefix.address.to_be_bytes());
-        trie.insert(&key, prefix.row, 0)?;
-    }
-    Ok(trie)
-}
-
-fn new_table(tier: &Tier) -> Result<Table, MapError> {
-    let mut table = Table::create(u32::try_from(tier.words.len()).unwrap_or(u32::MAX), layout::TABLE_FLAGS)?;
-    for (index, word) in (0..).zip(&tier.words) {
+fn new_table(words: &[u64]) -> Result<Table, MapError> {
+    let mut table = Table::create(u32::try_from(words.len()).unwrap_or(u32::MAX), layout::TABLE_FLAGS)?;
+    for (index, word) in (0..).zip(words) {
         // New words are zero.
         if *word != 0 {
             table.set(index, word, 0)?;

@@ -10,10 +10,8 @@ use crate::layout::mapped;
 pub const TIERS_MAX: usize = 8;
 /// Addresses of one realm.
 pub const ADDRESSES_MAX: usize = 16;
-/// Prefixes of one tier's trie.
-pub const PREFIXES_MAX: usize = 1 << 18;
-/// Words of one tier's table: 8 bytes each.
-pub const WORDS_MAX: usize = 1 << 20;
+/// Words of an image: 8 bytes each.
+pub const WORDS_MAX: usize = 1 << 21;
 
 /// Who the realm is on its link: what it may send from and receive at.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,31 +26,9 @@ pub struct Lease {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Image {
     pub(crate) lease: Lease,
-    pub(crate) tiers: Vec<Tier>,
-}
-
-/// How much a tier takes in the maps.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct TierSize {
-    /// Prefixes in its trie.
-    pub prefixes: usize,
-    /// Words in its table.
-    pub words: usize,
-}
-
-/// One tier: remote address → row, and the table of words that `bpf/tiers.h` describes.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Tier {
-    /// Sorted by address, then length.
-    pub(crate) prefixes: Vec<Prefix>,
+    pub(crate) tiers: usize,
+    /// The table that `bpf/tiers.h` describes.
     pub(crate) words: Vec<u64>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Prefix {
-    pub(crate) address: u128,
-    pub(crate) bits: u8,
-    pub(crate) row: u32,
 }
 
 impl Image {
@@ -63,10 +39,8 @@ impl Image {
         for address in &self.lease.addresses {
             digester = digester.part(&mapped(*address).octets());
         }
-        for tier in &self.tiers {
-            digester = digester.part(&tier.prefix_bytes()).part(&tier.word_bytes());
-        }
-        digester.finish()
+        let words: Vec<u8> = self.words.iter().flat_map(|word| word.to_be_bytes()).collect();
+        digester.part(&self.tiers.to_be_bytes()).part(&words).finish()
     }
 
     /// The lease that it was compiled for.
@@ -75,28 +49,9 @@ impl Image {
         &self.lease
     }
 
-    /// What each tier takes, from the top.
+    /// How many words it takes in the maps.
     #[must_use]
-    pub fn sizes(&self) -> Vec<TierSize> {
-        self.tiers
-            .iter()
-            .map(|tier| TierSize { prefixes: tier.prefixes.len(), words: tier.words.len() })
-            .collect()
-    }
-}
-
-impl Tier {
-    fn prefix_bytes(&self) -> Vec<u8> {
-        let mut bytes = Vec::with_capacity(self.prefixes.len() * 21);
-        for prefix in &self.prefixes {
-            bytes.extend_from_slice(&prefix.address.to_be_bytes());
-            bytes.push(prefix.bits);
-            bytes.extend_from_slice(&prefix.row.to_be_bytes());
-        }
-        bytes
-    }
-
-    fn word_bytes(&self) -> Vec<u8> {
-        self.words.iter().flat_map(|word| word.to_be_bytes()).collect()
+    pub const fn size(&self) -> usize {
+        self.words.len()
     }
 }

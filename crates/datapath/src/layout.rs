@@ -19,8 +19,6 @@ pub(crate) const COUNTERS_A_DIRECTION: u32 = 32;
 pub(crate) const COUNTER_TIER: u32 = 16;
 pub(crate) const COUNTER_LOG_LOST: u32 = 31;
 
-/// `BPF_F_NO_PREALLOC`: a trie cannot be made otherwise.
-pub(crate) const TRIE_FLAGS: u32 = 1;
 /// `BPF_F_INNER_MAP`: inner arrays may differ in length.
 pub(crate) const TABLE_FLAGS: u32 = 1 << 12;
 
@@ -35,7 +33,7 @@ pub(crate) struct Head {
 
 impl Head {
     pub(crate) fn new(image: &Image, generation: u64, slot: u32) -> Self {
-        let tiers = u32::try_from(image.tiers.len()).unwrap_or(0);
+        let tiers = u32::try_from(image.tiers).unwrap_or(0);
         Self { generation, slot, tiers, lease: image.lease.clone() }
     }
 

@@ -15,8 +15,8 @@ mod image;
 mod layout;
 mod report;
 
-pub use compile::{CompileError, compile};
+pub use compile::{CompileError, TooLarge, compile};
 pub use error::FilterError;
 pub use filter::{Filter, Fitting, Live, Observed, Prepared, Program, Settings};
-pub use image::{ADDRESSES_MAX, Image, Lease, PREFIXES_MAX, TIERS_MAX, TierSize, WORDS_MAX};
+pub use image::{ADDRESSES_MAX, Image, Lease, TIERS_MAX, WORDS_MAX};
 pub use report::{Counters, Denial, Direction, Flow, Reason, Tally};

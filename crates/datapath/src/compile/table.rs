@@ -1,4 +1,4 @@
-//! A tier's table of words, in the form that `bpf/tiers.h` describes.
+//! A tier's part of the table of words, in the form that `bpf/tiers.h` describes.
 
 use std::collections::HashMap;
 
@@ -17,18 +17,20 @@ pub(super) struct Range {
 }
 
 /// How many words would have been needed.
-#[derive(Debug)]
-pub(super) struct TooLarge(pub(super) usize);
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the tiers need a table of {0} words, more than {WORDS_MAX}")]
+pub struct TooLarge(pub usize);
 
-/// The table of `set` and the ranges of addresses that its rows are for.
-pub(super) fn build(set: &PacketSet) -> Result<(Vec<u64>, Vec<Range>), TooLarge> {
+/// Adds the part of `set` to the table `words`; answers the ranges of addresses that its rows are for.
+pub(super) fn add(set: &PacketSet, words: &mut Vec<u64>) -> Result<Vec<Range>, TooLarge> {
+    let part = words.len();
     let questions = questions(set);
     let columns = Columns::of(set, &questions);
     let (rows, mut ranges) = columns.rows(set)?;
     let width = columns.nodes.len();
-    let rows_end = QUESTIONS + rows.len() * width;
-    let mut ports = Ports { set, words: Vec::new(), offset: rows_end, known: HashMap::new() };
-    let mut words = Vec::with_capacity(rows_end);
+    let rows_at = part + QUESTIONS;
+    let ports_at = rows_at + rows.len() * width;
+    let mut ports = Ports { set, words: Vec::new(), offset: ports_at, known: HashMap::new() };
     for question in &questions {
         words.push(match columns.place(set, *question) {
             Place::Column(column) => reference(0, COLUMN + column),
@@ -43,9 +45,9 @@ pub(super) fn build(set: &PacketSet) -> Result<(Vec<u64>, Vec<Range>), TooLarge>
         return Err(TooLarge(words.len()));
     }
     for range in &mut ranges {
-        range.row = word_index(QUESTIONS + range.row as usize * width);
+        range.row = word_index(rows_at + range.row as usize * width);
     }
-    Ok((words, ranges))
+    Ok(ranges)
 }
 
 /// For each form, direction and protocol: where the diagram leads, at the level of the remote address.

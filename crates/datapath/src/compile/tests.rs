@@ -4,27 +4,43 @@ use packet_set::{Budget, Direction, Field, Form, Packet, PacketSet, PortUse, Ran
 use proptest::prelude::*;
 
 use super::*;
+use crate::image::WORDS_MAX;
 
 /// What the program would answer, from the image alone: `tier_admits` of `bpf/tiers.h` in Rust.
-fn admits(tier: &Tier, packet: &Packet) -> bool {
+fn admits(image: &Image, tier: usize, packet: &Packet) -> bool {
     let question = packet.form.number() << 9 | packet.direction.number() << 8 | u128::from(packet.protocol);
-    let mut word = tier.words[usize::try_from(question).unwrap()];
+    let words = &image.words;
+    let mut word = words[index(words[tier]) + usize::try_from(question).unwrap()];
     if count(word) == 0 && offset(word) >= 2 {
-        let longest = tier
-            .prefixes
-            .iter()
-            .filter(|prefix| matches(prefix.address, prefix.bits, packet.remote))
-            .max_by_key(|prefix| prefix.bits);
-        let Some(prefix) = longest else { return false };
-        word = tier.words[prefix.row as usize + offset(word) - 2];
+        let row = words[rows(words, packet.remote) + tier];
+        word = words[index(row) + offset(word) - 2];
     }
     for port in [packet.remote_port, packet.local_port] {
         if count(word) > 0 {
-            let entries = &tier.words[offset(word)..offset(word) + count(word)];
+            let entries = &words[offset(word)..offset(word) + count(word)];
             word = entries[entries.partition_point(|entry| (entry & 0xffff) < u64::from(port))];
         }
     }
     count(word) == 0 && offset(word) == 1
+}
+
+/// Where the rows of an address are: `rows_of` in Rust.
+fn rows(words: &[u64], remote: u128) -> usize {
+    let place = |word: u64| (offset(word), index(word & 0x1_ffff_ffff));
+    if remote >> 32 == 0xffff {
+        let (first, count) = place(words[8]);
+        let ranges = &words[first..first + count];
+        let v4 = u64::try_from(remote & 0xffff_ffff).unwrap();
+        return index(ranges[ranges.partition_point(|range| range >> 32 < v4)] & 0xffff_ffff);
+    }
+    let (first, count) = place(words[9]);
+    let bound = |n: usize| u128::from(words[first + 2 * n]) << 64 | u128::from(words[first + 2 * n + 1]);
+    let found = (0..count).find(|n| bound(*n) >= remote).unwrap();
+    index(words[first + 2 * count + found])
+}
+
+fn index(word: u64) -> usize {
+    usize::try_from(word).unwrap()
 }
 
 fn count(word: u64) -> usize {
@@ -33,10 +49,6 @@ fn count(word: u64) -> usize {
 
 fn offset(word: u64) -> usize {
     usize::try_from(word >> 38).unwrap()
-}
-
-fn matches(address: u128, bits: u8, remote: u128) -> bool {
-    bits == 0 || (address ^ remote) >> (128 - u32::from(bits)) == 0
 }
 
 fn lease() -> Lease {
@@ -83,19 +95,22 @@ fn region() -> impl Strategy<Value = Region> {
 }
 
 proptest! {
-    /// The compiled table and trie answer as the diagram does, on edges of every region and beside them.
+    /// The compiled tables answer as the diagrams do, on edges of every region and beside them.
     #[test]
-    fn image_agrees_with_diagram(allows in prop::collection::vec(region(), 1..8),
-                                 denies in prop::collection::vec(region(), 0..4),
-                                 picks in prop::collection::vec(any::<[u16; 8]>(), 200)) {
+    fn image_agrees_with_diagrams(allows in prop::collection::vec(region(), 1..8),
+                                  denies in prop::collection::vec(region(), 0..4),
+                                  picks in prop::collection::vec(any::<[u16; 8]>(), 200)) {
         let mut budget = Budget::for_tier();
-        let set = PacketSet::union_of(&allows, &mut budget).unwrap();
-        let set = set.subtract(&PacketSet::union_of(&denies, &mut budget).unwrap(), &mut budget).unwrap();
-        let image = compile(std::slice::from_ref(&set), &lease(), &mut budget).unwrap();
+        let upper = PacketSet::union_of(&allows, &mut budget).unwrap();
+        let lower = upper.subtract(&PacketSet::union_of(&denies, &mut budget).unwrap(), &mut budget).unwrap();
+        let stack = [upper, PacketSet::everything(), lower];
+        let image = compile(&stack, &lease(), &mut budget).unwrap();
         let regions: Vec<&Region> = allows.iter().chain(&denies).collect();
         for pick in picks {
             let packet = packet_near(regions[usize::from(pick[0]) % regions.len()], pick);
-            prop_assert_eq!(admits(&image.tiers[0], &packet), set.evaluate(&packet), "{:?}", packet);
+            for (tier, set) in stack.iter().enumerate() {
+                prop_assert_eq!(admits(&image, tier, &packet), set.evaluate(&packet), "{} {:?}", tier, packet);
+            }
         }
     }
 }
@@ -153,31 +168,38 @@ fn what_lies_below_the_eighth_tier_is_intersected() {
     let mut stack = vec![PacketSet::everything(); 11];
     stack[10] = PacketSet::nothing();
     let image = compile(&stack, &lease(), &mut budget).unwrap();
-    assert_eq!(image.tiers.len(), TIERS_MAX);
-    let alone = compile(&[PacketSet::nothing()], &lease(), &mut budget).unwrap();
-    assert_eq!(image.tiers[7], alone.tiers[0]);
+    assert_eq!(image.tiers, TIERS_MAX);
+    let packet = Packet {
+        form: Form::Flow,
+        direction: Direction::In,
+        protocol: 6,
+        remote: 9,
+        remote_port: 1,
+        local_port: 1,
+    };
+    let admitted: Vec<bool> = (0..TIERS_MAX).map(|tier| admits(&image, tier, &packet)).collect();
+    assert_eq!(admitted, [true, true, true, true, true, true, true, false]);
 }
 
-/// Ten thousand prefixes need about as many entries, not the ranges between them too.
+/// A set of `count` networks, each other one from the first on.
+fn scattered(first: u128, size: u128, count: u128, budget: &mut Budget) -> PacketSet {
+    let ranges = (0..count).map(|n| (first + n * size * 2, first + n * size * 2 + size - 1)).collect();
+    PacketSet::union_of(&[Region { remote: Ranges::of(ranges), ..Region::everything() }], budget).unwrap()
+}
+
+/// Ten thousand prefixes need two ranges each, whatever the number of tiers that name the same.
 #[test]
 fn prefixes_do_not_multiply() {
     let mut budget = Budget::for_tier();
-    let prefixes = (0..10_000_u128).map(|n| {
-        let first = 0xffff_0000_0000 | (0x0a00_0000 + n * 512);
-        (first, first + 255)
-    });
-    let region = Region { remote: Ranges::of(prefixes.collect()), ..Region::everything() };
-    let set = PacketSet::union_of(&[region], &mut budget).unwrap();
-    let image = compile(&[set], &lease(), &mut budget).unwrap();
-    assert!(image.sizes()[0].prefixes <= 10_100, "{:?}", image.sizes());
+    let set = scattered(0xffff_0a00_0000, 256, 10_000, &mut budget);
+    let image = compile(&[set.clone(), set.clone(), set], &lease(), &mut budget).unwrap();
+    assert!(image.size() <= 24_000, "{}", image.size());
 }
 
 #[test]
-fn more_prefixes_than_a_trie_holds_are_refused() {
-    let addresses = (0..=PREFIXES_MAX as u128).map(|n| (n * 2 + 1, n * 2 + 1)).collect();
-    let region = Region { remote: Ranges::of(addresses), ..Region::everything() };
+fn more_ranges_than_the_table_holds_are_refused() {
     let mut budget = Budget::of_steps(u64::MAX);
-    let set = PacketSet::union_of(&[region], &mut budget).unwrap();
+    let set = scattered(1, 1, WORDS_MAX as u128 / 5, &mut budget);
     let refused = compile(&[PacketSet::everything(), set], &lease(), &mut budget).unwrap_err();
-    assert!(matches!(refused, CompileError::TooManyPrefixes { tier: 1, .. }), "{refused}");
+    assert!(matches!(refused, CompileError::TooLarge(_)), "{refused}");
 }

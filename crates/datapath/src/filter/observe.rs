@@ -5,9 +5,9 @@ use std::time::Duration;
 use id::Digest;
 use os::classifier::{Attached, Classifiers};
 
-use super::{Filter, tiers_max};
+use super::Filter;
 use crate::error::FilterError;
-use crate::image::{Image, Lease, Prefix, Tier};
+use crate::image::{Image, Lease};
 use crate::layout::{self, Head};
 
 /// How the filter sits on a link.
@@ -98,25 +98,11 @@ impl Filter {
     }
 
     fn read_live(&self, head: Head) -> Result<Live, FilterError> {
-        let first = head.slot * tiers_max();
-        let tiers =
-            (first..first + head.tiers).map(|index| self.read_tier(index)).collect::<Result<_, _>>()?;
-        let image = Image { lease: head.lease, tiers };
+        let table = self.tables.get(&head.slot, 0).map_err(FilterError::map("read", "tables"))?;
+        let words =
+            table.iter().collect::<Result<Vec<_>, _>>().map_err(FilterError::map("read", "tables"))?;
+        // A table's length is its map's.
+        let image = Image { lease: head.lease, tiers: head.tiers as usize, words };
         Ok(Live { generation: head.generation, digest: image.digest(), lease: image.lease })
-    }
-
-    fn read_tier(&self, index: u32) -> Result<Tier, FilterError> {
-        let trie = self.tries.get(&index, 0).map_err(FilterError::map("read", "tries"))?;
-        let mut prefixes = Vec::new();
-        for entry in trie.iter() {
-            let (key, row) = entry.map_err(FilterError::map("read", "tries"))?;
-            let bits = u8::try_from(key.prefix_len())
-                .map_err(|_too_large| self.not_whole("a prefix is too long"))?;
-            prefixes.push(Prefix { address: u128::from_be_bytes(key.data()), bits, row });
-        }
-        prefixes.sort_unstable();
-        let table = self.tables.get(&index, 0).map_err(FilterError::map("read", "tables"))?;
-        let words = table.iter().collect::<Result<_, _>>().map_err(FilterError::map("read", "tables"))?;
-        Ok(Tier { prefixes, words })
     }
 }

@@ -47,7 +47,7 @@ impl Program {
     }
 }
 
-const MAPS: [&str; 7] = ["gate", "live", "tries", "tables", "flows", "counters", "denials"];
+const MAPS: [&str; 7] = ["clock", "gate", "live", "tables", "flows", "counters", "denials"];
 const PROGRAMS: [&str; 2] = ["leave", "enter"];
 
 pub(super) fn load(pins: &Path, program: &Program, settings: &Settings) -> Result<Filter, FilterError> {
@@ -155,7 +155,6 @@ fn assemble(folder: PathBuf, settings: Settings) -> Result<Filter, FilterError> 
     Ok(Filter {
         gate: typed(&folder, "gate")?,
         live: typed(&folder, "live")?,
-        tries: typed(&folder, "tries")?,
         tables: typed(&folder, "tables")?,
         flows: typed(&folder, "flows")?,
         counters: typed(&folder, "counters")?,

@@ -159,6 +159,11 @@ impl Corpus {
         if aim == Aim::Admitted && !self.world.admitted.is_empty() {
             return self.begin();
         }
+        let spoils = matches!(aim, Aim::Malformed | Aim::Unsupported | Aim::Spoofed | Aim::NotMine);
+        if spoils && self.dice.one_in(3) {
+            let right = self.follow();
+            return self.world.spoilt(&mut self.dice, aim, right);
+        }
         self.world.frame(&mut self.dice, aim)
     }
 

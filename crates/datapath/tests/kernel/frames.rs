@@ -84,6 +84,17 @@ impl World {
         frame
     }
 
+    /// A right frame made wrong in one way. What an open flow's packet may not do is looked for so.
+    pub(crate) fn spoilt(&self, dice: &mut Dice, aim: Aim, mut frame: Frame) -> Frame {
+        match aim {
+            Aim::Malformed => spoil_length(&mut frame.bytes, dice),
+            Aim::Unsupported => spoil_kind(&mut frame.bytes, dice),
+            Aim::Spoofed | Aim::NotMine => self.misaddress(dice, &mut frame),
+            Aim::Neighbour | Aim::NoFlow | Aim::First | Aim::Admitted => {}
+        }
+        frame
+    }
+
     /// The frame of a flow's first packet.
     pub(crate) fn first(&self, dice: &mut Dice, packet: Packet) -> Frame {
         let local = self.local_for(dice, packet.remote);
@@ -162,6 +173,12 @@ impl World {
             packet.direction = direction;
             self.first(dice, packet)
         };
+        self.misaddress(dice, &mut frame);
+        frame
+    }
+
+    fn misaddress(&self, dice: &mut Dice, frame: &mut Frame) {
+        let direction = frame.direction;
         let bytes = &mut frame.bytes;
         let kind = u16::from_be_bytes([bytes[12], bytes[13]]);
         let mac = if direction == Direction::Out { 6 } else { 0 };
@@ -195,7 +212,6 @@ impl World {
             let at = 22 + 16 * dice.below(2);
             bytes[at..at + 16].copy_from_slice(&self.v4[0].to_ipv6_mapped().octets());
         }
-        frame
     }
 
     fn neighbour(&self, dice: &mut Dice) -> Frame {

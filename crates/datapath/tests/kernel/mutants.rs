@@ -18,7 +18,7 @@ struct Mutant {
     wrong: &'static str,
 }
 
-const MUTANTS: [Mutant; 10] = [
+const MUTANTS: [Mutant; 21] = [
     Mutant {
         name: "a first fragment passes for a whole packet",
         file: "parse.h",
@@ -75,10 +75,71 @@ const MUTANTS: [Mutant; 10] = [
     },
     Mutant {
         name: "the deadline is not heeded",
-        file: "filter.c",
-        right: "*open == 1 && now < *deadline",
-        wrong: "*open == 1 && now != *deadline",
+        file: "clock.h",
+        right: "*open != 1 || now >= *deadline",
+        wrong: "*open != 1 || now == *deadline",
     },
+    Mutant {
+        name: "an IPv4 range ends one too early",
+        file: "tiers.h",
+        right: "(__s64)(*word >> 32) - (__s64)address;",
+        wrong: "(__s64)(*word >> 32) - (__s64)address - 1;",
+    },
+    Mutant {
+        name: "the lower half of an IPv6 address is compared the wrong way round",
+        file: "tiers.h",
+        right: "borrow(*bound_low, low, 0)",
+        wrong: "borrow(low, *bound_low, 0)",
+    },
+    Mutant {
+        name: "the first tier's row is every tier's",
+        file: "tiers.h",
+        right: "word_at(table, rows + tier)",
+        wrong: "word_at(table, rows)",
+    },
+    Mutant {
+        name: "the short way takes a flow of an older policy",
+        file: "short.h",
+        right: "!flow || flow->generation != head->generation ||",
+        wrong: "!flow || flow->generation > head->generation ||",
+    },
+    Mutant {
+        name: "the short way takes an idle flow",
+        file: "short.h",
+        right: "is_idle(flow, key->protocol, now))",
+        wrong: "is_idle(flow, key->protocol, now + SECOND) == 2)",
+    },
+    Mutant {
+        name: "the short way takes any address for the realm's",
+        file: "short.h",
+        right: "return is_own_address(head, &local) &&",
+        wrong: "return is_own_address(head, &local) < 2 &&",
+    },
+    Mutant {
+        name: "the short way takes any MAC for the realm's",
+        file: "short.h",
+        right: "if (!same_mac(direction == OUT ? v4->ethernet + 6 : v4->ethernet, head->mac))",
+        wrong: "if (same_mac(v4->ethernet, v4->ethernet + 6))",
+    },
+    Mutant {
+        name: "the short way takes a false length",
+        file: "short.h",
+        right: "total > skb->len - ETHERNET ||",
+        wrong: "total > skb->len + ETHERNET ||",
+    },
+    Mutant {
+        name: "the short way takes a first fragment",
+        file: "short.h",
+        right: "v4->fragment & swap16(0x3fff)",
+        wrong: "v4->fragment & swap16(0x1fff)",
+    },
+    Mutant {
+        name: "the short way does not note that a connection ends",
+        file: "short.h",
+        right: "(TCP_SYN | TCP_FIN | TCP_RST)",
+        wrong: "(TCP_SYN | TCP_RST)",
+    },
+    Mutant { name: "the clock stands still", file: "clock.h", right: "reading->tick != tick || ", wrong: "" },
 ];
 
 #[test]
