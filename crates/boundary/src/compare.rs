@@ -79,7 +79,7 @@ pub fn witness(
     known: &[u128],
     budget: &mut Budget,
 ) -> Result<Option<Witness>, TooComplex> {
-    Ok(lower.subtract(upper, budget)?.witness(known))
+    lower.witness_beyond(upper, known, budget)
 }
 
 /// Compares a lower set with all above it, top first, and names the rules that clash. Every named rule

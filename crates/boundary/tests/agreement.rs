@@ -5,8 +5,8 @@
 #![expect(clippy::unwrap_used, reason = "a test panics where it fails")]
 
 use boundary::{
-    Budget, Decision, Direction, FilterSet, Form, Packet, PacketSet, ResolvedRule, ResolvedSet, Written,
-    compare, rectangle,
+    Budget, Decision, Direction, FilterSet, Form, Meaning, Packet, PacketSet, ResolvedRule, ResolvedSet,
+    Written, compare, rectangle,
 };
 
 const PAIRS: u32 = 100_000;
@@ -146,6 +146,9 @@ fn diagram_rectangles_rules_and_brute_force_agree() {
         let uppers: Vec<ResolvedSet> = (0..=random.below(4) / 3).map(|_| random.set()).collect();
         let lower = random.lower(&uppers[0]);
         check_pair(&domain, &uppers, &lower, &mut counts);
+        if number % 5 == 0 {
+            check_changed(&uppers[0], &lower);
+        }
         if number % 10 == 0 {
             check_written(&lower);
             counts.written_and_read_back += 1;
@@ -155,6 +158,18 @@ fn diagram_rectangles_rules_and_brute_force_agree() {
     assert_eq!(counts.pairs, PAIRS);
     // Both answers are tested, each by at least a quarter of the pairs.
     assert!(counts.contained > PAIRS / 4 && counts.refused > PAIRS / 4, "{counts:?}");
+}
+
+/// A set that was changed is the one that is made anew.
+fn check_changed(before: &ResolvedSet, after: &ResolvedSet) {
+    let anew = |rules: &ResolvedSet| Meaning::of(rules.clone(), &mut Budget::for_tier()).unwrap();
+    for (from, to) in [(before, after), (after, before)] {
+        let changed = anew(from).changed(to.clone(), &mut Budget::for_tier()).unwrap();
+        assert_eq!(changed.packets(), anew(to).packets(), "from {from:#?}\nto {to:#?}");
+        // What it keeps for the next change is right, too.
+        let back = changed.changed(from.clone(), &mut Budget::for_tier()).unwrap();
+        assert_eq!(back.packets(), anew(from).packets(), "from {to:#?}\nback to {from:#?}");
+    }
 }
 
 fn check_pair(domain: &[Packet], uppers: &[ResolvedSet], lower: &ResolvedSet, counts: &mut Counts) {

@@ -1,4 +1,4 @@
-//! The operations, on nodes of one arena.
+//! Regions as nodes of an arena, and the union of many.
 
 use crate::arena::{Arena, MixedMap};
 use crate::budget::{Budget, TooComplex};
@@ -6,68 +6,34 @@ use crate::packet::{PortUse, port_use};
 use crate::region::{Field, Ranges, Region};
 use crate::set::{Child, Edge, NodeIndex};
 
-/// A set operation.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Operation {
-    Union,
-    Intersect,
-    Subtract,
-}
-
-impl Operation {
-    /// The answer where no recursion is needed.
-    fn shortcut(self, a: Child, b: Child) -> Option<Child> {
-        match (self, a, b) {
-            (Self::Union, Child::Refused, other) | (Self::Union, other, Child::Refused) => Some(other),
-            (Self::Intersect, Child::Refused, _) | (Self::Intersect, _, Child::Refused) => {
-                Some(Child::Refused)
-            }
-            (Self::Subtract, Child::Refused, _) => Some(Child::Refused),
-            (Self::Subtract, kept, Child::Refused) => Some(kept),
-            (Self::Union | Self::Intersect, same, other) if same == other => Some(same),
-            (Self::Subtract, same, other) if same == other => Some(Child::Refused),
-            _ => None,
-        }
-    }
-}
-
-/// One operation with what it has worked out already.
-pub(crate) struct Applied {
-    operation: Operation,
+/// Unions within one arena, with what is worked out already.
+#[derive(Default)]
+struct Union {
     known: MixedMap<(NodeIndex, NodeIndex), Child>,
 }
 
-impl Applied {
-    pub(crate) fn new(operation: Operation) -> Self {
-        Self { operation, known: MixedMap::default() }
-    }
-
-    pub(crate) fn run(
+impl Union {
+    fn run(
         &mut self,
         arena: &mut Arena,
         a: Child,
         b: Child,
         budget: &mut Budget,
     ) -> Result<Child, TooComplex> {
-        if let Some(answer) = self.operation.shortcut(a, b) {
-            return Ok(answer);
-        }
-        // Both are nodes of one level: a terminal that admits stands only below the last one.
-        let (Child::Node(a), Child::Node(b)) = (a, b) else { unreachable!("diagrams of unequal depth") };
-        let key = match self.operation {
-            Operation::Union | Operation::Intersect => (a.min(b), a.max(b)),
-            Operation::Subtract => (a, b),
+        let (a, b) = match (a, b) {
+            (Child::Refused, other) | (other, Child::Refused) => return Ok(other),
+            (same, other) if same == other => return Ok(same),
+            (Child::Node(a), Child::Node(b)) => (a.min(b), a.max(b)),
+            // A terminal that admits stands below the last level only.
+            (Child::Admitted, _) | (_, Child::Admitted) => unreachable!("diagrams of unequal depth"),
         };
-        if let Some(known) = self.known.get(&key) {
+        if let Some(known) = self.known.get(&(a, b)) {
             return Ok(*known);
         }
         let mark = arena.begin();
-        let answer = self.merge(arena, mark, (a, b), budget).and_then(|()| arena.close(mark, budget));
-        if answer.is_err() {
-            arena.abandon(mark);
-        }
-        self.known.insert(key, answer?);
-        answer
+        let answer = self.merge(arena, mark, (a, b), budget).and_then(|()| arena.close(mark, budget))?;
+        self.known.insert((a, b), answer);
+        Ok(answer)
     }
 
     fn merge(
@@ -93,12 +59,11 @@ impl Applied {
 
 /// The union of all, by halves, so that each edge is merged a logarithmic number of times.
 pub(crate) fn union_all(arena: &mut Arena, sets: &[Child], budget: &mut Budget) -> Result<Child, TooComplex> {
-    let mut union = Applied::new(Operation::Union);
-    union_halves(&mut union, arena, sets, budget)
+    union_halves(&mut Union::default(), arena, sets, budget)
 }
 
 fn union_halves(
-    union: &mut Applied,
+    union: &mut Union,
     arena: &mut Arena,
     sets: &[Child],
     budget: &mut Budget,

@@ -95,11 +95,6 @@ impl Arena {
         }
     }
 
-    /// Drops the node begun last.
-    pub(crate) fn abandon(&mut self, mark: usize) {
-        self.open.truncate(mark);
-    }
-
     /// Ends the node begun at `mark`: an old node if there is an equal one, nothing if it refuses all.
     pub(crate) fn close(&mut self, mark: usize, budget: &mut Budget) -> Result<Child, TooComplex> {
         let closed = self.find_or_insert(mark, budget);

@@ -34,7 +34,12 @@ impl Budget {
 
     /// Takes one step.
     pub(crate) fn step(&mut self) -> Result<(), TooComplex> {
-        self.left = self.left.checked_sub(1).ok_or(TooComplex)?;
+        self.steps(1)
+    }
+
+    /// Takes that many.
+    pub(crate) fn steps(&mut self, steps: usize) -> Result<(), TooComplex> {
+        self.left = self.left.checked_sub(steps as u64).ok_or(TooComplex)?;
         Ok(())
     }
 }

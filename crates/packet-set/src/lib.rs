@@ -16,7 +16,9 @@
 
 mod algebra;
 mod arena;
+mod beyond;
 mod budget;
+mod cross;
 mod packet;
 mod region;
 mod set;

@@ -6,9 +6,10 @@ use std::sync::{Arc, LazyLock, OnceLock};
 
 use sha2::{Digest as _, Sha256};
 
-use crate::algebra::{Applied, Operation, region, union_all};
+use crate::algebra::{region, union_all};
 use crate::arena::{Arena, MixedMap};
 use crate::budget::{Budget, TooComplex};
+use crate::cross::{Operation, cross};
 use crate::packet::Packet;
 use crate::region::Region;
 
@@ -131,14 +132,6 @@ impl PacketSet {
         Self::everything().subtract(self, budget)
     }
 
-    /// Whether every packet of this set is in the other.
-    ///
-    /// # Errors
-    /// The budget ran out.
-    pub fn is_subset_of(&self, other: &Self, budget: &mut Budget) -> Result<bool, TooComplex> {
-        self.subtract(other, budget).map(|rest| rest.is_empty())
-    }
-
     /// The same packets with flow and one-way exchanged.
     ///
     /// # Errors
@@ -157,6 +150,11 @@ impl PacketSet {
         }
         let root = arena.close(mark, budget)?;
         Ok(Self::finish(&arena, root))
+    }
+
+    /// Whether it is the very diagram. One that is not may be equal.
+    pub(crate) fn is_same_as(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
     }
 
     /// Whether there is no packet in it.
@@ -238,15 +236,19 @@ impl PacketSet {
             return Ok(known);
         }
         let mut arena = Arena::default();
-        let a = self.import(&mut arena, budget)?;
-        let b = other.import(&mut arena, budget)?;
-        let root = Applied::new(operation).run(&mut arena, a, b, budget)?;
+        let root = cross(operation, self, other, &mut arena, budget)?;
         Ok(Self::finish(&arena, root))
     }
 
     /// The answer where one of the sets is it: no step is taken. Diagrams are canonical, so it is the same one.
     fn shortcut(&self, operation: Operation, other: &Self) -> Option<Self> {
         let everything = Self::everything();
+        if self.is_same_as(other) {
+            return Some(match operation {
+                Operation::Union | Operation::Intersect => self.clone(),
+                Operation::Subtract => Self::nothing(),
+            });
+        }
         match operation {
             Operation::Union if self.is_empty() || *other == everything => Some(other.clone()),
             Operation::Union if other.is_empty() || *self == everything => Some(self.clone()),
@@ -263,6 +265,7 @@ impl PacketSet {
         for position in 0..self.node_count() {
             let mark = arena.begin();
             for edge in self.0.edges_at(position) {
+                budget.step()?;
                 let child = match edge.child {
                     Child::Node(node) => copies[node.position()],
                     terminal @ (Child::Refused | Child::Admitted) => terminal,
@@ -318,7 +321,7 @@ impl Diagram {
 
 impl PartialEq for PacketSet {
     fn eq(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.0, &other.0) || (self.0.ends == other.0.ends && self.0.edges == other.0.edges)
+        self.is_same_as(other) || (self.0.ends == other.0.ends && self.0.edges == other.0.edges)
     }
 }
 

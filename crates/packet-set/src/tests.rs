@@ -138,6 +138,23 @@ proptest! {
     }
 
     #[test]
+    fn side_by_side_and_the_difference_show_the_same(a in regions(), b in regions(), known in any::<[bool; 5]>()) {
+        let (left, right) = (set(&a), set(&b));
+        let known: Vec<u128> = ADDRESSES.into_iter().zip(known).filter_map(|(address, is)| is.then_some(address)).collect();
+        let rest = left.subtract(&right, &mut budget()).unwrap();
+        let beyond = left.witness_beyond(&right, &known, &mut budget()).unwrap();
+        prop_assert_eq!(&beyond, &rest.witness(&known));
+        prop_assert_eq!(beyond.is_none(), left.is_subset_of(&right, &mut budget()).unwrap());
+        // An equal set that was made by itself, and the very same.
+        prop_assert!(left.is_subset_of(&set(&a), &mut budget()).unwrap());
+        prop_assert_eq!(left.witness_beyond(&left, &known, &mut Budget::of_steps(0)), Ok(None));
+        for steps in 0..20 {
+            let some = left.witness_beyond(&right, &known, &mut Budget::of_steps(steps));
+            prop_assert!(some == Err(TooComplex) || some == Ok(beyond.clone()));
+        }
+    }
+
+    #[test]
     fn a_small_budget_answers_too_complex(a in regions(), b in regions(), steps in 0_u64..40) {
         let exact = set(&a).subtract(&set(&b), &mut budget()).unwrap();
         let within = set(&a).subtract(&set(&b), &mut Budget::of_steps(steps));

@@ -10,7 +10,7 @@ mod rules;
 use std::hint::black_box;
 use std::time::Instant;
 
-use boundary::{Budget, Comparison, FilterSet, PacketSet, ResolvedSet, compare, witness};
+use boundary::{Budget, Comparison, FilterSet, Meaning, PacketSet, ResolvedSet, compare, witness};
 
 const RULES: usize = 10_000;
 const RUNS: usize = 11;
@@ -49,20 +49,30 @@ fn cold_check(upper: &ResolvedSet, lower: &ResolvedSet) {
     print("cold_check_10k_ms", &ours, Some(&binary));
 }
 
-/// One rule more in the lower set, whose allows and denies are at hand.
+/// A rule more in the lower set; and a name in the midst of it that means an address less: each compared rule by
+/// rule with the set before, and checked against the upper set.
 fn incremental(upper: &ResolvedSet, lower: &ResolvedSet, wider: &ResolvedSet) {
-    let mut budget = Budget::of_steps(u64::MAX);
-    let denies = ResolvedSet { allow: lower.deny.clone(), deny: Vec::new() }.packet_set(&mut budget).unwrap();
-    let (upper, before) = (upper.packet_set(&mut budget).unwrap(), lower.packet_set(&mut budget).unwrap());
-    let more = ResolvedSet { allow: vec![wider.allow.last().unwrap().clone()], deny: Vec::new() };
-    let mut check = || {
-        let added = more.packet_set(&mut budget).unwrap().subtract(&denies, &mut budget).unwrap();
-        // The set before is known to be contained, so the new part alone decides.
-        let contained = added.is_subset_of(&upper, &mut budget).unwrap();
-        (contained, before.union(&added, &mut budget).unwrap())
-    };
-    assert_eq!(check().1, wider.packet_set(&mut Budget::for_tier()).unwrap());
-    print("incremental_10k_ms", &millis(RUNS, check), None);
+    let upper = upper.packet_set(&mut Budget::for_tier()).unwrap();
+    let before = Meaning::of(lower.clone(), &mut Budget::for_tier()).unwrap();
+    let mut fewer = lower.clone();
+    let member = fewer.allow.iter_mut().skip(RULES / 3).find(|rule| rule.remote[0].0 < rule.remote[0].1);
+    member.unwrap().remote[0].1 -= 1;
+    for (figure, after, contained) in
+        [("incremental_10k_ms", wider, false), ("incremental_member_10k_ms", &fewer, true)]
+    {
+        let (mut rules, mut kept) = (vec![after.clone(); RUNS + 1], Vec::new());
+        let check = || {
+            let mut budget = Budget::for_tier();
+            let meaning = before.changed(rules.pop().unwrap(), &mut budget).unwrap();
+            let is_within = meaning.packets().is_subset_of(&upper, &mut budget).unwrap();
+            assert_eq!(is_within, contained);
+            // Letting go of it is no part of the check.
+            kept.push(meaning);
+        };
+        print(figure, &millis(RUNS, check), None);
+        let anew = after.packet_set(&mut Budget::for_tier()).unwrap();
+        assert_eq!(*before.changed(after.clone(), &mut Budget::for_tier()).unwrap().packets(), anew);
+    }
 }
 
 /// From two sets that clash to a packet and its box.

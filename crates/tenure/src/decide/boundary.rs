@@ -58,8 +58,8 @@ pub(super) fn within(tenure: &Tenure, above: &[(usize, Digest)], object: Digest)
     let uppers = builtin.chain(above.iter().map(|(depth, digest)| (Some(*depth), held(digest))));
     let mut budget = Budget::for_tier();
     for (depth, upper) in uppers {
-        let excess = lower.subtract(upper, &mut budget).map_err(|_too_complex| Refusal::TooComplex {})?;
-        if let Some(witness) = excess.witness(&[]) {
+        let excess = lower.witness_beyond(upper, &[], &mut budget);
+        if let Some(witness) = excess.map_err(|_too_complex| Refusal::TooComplex {})? {
             return Err(Refusal::ExceedsBoundary { witness: witness_json(&witness.packet, depth) });
         }
     }
