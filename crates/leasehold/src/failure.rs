@@ -2,10 +2,6 @@
 
 use std::process::ExitCode;
 
-/// The table that `--help` shows.
-pub(crate) const EXIT_CODES: &str = "Exit codes: 0 ok, 1 failed, 2 usage, 3 refused by a rule or a higher tier, \
-4 not authenticated, 5 not found, 6 plan is stale, 7 timed out, 10 the plan has changes";
-
 /// An exit code of FORMATS.md.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]

@@ -28,6 +28,7 @@ pub(crate) enum Verb {
 #[derive(Args)]
 pub(crate) struct Fetching {
     /// The node, by name or key id
+    #[arg(add = crate::complete::nodes())]
     node: String,
     /// Write it to this new file, not to stdout
     #[arg(long)]

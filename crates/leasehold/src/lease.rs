@@ -50,7 +50,7 @@ pub(crate) struct Granting {
     #[arg(long)]
     to: PathBuf,
     /// A node, by name or key id; several times for several
-    #[arg(long = "node", required = true)]
+    #[arg(long = "node", required = true, add = crate::complete::nodes())]
     nodes: Vec<String>,
     /// The cluster boundary: a boundary file
     #[arg(long)]
@@ -87,6 +87,7 @@ const DEFAULT_EXERCISE: &str =
 #[derive(Args)]
 pub(crate) struct Offering {
     /// The contract
+    #[arg(add = crate::complete::contracts())]
     contract: String,
     /// Write it to this new file, not to stdout
     #[arg(long)]
@@ -111,6 +112,7 @@ pub(crate) struct Taking {
 #[derive(Args)]
 pub(crate) struct One {
     /// Its id, or its tier's
+    #[arg(add = crate::complete::leases())]
     lease: String,
     #[command(flatten)]
     reach: Reach,
@@ -120,9 +122,10 @@ pub(crate) struct One {
 #[derive(Args)]
 pub(crate) struct Severing {
     /// A contract, a lease's id or a tier's
+    #[arg(add = crate::complete::leases())]
     what: String,
     /// On this node only; several times for several
-    #[arg(long = "node")]
+    #[arg(long = "node", add = crate::complete::nodes())]
     nodes: Vec<String>,
     /// Say what it means, and change nothing (also when `--if-match` is left out)
     #[arg(long, conflicts_with = "if_match")]

@@ -3,21 +3,25 @@
 
 mod audit;
 mod boundary;
+mod complete;
 mod console;
 mod demo;
 mod dhcp;
 mod directory;
 mod failure;
 mod file;
+mod help;
 mod journal;
 mod key;
 mod lease;
+mod man;
 mod node;
 mod order;
 mod output;
 mod reach;
 mod receipt;
 mod table;
+mod usage;
 mod user;
 
 use std::process::ExitCode;
@@ -28,7 +32,7 @@ use crate::failure::Failure;
 
 /// Manage computers that several parties share.
 #[derive(Parser)]
-#[command(name = "leasehold", version, propagate_version = true, after_help = failure::EXIT_CODES)]
+#[command(name = "leasehold", version, after_help = help::AFTER)]
 struct Arguments {
     #[command(subcommand)]
     noun: Noun,
@@ -42,7 +46,7 @@ enum Noun {
     /// Check, narrow and evaluate boundary files
     #[command(subcommand)]
     Boundary(boundary::Verb),
-    /// Print completions for a shell
+    /// Print completions for a shell: words of this program, and names and ids of the console
     Completions {
         /// For which shell
         shell: clap_complete::Shell,
@@ -67,6 +71,11 @@ enum Noun {
     /// Grant, take over and sever leases
     #[command(subcommand)]
     Lease(lease::Verb),
+    /// Write the man pages, one a command
+    Man {
+        /// Into this folder
+        folder: std::path::PathBuf,
+    },
     /// Show a console's nodes, and enrol new ones
     #[command(subcommand)]
     Node(node::Verb),
@@ -86,14 +95,19 @@ fn main() -> ExitCode {
     if let Some(ended) = lab::serve() {
         return ended;
     }
-    let arguments = Arguments::parse();
+    // A shell that completes a line starts this program, too.
+    clap_complete::CompleteEnv::with_factory(Arguments::command).complete();
+    if let Some(ended) = help::topic(std::env::args_os().skip(1)) {
+        return ended.into();
+    }
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => return usage::end(&error),
+    };
     let ended = match arguments.noun {
         Noun::Audit(verb) => audit::run(&verb),
         Noun::Boundary(verb) => boundary::run(&verb),
-        Noun::Completions { shell } => {
-            output::completions(shell, &mut Arguments::command());
-            Ok(failure::Exit::Ok)
-        }
+        Noun::Completions { shell } => complete::script(shell),
         Noun::Console(verb) => console::run(&verb),
         Noun::Demo(arguments) => demo::run(&arguments),
         Noun::Dhcp(verb) => dhcp::run(&verb),
@@ -101,6 +115,7 @@ fn main() -> ExitCode {
         Noun::Journal(verb) => journal::run(&verb),
         Noun::Key(verb) => key::run(&verb),
         Noun::Lease(verb) => lease::run(&verb),
+        Noun::Man { folder } => man::write(&folder, Arguments::command()),
         Noun::Node(verb) => node::run(&verb),
         Noun::Order(verb) => order::run(&verb),
         Noun::Receipt(verb) => receipt::run(&verb),

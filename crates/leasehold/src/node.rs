@@ -36,6 +36,7 @@ pub(crate) enum Verb {
 #[derive(Args)]
 pub(crate) struct One {
     /// Its name, or its key id
+    #[arg(add = crate::complete::nodes())]
     node: String,
     #[command(flatten)]
     reach: Reach,
@@ -55,6 +56,7 @@ pub(crate) struct Window {
 #[derive(Args)]
 pub(crate) struct Confirmation {
     /// The node's key id, as its own screen shows it
+    #[arg(add = crate::complete::strangers())]
     fingerprint: NodeId,
     /// What to call it
     #[arg(long)]

@@ -1,4 +1,7 @@
-//! `leasehold order …`: orders are written, signed and shown here; a node gets them by `bmonitor order`.
+//! `leasehold order …`: orders are written, signed and shown here, for a node that gets them by `bmonitor order`; or a
+//! console signs and sends them.
+
+mod console;
 
 use std::path::PathBuf;
 
@@ -11,17 +14,22 @@ use tenure::Order;
 
 use crate::failure::{Exit, Failure};
 use crate::output::{Format, line};
+use crate::reach::Reach;
 use crate::receipt::NodeKey;
 use crate::{file, key};
 
 /// What can be done.
 #[derive(Subcommand)]
 pub(crate) enum Verb {
+    /// List the orders that a console signed, the oldest first
+    List(Reach),
+    /// Have a console sign an order and a node obey it
+    Submit(Box<Submitting>),
     /// Write an order's payload (docs/orders.md lists the verbs and their arguments)
     New(Box<New>),
     /// Sign a payload
     Sign(Sign),
-    /// Show what an envelope says, and whose it is
+    /// Show what an envelope says and whose it is, or what became of a console's order
     Show(Show),
     /// Seal a signed order for its tier on the node: who carries it cannot read it
     Seal(Seal),
@@ -77,17 +85,38 @@ pub(crate) struct Sign {
     out: Option<PathBuf>,
 }
 
-/// An envelope to show.
+/// An envelope or an order to show.
 #[derive(Args)]
 pub(crate) struct Show {
-    /// The envelope's file
+    /// The envelope's file; or, as sha256:…, the digest of one that a console signed
+    #[arg(add = crate::complete::orders())]
     envelope: PathBuf,
     /// Check that this public key has signed it
     #[arg(long)]
     key: Option<PublicKey>,
-    /// How to print it
-    #[arg(short, long, value_enum, default_value_t)]
-    output: Format,
+    #[command(flatten)]
+    reach: Reach,
+}
+
+/// An order through a console.
+#[derive(Args)]
+pub(crate) struct Submitting {
+    /// The node, by name or key id
+    #[arg(add = crate::complete::nodes())]
+    node: String,
+    /// What is to be done: `boundary`, `suspend`, …
+    verb: String,
+    /// The verb's arguments, as JSON
+    #[arg(long, default_value = "{}")]
+    args: String,
+    /// By which of the console's tiers; may be left out where it has one there
+    #[arg(long)]
+    tier: Option<TierId>,
+    /// An object that the order names (`order object` makes one); several times for several
+    #[arg(long = "object")]
+    objects: Vec<PathBuf>,
+    #[command(flatten)]
+    reach: Reach,
 }
 
 /// An order to seal.
@@ -119,6 +148,8 @@ pub(crate) struct Content {
 /// Runs the verb.
 pub(crate) fn run(verb: &Verb) -> Result<Exit, Failure> {
     match verb {
+        Verb::List(reach) => console::list(reach),
+        Verb::Submit(submitting) => console::submit(submitting),
         Verb::New(parts) => new(parts),
         Verb::Sign(sign) => self::sign(sign),
         Verb::Show(show) => self::show(show),
@@ -191,6 +222,9 @@ fn seal(seal: &Seal) -> Result<Exit, Failure> {
 }
 
 fn show(show: &Show) -> Result<Exit, Failure> {
+    if let Some(order) = show.envelope.to_str().filter(|text| text.starts_with("sha256:")) {
+        return console::show(order, &show.reach);
+    }
     let bytes = file::read(&show.envelope, ENVELOPE_BYTES_MAX)?;
     let path = show.envelope.display();
     let envelope = Envelope::parse(bytes.trim_ascii_end())
@@ -205,7 +239,7 @@ fn show(show: &Show) -> Result<Exit, Failure> {
         "verified": verified.as_ref().map(Result::is_ok),
         "payload": payload,
     });
-    match show.output {
+    match show.reach.output {
         Format::Json => line(&answer.to_string()),
         Format::Text => {
             let verified = verified.and_then(Result::ok).map(|verified| verified.signer);

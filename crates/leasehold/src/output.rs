@@ -33,10 +33,3 @@ pub(crate) fn warning(warning: &str, hint: &str) {
 pub(crate) fn talk(talk: &str) {
     eprintln!("{talk}");
 }
-
-/// Writes a shell's completions.
-pub(crate) fn completions(shell: clap_complete::Shell, command: &mut clap::Command) {
-    let mut script = Vec::new();
-    clap_complete::generate(shell, command, "leasehold", &mut script);
-    line(String::from_utf8_lossy(&script).trim_end());
-}

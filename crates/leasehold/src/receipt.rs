@@ -30,6 +30,7 @@ pub(crate) enum Verb {
 #[derive(Args)]
 pub(crate) struct Fetching {
     /// A contract, a lease's id or a tier's
+    #[arg(add = crate::complete::leases())]
     about: String,
     /// Write it to this new file, not to stdout
     #[arg(long)]

@@ -50,6 +50,7 @@ pub(crate) struct Adding {
 #[derive(Args)]
 pub(crate) struct Rotating {
     /// Whose
+    #[arg(add = crate::complete::users())]
     name: Name,
     /// Write the token to this new file, not to stdout
     #[arg(long)]
@@ -62,6 +63,7 @@ pub(crate) struct Rotating {
 #[derive(Args)]
 pub(crate) struct One {
     /// Their name
+    #[arg(add = crate::complete::users())]
     name: Name,
     #[command(flatten)]
     reach: Reach,

@@ -275,3 +275,65 @@ fn a_folder_that_was_tampered_with_is_not_run() {
     };
     refused(&own, "the key that this console holds");
 }
+
+/// What a shell is offered behind these words: as `source <(leasehold completions bash)` has it asked.
+fn offered(console: &str, words: &[&str]) -> Vec<String> {
+    let asked = Command::new(PROGRAM)
+        .env("COMPLETE", "bash")
+        .env("_CLAP_COMPLETE_INDEX", (words.len()).to_string())
+        .env("_CLAP_COMPLETE_COMP_TYPE", "9")
+        .env("_CLAP_COMPLETE_SPACE", "true")
+        .env("_CLAP_IFS", "\n")
+        .env("LEASEHOLD_CONSOLE", console)
+        .env_remove("LEASEHOLD_TOKEN_FILE")
+        .args(["--", "leasehold"])
+        .args(words)
+        .output()
+        .unwrap();
+    String::from_utf8(asked.stdout).unwrap().lines().map(str::to_owned).collect()
+}
+
+#[test]
+fn people_are_added_listed_completed_and_removed() {
+    let running = Running::start(made());
+    let unix = format!("unix:{}", running.socket().display());
+    let file = running.folder.path().join("kim.token");
+    let added =
+        leasehold(&unix, None, &["user", "add", "kim", "--role", "read", "--out", file.to_str().unwrap()]);
+    assert_eq!((added.status.code(), added.stdout.as_slice()), (Some(0), b"".as_slice()), "{added:?}");
+    assert_eq!(std::fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
+    let ada = leasehold(&unix, None, &["user", "add", "ada", "--role", "administer"]);
+    let token = String::from_utf8(ada.stdout).unwrap();
+    assert_eq!((token.trim().len(), token.lines().count()), (64, 1));
+
+    let http = format!("http://{}", running.http());
+    let me = leasehold(&http, Some(&file), &["user", "whoami"]);
+    assert_eq!(String::from_utf8(me.stdout).unwrap(), "kim, who may read (known by token)\n");
+    let refused = leasehold(&http, Some(&file), &["node", "enrol"]);
+    assert_eq!(refused.status.code(), Some(3));
+    let told = String::from_utf8(refused.stderr).unwrap();
+    assert!(told.starts_with("error: kim may read, and this takes administer\nhint: "), "{told}");
+
+    // Off this machine the token does not go, and nobody is dialled.
+    let far = leasehold("http://192.0.2.1:7070", Some(&file), &["user", "whoami"]);
+    assert_eq!(far.status.code(), Some(3));
+    assert!(String::from_utf8_lossy(&far.stderr).contains("in the clear"), "{far:?}");
+
+    assert_eq!(offered(&unix, &["user", "remove", "k"]), ["kim"]);
+    assert_eq!(offered(&unix, &["lease", "sev"]), ["sever"]);
+    assert!(offered("unix:/nonexistent", &["user", "remove", "k"]).is_empty());
+
+    let trail = leasehold(&unix, None, &["audit", "list", "-o", "json"]);
+    let trail: Value = serde_json::from_slice(&trail.stdout).unwrap();
+    let of: Vec<_> = trail["items"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|one| (one["user"].as_str().unwrap(), one["operation"].as_str().unwrap()))
+        .collect();
+    assert_eq!(of, [("admin", "user_add"), ("admin", "user_add"), ("kim", "node_enrol")]);
+    let listed = leasehold(&unix, None, &["user", "list"]);
+    assert_eq!(String::from_utf8(listed.stdout).unwrap().lines().count(), 3);
+    assert!(leasehold(&unix, None, &["user", "remove", "kim"]).status.success());
+    assert_eq!(leasehold(&http, Some(&file), &["user", "whoami"]).status.code(), Some(4));
+}

@@ -21,7 +21,7 @@ pub(crate) struct Change {
     #[arg(long)]
     of: Option<String>,
     /// On this node only; several times for several
-    #[arg(long = "node")]
+    #[arg(long = "node", add = crate::complete::nodes())]
     nodes: Vec<String>,
     #[command(flatten)]
     reach: Reach,

@@ -15,6 +15,7 @@ use crate::reach::Reach;
 #[derive(Args)]
 pub(crate) struct Question {
     /// The node whose engine sends or is sent to
+    #[arg(add = crate::complete::nodes())]
     node: String,
     /// The other side, with its port where the protocol has ports: `n4:5432`, `[fd00::1]:53`, `n4`
     remote: String,
