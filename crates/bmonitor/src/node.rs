@@ -335,6 +335,8 @@ impl Node {
             | Change::Resumed { .. }
             | Change::Switched { .. }
             | Change::EngineSet { .. }
+            | Change::VolumeMade { .. }
+            | Change::VolumeRemoved { .. }
             | Change::Reassigned { .. }
             | Change::Begun { .. }
             | Change::IdentityMade(_)
@@ -387,7 +389,9 @@ fn ends_something(input: &Input) -> bool {
             | Verb::Suspend(_)
             | Verb::Resume(_)
             | Verb::Power(_)
-            | Verb::Engine(_) => false,
+            | Verb::Engine(_)
+            | Verb::Volume(_)
+            | Verb::RemoveVolume(_) => false,
         },
         Input::Outcome(_) | Input::Lapse { .. } => true,
         Input::Enrolment(_) => false,

@@ -73,6 +73,9 @@ pub(crate) struct Granting {
     /// Tiers below that each may have
     #[arg(long, default_value_t = 4)]
     tiers: u32,
+    /// Room for encrypted volumes that each has, in MiB
+    #[arg(long, default_value_t = 1024)]
+    space_mib: u32,
     /// Write the offer to this new file, not to stdout
     #[arg(long)]
     out: Option<PathBuf>,
@@ -177,7 +180,13 @@ fn grant(granting: &Granting) -> Result<Exit, Failure> {
         terms: Terms { not_before, until: granting.until },
         exercise: granting.exercise.iter().copied().collect::<Rights>(),
         grant: granting.grant.iter().copied().collect(),
-        quota: Quota { tiers: granting.tiers, keys: 256, objects: 256, records_per_hour: 3600 },
+        quota: Quota {
+            tiers: granting.tiers,
+            keys: 256,
+            objects: 256,
+            records_per_hour: 3600,
+            space_mib: granting.space_mib,
+        },
         boundary,
     };
     let reach = &granting.reach;

@@ -13,6 +13,7 @@ use crate::right::Grant;
 use crate::rule::{Rule, holds};
 use crate::tenure::{Clock, DirectoryInForce, Tenure};
 use crate::tier::{Data, KeyEntry, Power, Tier, Used};
+use crate::volume::Volume;
 
 /// Makes one change.
 pub fn apply(tenure: &mut Tenure, change: &Change) {
@@ -124,6 +125,13 @@ pub fn apply(tenure: &mut Tenure, change: &Change) {
                 None => drop(tier.engines.remove(name)),
             })
         }
+        Change::VolumeMade { tier, name, number, size_mib } => on(tenure, *tier, |tier| {
+            tier.volumes_made = *number;
+            tier.volumes.insert(name.clone(), Volume { number: *number, size_mib: *size_mib });
+        }),
+        Change::VolumeRemoved { tier, name } => on(tenure, *tier, |tier| {
+            tier.volumes.remove(name);
+        }),
         Change::Reassigned { tier, lease, contract, keys, consoles } => {
             on(tenure, *tier, |tier| {
                 tier.lease = *lease;
@@ -206,6 +214,8 @@ fn blank(name: id::Name, lease: id::LeaseId) -> Tier {
         suspended_by: std::collections::BTreeSet::new(),
         power: Power::ON,
         engines: std::collections::BTreeMap::new(),
+        volumes: std::collections::BTreeMap::new(),
+        volumes_made: 0,
         consents: std::collections::BTreeSet::new(),
         used: Used::NONE,
         ending: false,
@@ -253,6 +263,7 @@ fn enter(tier: &mut Tier, part: &Part, purpose: Purpose) {
     if part.fate.destroys() {
         // Their images and all that they wrote are gone; the next party wants none of the one before.
         tier.engines.clear();
+        tier.volumes.clear();
     }
     replace_salt(tier, part.fate);
 }

@@ -9,6 +9,7 @@ use crate::lease::{Contract, Quota, Terms};
 use crate::order::{Consent, ControllerKey, EngineAction, PowerAction};
 use crate::procedure::{Procedure, ProcedureId, Step};
 use crate::right::Grant;
+use crate::volume::SizeMib;
 use id::Digest;
 
 /// One change of a tenure. In JSON: `{"accepted": {…}}`.
@@ -190,6 +191,24 @@ pub enum Change {
         name: Name,
         /// What it wants.
         action: EngineAction,
+    },
+    /// A tier has another volume.
+    VolumeMade {
+        /// The tier.
+        tier: TierId,
+        /// What the tier calls it.
+        name: Name,
+        /// Which of all that the tier ever had.
+        number: u64,
+        /// Its size.
+        size_mib: SizeMib,
+    },
+    /// A tier has a volume no more; what was in it is unreadable for ever.
+    VolumeRemoved {
+        /// The tier.
+        tier: TierId,
+        /// Which.
+        name: Name,
     },
     /// A tier passed to another party.
     Reassigned {

@@ -13,6 +13,7 @@ mod outcome;
 mod renewal;
 mod severing;
 mod suspension;
+mod volume;
 
 use id::{KeyId, TierId, Time};
 
@@ -72,6 +73,8 @@ fn order(tenure: &Tenure, verified: &Verified) -> Result<Vec<Change>, Refusal> {
         Verb::Resume(args) => suspension::resume(tenure, &signer, args)?,
         Verb::Power(args) => suspension::power(tenure, &signer, args)?,
         Verb::Engine(args) => engine::set(tenure, &signer, args)?,
+        Verb::Volume(args) => volume::make(tenure, &signer, args)?,
+        Verb::RemoveVolume(args) => volume::remove(&signer, args)?,
         Verb::Sever(args) => severing::sever(tenure, &signer, args, verified)?,
     });
     Ok(changes)

@@ -8,6 +8,7 @@ use crate::engine::WantedEngine;
 use crate::procedure::{Fate, Procedure, Step};
 use crate::tenure::{Standing, Tenure};
 use crate::tier::{Data, Power, PowerState, Tier};
+use crate::volume::WantedVolume;
 
 /// What the world should be.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -53,6 +54,10 @@ pub struct Realm {
     pub engines: bool,
     /// Each engine that it wants, and whether it runs now.
     pub wanted: Vec<WantedEngine>,
+    /// Each volume that it has, and whether that is open now. How the realm is switched does not matter.
+    pub volumes: Vec<WantedVolume>,
+    /// The tiers from the root to this one, each with the epoch of its present keys: what its volumes are locked by.
+    pub path: Vec<(TierId, Epoch)>,
     /// How the realm is switched, the tiers above it counted in.
     pub power: PowerState,
     /// Restarts asked for, of this realm and of those above it.
@@ -110,6 +115,8 @@ fn realm(tenure: &Tenure, id: TierId) -> Option<Realm> {
         consoles: if courier { tier.consoles.clone() } else { Vec::new() },
         engines,
         wanted: wanted(tier, engines),
+        volumes: volumes(tier, open),
+        path: path.iter().filter_map(|id| Some((*id, tenure.tier(*id)?.epoch))).collect(),
         power,
         restarts: on_path().map(|tier| tier.power.restarts).sum(),
     })
@@ -123,6 +130,11 @@ fn wanted(tier: &Tier, realm_runs: bool) -> Vec<WantedEngine> {
         runs: realm_runs && demand.running,
     })
     .collect()
+}
+
+fn volumes(tier: &Tier, open: bool) -> Vec<WantedVolume> {
+    let each = tier.volumes.iter();
+    each.map(|(name, volume)| WantedVolume { name: name.clone(), volume: *volume, open }).collect()
 }
 
 /// Whether a procedure on `upper` keeps the realm of `tier` shut.

@@ -53,6 +53,14 @@ pub struct Quota {
     pub objects: u32,
     /// Accepted orders an hour, each a journal record.
     pub records_per_hour: u32,
+    /// Volumes, in MiB.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub space_mib: u32,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "as serde wants it")]
+const fn is_none(space_mib: &u32) -> bool {
+    *space_mib == 0
 }
 
 impl Quota {
@@ -64,6 +72,7 @@ impl Quota {
             keys: self.keys.saturating_sub(given.keys),
             objects: self.objects.saturating_sub(given.objects).saturating_sub(1),
             records_per_hour: self.records_per_hour.saturating_sub(given.records_per_hour),
+            space_mib: self.space_mib.saturating_sub(given.space_mib),
         }
     }
 
@@ -75,6 +84,7 @@ impl Quota {
             keys: self.keys.min(other.keys),
             objects: self.objects.min(other.objects),
             records_per_hour: self.records_per_hour.min(other.records_per_hour),
+            space_mib: self.space_mib.min(other.space_mib),
         }
     }
 }

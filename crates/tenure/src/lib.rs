@@ -37,6 +37,7 @@ mod rule;
 mod tenure;
 mod tier;
 mod view;
+mod volume;
 
 #[cfg(test)]
 mod model;
@@ -55,7 +56,8 @@ pub use input::{Enrolment, Fresh, Input, Made, Outcome, Verified};
 pub use lease::{Contract, Quota, Terms};
 pub use order::{
     Boundary, Consent, Consoles, ControllerKey, Directory, Engine, EngineAction, Freshness, Lease, NewTerms,
-    ORDER_PAYLOAD_TYPE, Order, Power, PowerAction, Reassign, RemoveKey, Renew, Target, Verb,
+    NewVolume, ORDER_PAYLOAD_TYPE, Order, Power, PowerAction, Reassign, RemoveKey, RemoveVolume, Renew,
+    Target, Verb,
 };
 pub use plan::{Consequence, Plan, What, consequences, overhangs, plan};
 pub use procedure::{Fate, Part, Procedure, ProcedureId, Purpose, Step};
@@ -63,3 +65,4 @@ pub use refusal::{Class, Limited, QuotaKind, Refusal};
 pub use right::{Grant, Right, Rights};
 pub use tier::{Data, KeyEntry, Power as TierPower, PowerState, Tier, Used};
 pub use view::{Granted, View, view};
+pub use volume::{SizeMib, Volume, WantedVolume};

@@ -15,6 +15,12 @@ pub const CONSOLE_ADDRESSES_MAX: usize = 4;
 pub const CONSENTS_PER_TIER_MAX: usize = 16;
 /// Engines of one tier.
 pub const ENGINES_PER_TIER_MAX: usize = 16;
+/// Volumes of one tier.
+pub const VOLUMES_PER_TIER_MAX: usize = 8;
+/// The smallest volume, in MiB: a file system with its journal needs some of it.
+pub const VOLUME_MIB_MIN: u32 = 16;
+/// The largest volume, in MiB: a PiB.
+pub const VOLUME_MIB_MAX: u32 = 1 << 30;
 /// Nonces given to one tier and not used yet; a new one pushes out the oldest of the same tier.
 pub const NONCES_PER_TIER_MAX: usize = 8;
 /// Characters of a contract's id.
@@ -25,4 +31,11 @@ pub const ORDER_BYTES_MAX: usize = 16 * 1024;
 pub const QUOTA_WINDOW_MS: u64 = 3_600_000;
 
 /// The root's quota: the node's own.
-pub const NODE_QUOTA: Quota = Quota { tiers: 255, keys: 16_384, objects: 4_096, records_per_hour: 36_000 };
+pub const NODE_QUOTA: Quota = Quota {
+    tiers: 255,
+    keys: 16_384,
+    objects: 4_096,
+    records_per_hour: 36_000,
+    // What the medium has beyond or below that, making a volume tells.
+    space_mib: VOLUME_MIB_MAX,
+};

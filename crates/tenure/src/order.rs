@@ -11,6 +11,7 @@ use crate::console::Console;
 use crate::lease::{Contract, Quota, Terms};
 use crate::limits::ORDER_BYTES_MAX;
 use crate::right::{Grant, Right, Rights};
+use crate::volume::SizeMib;
 
 /// The payload type of an order's envelope.
 pub const ORDER_PAYLOAD_TYPE: &str = "application/vnd.leasehold.order+json";
@@ -99,6 +100,10 @@ pub enum Verb {
     Power(Power),
     /// Says whether and how an engine of one's own tier runs (right `engine-run`).
     Engine(Engine),
+    /// Makes a volume of one's own tier (right `volume`).
+    Volume(NewVolume),
+    /// Removes a volume of one's own tier, with all that is in it (right `volume`).
+    RemoveVolume(RemoveVolume),
     /// Ends a tier below and everything below it (right `sever`).
     Sever(Target),
 }
@@ -307,6 +312,24 @@ pub enum EngineAction {
     Remove,
 }
 
+/// The arguments of `volume`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NewVolume {
+    /// Its name among the tier's volumes.
+    pub name: Name,
+    /// Its size, all that belongs to it counted.
+    pub size_mib: SizeMib,
+}
+
+/// The arguments of `remove-volume`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RemoveVolume {
+    /// Which of the tier's volumes.
+    pub name: Name,
+}
+
 impl Verb {
     /// The name in the payload.
     #[must_use]
@@ -326,6 +349,8 @@ impl Verb {
             Self::Resume(_) => "resume",
             Self::Power(_) => "power",
             Self::Engine(_) => "engine",
+            Self::Volume(_) => "volume",
+            Self::RemoveVolume(_) => "remove-volume",
             Self::Sever(_) => "sever",
         }
     }
@@ -341,6 +366,7 @@ impl Verb {
             Self::Suspend(_) | Self::Resume(_) => Right::Suspend,
             Self::Power(_) => Right::Power,
             Self::Engine(_) => Right::EngineRun,
+            Self::Volume(_) | Self::RemoveVolume(_) => Right::Volume,
             Self::Sever(_) => Right::Sever,
         }
     }
@@ -366,6 +392,8 @@ impl Verb {
             | Self::Suspend(_)
             | Self::Resume(_)
             | Self::Power(_)
+            | Self::Volume(_)
+            | Self::RemoveVolume(_)
             | Self::Sever(_) => Vec::new(),
         }
     }
@@ -437,6 +465,8 @@ fn verb_of(name: &str, args: &str) -> Result<Verb, String> {
         "resume" => Verb::Resume(read(args)?),
         "power" => Verb::Power(read(args)?),
         "engine" => Verb::Engine(read(args)?),
+        "volume" => Verb::Volume(read(args)?),
+        "remove-volume" => Verb::RemoveVolume(read(args)?),
         "sever" => Verb::Sever(read(args)?),
         _ => return Err(format!("an unknown verb {:?}", name.chars().take(40).collect::<String>())),
     })
@@ -462,6 +492,8 @@ impl From<Order> for Payload {
             Verb::Suspend(args) | Verb::Resume(args) | Verb::Sever(args) => raw(args),
             Verb::Power(args) => raw(args),
             Verb::Engine(args) => raw(args),
+            Verb::Volume(args) => raw(args),
+            Verb::RemoveVolume(args) => raw(args),
         };
         Self {
             node: order.node,

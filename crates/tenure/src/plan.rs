@@ -59,6 +59,18 @@ pub enum What {
         /// Which.
         engine: Name,
     },
+    /// A volume of it is made.
+    VolumeMade {
+        /// Which.
+        volume: Name,
+        /// Its size.
+        size_mib: u32,
+    },
+    /// A volume of it is removed; what is in it becomes unreadable for ever.
+    VolumeLost {
+        /// Which.
+        volume: Name,
+    },
     /// It is switched.
     Switched {
         /// To this.
@@ -156,6 +168,12 @@ fn own(old: &Tier, new: &Tier, say: &mut impl FnMut(What)) {
     for engine in names.into_iter().filter(|name| old.engines.get(*name) != new.engines.get(*name)) {
         say(What::EngineChanged { engine: engine.clone() });
     }
+    for (volume, _) in old.volumes.iter().filter(|(name, old)| new.volumes.get(*name) != Some(old)) {
+        say(What::VolumeLost { volume: volume.clone() });
+    }
+    for (volume, made) in new.volumes.iter().filter(|(name, new)| old.volumes.get(*name) != Some(new)) {
+        say(What::VolumeMade { volume: volume.clone(), size_mib: made.size_mib.get() });
+    }
     if new.power.state != old.power.state || new.power.restarts != old.power.restarts {
         say(What::Switched { to: new.power.state });
     }
@@ -235,6 +253,10 @@ impl fmt::Display for What {
             Self::EnginesStop => f.write_str("its engines stop"),
             Self::EnginesStart => f.write_str("its engines start"),
             Self::EngineChanged { engine } => write!(f, "wants something else of its engine {engine}"),
+            Self::VolumeMade { volume, size_mib } => write!(f, "has a new volume {volume} of {size_mib} MiB"),
+            Self::VolumeLost { volume } => {
+                write!(f, "loses its volume {volume}: what is in it becomes unreadable for ever")
+            }
             Self::Switched { to } => match to {
                 PowerState::Off => f.write_str("is switched off"),
                 PowerState::Standby => f.write_str("goes to standby"),

@@ -160,7 +160,8 @@ pub enum Refusal {
         /// The most.
         max: u64,
     },
-    /// A tier of that name is on this node, or still being ended.
+    /// A tier of that name is on this node, or still being ended; or the signer's tier has a volume of that name
+    /// and another size.
     #[error("the name {name} is taken")]
     NameTaken {
         /// Which.
@@ -196,6 +197,12 @@ pub enum Refusal {
     /// The tier has no engine of that name.
     #[error("the tier has no engine {name}")]
     UnknownEngine {
+        /// Which.
+        name: Name,
+    },
+    /// The tier has no volume of that name.
+    #[error("the tier has no volume {name}")]
+    UnknownVolume {
         /// Which.
         name: Name,
     },
@@ -253,6 +260,8 @@ pub enum QuotaKind {
     Objects,
     /// Orders an hour.
     RecordsPerHour,
+    /// Volumes, in MiB.
+    SpaceMib,
 }
 
 impl std::fmt::Display for QuotaKind {
@@ -262,6 +271,7 @@ impl std::fmt::Display for QuotaKind {
             Self::Keys => "keys",
             Self::Objects => "objects",
             Self::RecordsPerHour => "records per hour",
+            Self::SpaceMib => "MiB of volumes",
         })
     }
 }
@@ -282,6 +292,8 @@ pub enum Limited {
     Addresses,
     /// Engines of a tier.
     Engines,
+    /// Volumes of a tier.
+    Volumes,
 }
 
 impl std::fmt::Display for Limited {
@@ -293,6 +305,7 @@ impl std::fmt::Display for Limited {
             Self::Consoles => "consoles of a tier",
             Self::Addresses => "addresses of a console",
             Self::Engines => "engines of a tier",
+            Self::Volumes => "volumes of a tier",
         })
     }
 }
@@ -367,6 +380,7 @@ impl Refusal {
             | Self::LastKey { .. }
             | Self::BadKeys {}
             | Self::UnknownEngine { .. }
+            | Self::UnknownVolume { .. }
             | Self::BadConsoles {}
             | Self::WrongDirectory {}
             | Self::NotRoot {}

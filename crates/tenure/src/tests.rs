@@ -7,3 +7,4 @@ mod plans;
 mod random;
 mod rules;
 mod story;
+mod volumes;

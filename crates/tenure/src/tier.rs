@@ -10,6 +10,7 @@ use crate::engine::EngineDemand;
 use crate::lease::{Contract, Quota, Terms};
 use crate::order::{Consent, ControllerKey, PowerAction};
 use crate::right::{Grant, Rights};
+use crate::volume::Volume;
 
 /// One party's layer of rights over the node.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -56,6 +57,12 @@ pub struct Tier {
     /// The engines that it wants.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub engines: BTreeMap<Name, EngineDemand>,
+    /// Its volumes.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub volumes: BTreeMap<Name, Volume>,
+    /// How many it ever had; the last one's number.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub volumes_made: u64,
     /// What it consented to and what was not used yet.
     pub consents: BTreeSet<Consent>,
     /// What it used of its quota.
@@ -138,7 +145,18 @@ impl Power {
     }
 }
 
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "as serde wants it")]
+const fn is_zero(number: &u64) -> bool {
+    *number == 0
+}
+
 impl Tier {
+    /// What its volumes take of its space.
+    #[must_use]
+    pub fn space_mib(&self) -> u32 {
+        self.volumes.values().fold(0, |sum, volume| sum.saturating_add(volume.size_mib.get()))
+    }
+
     /// All rights that stand in the lease for the tier itself or for tiers below: what its keys may have.
     #[must_use]
     pub fn named_rights(&self) -> Rights {

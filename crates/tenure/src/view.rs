@@ -15,6 +15,7 @@ use crate::right::Grant;
 use crate::rule::{Rule, holds};
 use crate::tenure::{DirectoryInForce, Standing, Tenure};
 use crate::tier::{Data, KeyEntry, Power, Used};
+use crate::volume::Volume;
 
 /// What a tier sees.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -63,6 +64,8 @@ pub struct View {
     pub power: Power,
     /// The engines that it wants.
     pub engines: Vec<(Name, EngineDemand)>,
+    /// Its volumes.
+    pub volumes: Vec<(Name, Volume)>,
     /// The tiers above it, from the root, with the epochs that a consent must name.
     pub above: Vec<(TierId, Epoch)>,
     /// What it granted.
@@ -129,6 +132,7 @@ pub fn view(tenure: &Tenure, tier: TierId) -> Option<View> {
         procedure: tenure.procedures().find(|p| p.part(tier).is_some()).map(|p| (p.purpose, p.next)),
         power: own.power,
         engines: own.engines.iter().map(|(name, engine)| (name.clone(), engine.clone())).collect(),
+        volumes: own.volumes.iter().map(|(name, volume)| (name.clone(), *volume)).collect(),
         above: above.iter().filter_map(|id| Some((*id, tenure.tier(*id)?.epoch))).collect(),
         granted: tenure.children(tier).map(|(id, _)| granted(tenure, id)).collect::<Option<_>>()?,
         directory_in_force: tenure.directory(),

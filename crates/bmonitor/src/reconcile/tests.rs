@@ -27,6 +27,8 @@ fn realm(gate: Gate) -> Realm {
         courier: false,
         consoles: Vec::new(),
         wanted: Vec::new(),
+        volumes: Vec::new(),
+        path: Vec::new(),
         engines: true,
         power: PowerState::On,
         restarts: 0,

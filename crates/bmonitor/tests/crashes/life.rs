@@ -324,7 +324,7 @@ impl Life {
             contract: "L-9".to_owned().try_into().unwrap(),
             terms: Terms { not_before: Time::ZERO, until: Time::MAX },
             rights: Grant::ALL,
-            quota: Quota { tiers: 1, keys: 8, objects: 8, records_per_hour: 1000 },
+            quota: Quota { tiers: 1, keys: 8, objects: 8, records_per_hour: 1000, space_mib: 64 },
             keys: vec![self.tenant.controller(Rights::ALL)],
             boundary,
             consoles: vec![nobody()],

@@ -193,7 +193,7 @@ impl World {
             contract: "L-9".to_owned().try_into().unwrap(),
             terms: Terms { not_before: Time::ZERO, until: Time::MAX },
             rights: Grant::ALL,
-            quota: Quota { tiers: 4, keys: 64, objects: 64, records_per_hour: 1000 },
+            quota: Quota { tiers: 4, keys: 64, objects: 64, records_per_hour: 1000, space_mib: 256 },
             keys: vec![tenure::ControllerKey { key: *self.tenant.key().public(), rights: Rights::ALL }],
             boundary: boundary.name(),
             consoles: self.tenants_consoles.clone(),

@@ -58,7 +58,7 @@ pub(crate) async fn wanted(tenant: &Party) -> Grant {
         terms: Terms::ALWAYS,
         exercise: Rights::ALL,
         grant: Rights::NONE,
-        quota: Quota { tiers: 4, keys: 64, objects: 64, records_per_hour: 600 },
+        quota: Quota { tiers: 4, keys: 64, objects: 64, records_per_hour: 600, space_mib: 256 },
         boundary: BOUNDARY.to_owned(),
     }
 }
@@ -368,7 +368,10 @@ async fn three_tiers_have_a_console_each_and_the_root_ends_all_below() {
     let _: Shown = operator.until("/v1/nodes/n1", speaks).await;
 
     let below = Grant { contract: "L-10".to_owned(), name: None, ..wanted(&user).await };
-    let below = Grant { quota: Quota { tiers: 1, keys: 8, objects: 8, records_per_hour: 60 }, ..below };
+    let below = Grant {
+        quota: Quota { tiers: 1, keys: 8, objects: 8, records_per_hour: 60, space_mib: 256 },
+        ..below
+    };
     let granted: Granted = operator.post("/v1/leases", &below).await;
     assert_eq!(granted.failed, []);
     take(&user, &granted, vec![node.fingerprint().to_string()]).await;

@@ -109,7 +109,7 @@ impl Bench {
             contract: "L-1".to_owned().try_into().map_err(|error: String| Failed::new("lease", error))?,
             terms: Terms::ALWAYS,
             rights: Grant::ALL,
-            quota: Quota { tiers: 0, keys: 2, objects: 4, records_per_hour: 100 },
+            quota: Quota { tiers: 0, keys: 2, objects: 4, records_per_hour: 100, space_mib: 256 },
             keys: vec![self.tenant.controller(Rights::ALL)],
             boundary: object.name(),
             consoles: Vec::new(),

@@ -11,7 +11,7 @@ use super::show::Evidence;
 use super::world::{CLUSTERS, Cluster, LANDLORD, SILENCE, TENANT_A, TENANT_B, World};
 
 /// What each tenant may use of a node.
-const QUOTA: Quota = Quota { tiers: 4, keys: 16, objects: 64, records_per_hour: 1000 };
+const QUOTA: Quota = Quota { tiers: 4, keys: 16, objects: 64, records_per_hour: 1000, space_mib: 256 };
 
 pub(crate) fn run(world: &mut World<'_>, evidence: &mut Evidence) -> Result<(), Failed> {
     let mut facts = Vec::new();

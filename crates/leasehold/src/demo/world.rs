@@ -27,7 +27,7 @@ pub(crate) const CONSOLE_B: &str = "console-b";
 pub(crate) const NODES: u8 = 6;
 /// Where every console listens for nodes.
 pub(crate) const CHANNEL_PORT: u16 = 7443;
-const QUOTA: Quota = Quota { tiers: 2, keys: 8, objects: 16, records_per_hour: 1000 };
+const QUOTA: Quota = Quota { tiers: 2, keys: 8, objects: 16, records_per_hour: 1000, space_mib: 256 };
 /// The nodes that one tenant leases.
 #[derive(Clone, Copy)]
 pub(crate) struct Cluster {
@@ -54,7 +54,7 @@ impl Cluster {
     }
 }
 
-const TEAM_QUOTA: Quota = Quota { tiers: 0, keys: 2, objects: 4, records_per_hour: 100 };
+const TEAM_QUOTA: Quota = Quota { tiers: 0, keys: 2, objects: 4, records_per_hour: 100, space_mib: 256 };
 /// How long a node may take to be as its journal demands.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 /// How long a packet that must not pass is waited for.

@@ -144,5 +144,7 @@ fn quota_within(
     check(QuotaKind::Tiers, share.tiers, old.tiers, quota.tiers, new)?;
     check(QuotaKind::Keys, share.keys.saturating_sub(used), old.keys, quota.keys, 0)?;
     check(QuotaKind::Objects, share.objects.saturating_sub(own_set), old.objects, quota.objects, new)?;
+    let space = share.space_mib.saturating_sub(signer.tier.space_mib());
+    check(QuotaKind::SpaceMib, space, old.space_mib, quota.space_mib, 0)?;
     check(QuotaKind::RecordsPerHour, share.records_per_hour, old.records_per_hour, quota.records_per_hour, 0)
 }

@@ -234,7 +234,9 @@ fn remember(state: &mut State, before: &State, verified: &Verified) {
         | Verb::Suspend(_)
         | Verb::Resume(_)
         | Verb::Power(_)
-        | Verb::Engine(_) => {}
+        | Verb::Engine(_)
+        | Verb::Volume(_)
+        | Verb::RemoveVolume(_) => {}
     }
 }
 

@@ -5,7 +5,7 @@ use crate::{Order, Refusal, Verb};
 
 const PAGE: &str = include_str!("../../../../docs/orders.md");
 
-const GOLDEN: [(&str, &str); 15] = [
+const GOLDEN: [(&str, &str); 17] = [
     ("lease", include_str!("../../golden/orders/lease-with-consoles.json")),
     ("terms", include_str!("../../golden/orders/terms.json")),
     ("reassign", include_str!("../../golden/orders/reassign-with-consoles.json")),
@@ -20,6 +20,8 @@ const GOLDEN: [(&str, &str); 15] = [
     ("resume", include_str!("../../golden/orders/resume.json")),
     ("power", include_str!("../../golden/orders/power.json")),
     ("engine", include_str!("../../golden/orders/engine.json")),
+    ("volume", include_str!("../../golden/orders/volume.json")),
+    ("remove-volume", include_str!("../../golden/orders/remove-volume.json")),
     ("sever", include_str!("../../golden/orders/sever.json")),
 ];
 
@@ -68,7 +70,7 @@ fn the_page_lists_every_refusal() {
 
 #[test]
 fn what_is_not_an_order_is_refused_with_what_is_wrong() {
-    let (_, sever) = GOLDEN[14];
+    let (_, sever) = GOLDEN[16];
     let cases = [
         (sever.replace("\"args\": {", "\"args\": { \"more\": 1,"), "in `args`: unknown field `more`"),
         (sever.replace("\"verb\": \"sever\"", "\"verb\": \"look\""), "an unknown verb \"look\""),

@@ -7,12 +7,12 @@ use super::example::{
     Example, at, console, controller, directory, key, lease, object, specification, tier_id,
 };
 use crate::order::{
-    Boundary, Consent, Consoles, Directory, Engine, EngineAction, NewTerms, Power, PowerAction, Reassign,
-    RemoveKey, Renew, Target,
+    Boundary, Consent, Consoles, Directory, Engine, EngineAction, NewTerms, NewVolume, Power, PowerAction,
+    Reassign, RemoveKey, RemoveVolume, Renew, Target,
 };
 use crate::{
-    Change, Grant, Input, Outcome, Quota, Right, Rights, Step, Tenure, Terms, Verb, apply_all, decide,
-    effects, plan, view,
+    Change, Grant, Input, Outcome, Quota, Right, Rights, SizeMib, Step, Tenure, Terms, Verb, apply_all,
+    decide, effects, plan, view,
 };
 
 /// One thing that happens.
@@ -62,7 +62,8 @@ fn verb() -> impl Strategy<Value = Verb> {
         }),
         (tier(), prop::option::of(terms()), prop::option::of(grant()), prop::option::of(0u32..40)).prop_map(
             |(tier, terms, rights, quota)| {
-                let quota = quota.map(|n| Quota { tiers: n, keys: n, objects: n, records_per_hour: n });
+                let quota =
+                    quota.map(|n| Quota { tiers: n, keys: n, objects: n, records_per_hour: n, space_mib: n });
                 Verb::Terms(NewTerms { tier: tier_id(tier), contract: None, terms, rights, quota })
             }
         ),
@@ -100,6 +101,11 @@ fn verb() -> impl Strategy<Value = Verb> {
         target().prop_map(Verb::Sever),
         prop::sample::select(engine_actions())
             .prop_map(|action| Verb::Engine(Engine { name: "web".parse().unwrap(), action })),
+        prop::sample::select(vec![16, 32, 1000]).prop_map(|size| Verb::Volume(NewVolume {
+            name: "data".parse().unwrap(),
+            size_mib: SizeMib::try_from(size).unwrap(),
+        })),
+        Just(Verb::RemoveVolume(RemoveVolume { name: "data".parse().unwrap() })),
         prop::option::of(tier())
             .prop_map(|tier| Verb::Power(Power { tier: tier.map(tier_id), action: PowerAction::Restart })),
     ]

@@ -104,7 +104,7 @@ fn a_suspension_reaches_all_below_and_only_who_made_it_ends_it() {
 #[test]
 fn a_quota_of_records_is_for_an_hour_and_nothing_is_had_for_nothing() {
     let mut example = Example::four_tiers();
-    let quota = Quota { tiers: 1, keys: 2, objects: 2, records_per_hour: 2 };
+    let quota = Quota { tiers: 1, keys: 2, objects: 2, records_per_hour: 2, space_mib: 0 };
     let five = lease_to(&mut example, 2, 5, quota);
     let order = |example: &mut Example, verb| {
         let sent = example.sign_as(five, 5, verb);
@@ -152,7 +152,12 @@ fn nobody_gives_more_quota_than_it_has() {
 #[test]
 fn keys_are_counted_and_stay_on_the_grantors_account() {
     let mut example = Example::four_tiers();
-    let five = lease_to(&mut example, 2, 5, Quota { tiers: 0, keys: 1, objects: 1, records_per_hour: 9 });
+    let five = lease_to(
+        &mut example,
+        2,
+        5,
+        Quota { tiers: 0, keys: 1, objects: 1, records_per_hour: 9, space_mib: 0 },
+    );
     let sent = example.sign_as(five, 5, enrol(7, Rights::ALL));
     assert_eq!(example.input(&Input::Order(Box::new(sent))).unwrap_err().code(), "exceeds-quota");
     let used = |example: &Example| example.tenure.tier(tier_id(2)).unwrap().used.keys;
@@ -261,7 +266,7 @@ fn a_tier_that_is_being_ended_says_nothing_more() {
 #[test]
 fn a_severing_and_a_renewal_take_every_depth_below_along() {
     let mut example = Example::four_tiers();
-    let little = Quota { tiers: 0, keys: 1, objects: 1, records_per_hour: 1 };
+    let little = Quota { tiers: 0, keys: 1, objects: 1, records_per_hour: 1, space_mib: 0 };
     let five = lease_to(&mut example, 3, 5, little);
     let tiers = [2, 3, 4, five].map(tier_id);
     let data = |example: &Example| tiers.map(|tier| example.tenure.tier(tier).unwrap().data);
@@ -325,7 +330,7 @@ fn a_key_in_two_tiers_has_one_row_of_sequences() {
     let mut example = Example::four_tiers();
     let mut args = lease(5, Grant::ALL, 0);
     args.keys = vec![controller(3, Rights::ALL)];
-    args.quota = Quota { tiers: 0, keys: 1, objects: 1, records_per_hour: 9 };
+    args.quota = Quota { tiers: 0, keys: 1, objects: 1, records_per_hour: 9, space_mib: 0 };
     example.order(2, Verb::Lease(args)).unwrap();
     let five = example.drawn;
     example.finish();
@@ -341,7 +346,7 @@ fn what_is_switched_off_above_does_not_run_below() {
     let off = Verb::Power(Power { tier: Some(tier_id(2)), action: PowerAction::Off });
     example.order(1, off).unwrap();
     assert!([2, 3, 4].iter().all(|tier| !effects(&example.tenure).realm(tier_id(*tier)).unwrap().engines));
-    let quota = Quota { tiers: 1, keys: 9, objects: 9, records_per_hour: 9 };
+    let quota = Quota { tiers: 1, keys: 9, objects: 9, records_per_hour: 9, space_mib: 0 };
     example.order(2, Verb::Terms(NewTerms { quota: Some(quota), ..terms(3) })).unwrap();
     assert_eq!(example.tenure.tier(tier_id(3)).unwrap().quota, quota);
 }

@@ -128,7 +128,9 @@ fn target(checks: &mut Checks<'_>, tenure: &Tenure, sent: &Verified, refused: bo
         | Verb::Consoles(_)
         | Verb::Directory(_)
         | Verb::Consent(_)
-        | Verb::Engine(_) => true,
+        | Verb::Engine(_)
+        | Verb::Volume(_)
+        | Verb::RemoveVolume(_) => true,
     };
     if !allowed {
         checks.expect(Invariant::TierAbove, refused);
