@@ -3,7 +3,7 @@
 use super::example::{Example, controller, lease, tier_id};
 use crate::limits::VOLUMES_PER_TIER_MAX;
 use crate::order::{Consent, NewVolume, Reassign, RemoveVolume, Renew, Target};
-use crate::{Grant, QuotaKind, Refusal, Right, Rights, SizeMib, Verb, WantedVolume, effects, view};
+use crate::{Grant, Input, QuotaKind, Refusal, Right, Rights, SizeMib, Verb, WantedVolume, effects, view};
 
 fn make(name: &str, size_mib: u32) -> Verb {
     Verb::Volume(NewVolume { name: name.parse().unwrap(), size_mib: SizeMib::try_from(size_mib).unwrap() })
@@ -56,14 +56,16 @@ fn volumes_stay_within_the_leases_space() {
     example.order(2, make("data", 60)).unwrap();
     assert_eq!(example.order(2, make("more", 41)), refused(40));
     // What is used is not given on, and what is given on is not used.
-    let mut below = lease(3, Grant::ALL, 0);
+    let mut below = lease(3, Grant::ALL, 1);
     below.quota.space_mib = 41;
     assert_eq!(example.order(2, Verb::Lease(below.clone())), refused(40));
     below.quota.space_mib = 24;
     example.order(2, Verb::Lease(below)).unwrap();
     example.finish();
     assert_eq!(example.order(2, make("more", 17)), refused(16));
-    example.order(3, make("data", 24)).unwrap();
+    // Ids are drawn by the order.
+    let all_of_it = example.sign_as(7, 3, make("data", 24));
+    example.input(&Input::Order(Box::new(all_of_it))).unwrap();
     example.order(2, remove("data")).unwrap();
     example.order(2, make("more", 76)).unwrap();
 }
