@@ -163,7 +163,12 @@ impl Leasing {
             match command {
                 Command::Send(outgoing) => self.send(&wire::of_client(&outgoing))?,
                 Command::Probe(address) => self.send(&Arp::probe(mac, address))?,
-                Command::Bound(lease) | Command::Renewed(lease) => self.say(&leased(who, &lease))?,
+                Command::Bound(lease) => {
+                    // The router may still remember the realm that had the address before.
+                    self.send(&Arp::announcement(mac, lease.address))?;
+                    self.say(&leased(who, &lease))?;
+                }
+                Command::Renewed(lease) => self.say(&leased(who, &lease))?,
                 Command::Lost(loss) => self.say(&FromLeasing::Lost { who, why: format!("{loss:?}") })?,
                 Command::InUse(address) => self.say(&FromLeasing::InUse { who, address })?,
             }

@@ -27,17 +27,14 @@ impl Arp {
     /// The frame that asks everybody who has `address`, without saying that we have it (RFC 5227 §2.1.1).
     #[must_use]
     pub fn probe(mac: Mac, address: Ipv4Addr) -> Vec<u8> {
-        let mut frame = Vec::with_capacity(BYTES);
-        frame.extend(Mac::BROADCAST.0);
-        frame.extend(mac.0);
-        frame.extend(ARP);
-        frame.extend(KINDS);
-        frame.extend([0, 1]);
-        frame.extend(mac.0);
-        frame.extend(Ipv4Addr::UNSPECIFIED.octets());
-        frame.extend([0; 6]);
-        frame.extend(address.octets());
-        frame
+        question(mac, Ipv4Addr::UNSPECIFIED, address)
+    }
+
+    /// The frame that tells everybody who has `address` from now on: others may remember who had it before
+    /// (RFC 5227 §2.3).
+    #[must_use]
+    pub fn announcement(mac: Mac, address: Ipv4Addr) -> Vec<u8> {
+        question(mac, address, address)
     }
 
     /// Reads a frame.
@@ -65,5 +62,35 @@ impl Arp {
         let claims = self.sender == address;
         let probes = self.asks && self.sender.is_unspecified() && self.target == address;
         self.sender_mac != own && (claims || probes)
+    }
+}
+
+fn question(mac: Mac, sender: Ipv4Addr, target: Ipv4Addr) -> Vec<u8> {
+    let mut frame = Vec::with_capacity(BYTES);
+    frame.extend(Mac::BROADCAST.0);
+    frame.extend(mac.0);
+    frame.extend(ARP);
+    frame.extend(KINDS);
+    frame.extend([0, 1]);
+    frame.extend(mac.0);
+    frame.extend(sender.octets());
+    frame.extend([0; 6]);
+    frame.extend(target.octets());
+    frame
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_announcement_shows_whose_an_address_is() {
+        let (address, own, other) =
+            (Ipv4Addr::new(10, 1, 0, 16), Mac([2, 0, 0, 0, 0, 1]), Mac([2, 0, 0, 0, 0, 2]));
+        let announced = Arp::read(&Arp::announcement(own, address)).unwrap();
+        assert_eq!((announced.sender, announced.target, announced.asks), (address, address, true));
+        assert!(announced.shows_use_of(address, other) && !announced.shows_use_of(address, own));
+        let probed = Arp::read(&Arp::probe(own, address)).unwrap();
+        assert!(probed.sender.is_unspecified() && probed.shows_use_of(address, other));
     }
 }

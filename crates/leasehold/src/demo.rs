@@ -2,6 +2,7 @@
 //!
 //! Nodes, filters, processes and packets are real. Everything goes when the demo ends, however it ends.
 
+mod addressed;
 mod boundaries;
 mod boundary_refused;
 mod cluster_boundary;

@@ -358,6 +358,9 @@ impl Supervisor {
             own.then(|| warning("no-address", "the node has no address: no DHCP server answers".to_owned()));
         let world = effects(&self.node.tenure);
         let realms = world.realms.iter().filter(|realm| self.config.realm(&realm.name).is_none());
+        // The root runs nothing on most nodes: that the directory gives it no address is no lack.
+        let root = self.node.tenure.root();
+        let realms = realms.filter(|realm| Some(realm.tier) != root || self.expected(&realm.name).is_some());
         let realms = realms.filter(|realm| self.agreed(realm.tier, &realm.name).is_none()).map(|realm| {
             let name = &realm.name;
             let leased = self.addresses.lease(Who::Realm(realm.tier)).map(|held| held.address);

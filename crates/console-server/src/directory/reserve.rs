@@ -43,6 +43,7 @@ pub(super) async fn follow_tiers(
     let all = console.reservations()?;
     let mut taken: BTreeSet<Ipv4Addr> = all.iter().map(|reservation| reservation.address).collect();
     let mut transaction = Transaction::new();
+    let mut last: Option<Ipv4Addr> = records::get(console.store(), &last_key())?.map(|read| read.value);
     let mut changed = false;
     for gone in
         all.iter().filter(|one| one.node == node.node && !tiers.iter().any(|(tier, _)| *tier == one.tier))
@@ -54,20 +55,31 @@ pub(super) async fn follow_tiers(
         if all.iter().any(|one| one.node == node.node && one.tier == *tier) {
             continue;
         }
-        let Some(address) = pool.addresses().find(|address| !taken.contains(address)) else {
+        // Neighbours remember for a while who had an address: one that came free is the last to be given anew.
+        let after = pool.addresses().filter(|address| last.is_none_or(|last| *address > last));
+        let Some(address) = after.chain(pool.addresses()).find(|address| !taken.contains(address)) else {
             let told = format!("no address is left in {pool} for tier {name} of node {}", node.name);
             return Err(No::new("pool-full", console_api::Exit::Failed, told)
                 .hint("widen `realms` in console.toml, or sever what is not used"));
         };
         taken.insert(address);
+        last = Some(address);
         let one = Reservation { node: node.node, tier: *tier, name: name.clone(), address };
         transaction = transaction.put(&reservation_key(one.node, one.tier), value(&one));
         changed = true;
     }
     if changed {
+        if let Some(last) = last {
+            transaction = transaction.put(&last_key(), value(&last));
+        }
         console.commit(transaction).await?;
     }
     Ok(changed)
+}
+
+/// The address that was reserved last.
+fn last_key() -> store::Key {
+    key("directory/last-reserved".to_owned())
 }
 
 fn reservation_key(node: NodeId, tier: TierId) -> store::Key {

@@ -1,10 +1,10 @@
 //! A wider sub-boundary is refused by the algebra alone, before any node is asked.
 
-use boundary::{Budget, FilterSet, PacketJson, ResolvedSet, compare, in_words};
+use boundary::{Budget, Directory, FilterSet, PacketJson, ResolvedSet, compare, in_words};
 use lab::Failed;
 use serde_json::json;
 
-use super::boundaries::{CLUSTER_A, TENANT, TENANT_WIDE};
+use super::boundaries::{CLUSTER_A, DRAFT, TENANT, TENANT_WIDE};
 use super::show::Evidence;
 use super::world::World;
 
@@ -39,6 +39,8 @@ fn excess(upper: &[ResolvedSet], lower: &str) -> Result<Option<boundary::Excess>
 }
 
 fn resolved(text: &str) -> Result<ResolvedSet, Failed> {
-    let read = FilterSet::parse(text.as_bytes()).and_then(|set| set.resolve(None));
+    let directory =
+        Directory::parse(DRAFT.as_bytes()).map_err(|problems| Failed::new("read a directory", problems))?;
+    let read = FilterSet::parse(text.as_bytes()).and_then(|set| set.resolve(Some(&directory)));
     read.map_err(|problems| Failed::new("read a boundary", problems))
 }

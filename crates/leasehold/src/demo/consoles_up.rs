@@ -1,12 +1,15 @@
 //! Three parties start their consoles, each in a place of its own: the landlord's and two tenants'.
 
+use std::fs::OpenOptions;
+use std::io::Write;
 use std::time::Duration;
 
-use lab::Failed;
+use lab::{Console, Failed};
 use serde_json::{Value, json};
 
+use super::boundaries::DIRECTORY;
 use super::show::Evidence;
-use super::world::{CHANNEL_PORT, CONSOLE_A, CONSOLE_B, LANDLORD, TENANT_A, TENANT_B, World};
+use super::world::{CHANNEL_PORT, CONSOLE_A, CONSOLE_B, LANDLORD, ROUTER, TENANT_A, TENANT_B, World};
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -19,8 +22,15 @@ pub(crate) fn run(world: &mut World<'_>, evidence: &mut Evidence) -> Result<(), 
         let folder = console.folder().join("console").display().to_string();
         console.set("LEASEHOLD_CONSOLE", format!("unix:{folder}/console.sock"));
         console.set("LEASEHOLD_TOKEN_FILE", format!("{folder}/admin.token"));
-        let made = console.run(&["console", "init", &folder, "--name", party, "--listen", &listen])?;
+        let mut init = vec!["console", "init", &folder, "--name", party, "--listen", &listen];
+        if party == LANDLORD {
+            init.extend(["--realms", "10.1.0.10-10.1.255.254"]);
+        }
+        let made = console.run(&init)?;
         evidence.check(format!("{party} makes a console {}", made.talk.trim_end()), made.exit == 0);
+        if party == LANDLORD {
+            serve_addresses(console)?;
+        }
         console.start(&["console", "run", &folder])?;
     }
     for console in world.consoles_mut()? {
@@ -32,12 +42,30 @@ pub(crate) fn run(world: &mut World<'_>, evidence: &mut Evidence) -> Result<(), 
             json!({ "console": console.name(), "party": party, "channel": shown.answer.get("channel") }),
         );
     }
+    let landlord = world.console(LANDLORD)?;
+    let file = landlord.write("directory.toml", DIRECTORY)?.display().to_string();
+    let published = landlord.run(&["directory", "publish", &file])?;
+    evidence.check("the landlord signs a directory: which addresses are the facility's", published.exit == 0);
     let stranger =
         world.console(CONSOLE_A)?.run(&["console", "show", "--console", "http://10.0.0.2:7443"])?;
     evidence.check("a console's door for nodes is none for people", stranger.exit != 0);
     evidence.fact("consoles", Value::from(facts));
     world.enrol_nodes()?;
     world.leave_for_others()
+}
+
+/// The landlord's console gives addresses, too: to nodes, and to realms those that it reserves for them.
+fn serve_addresses(console: &Console) -> Result<(), Failed> {
+    let path = console.folder().join("console/console.toml");
+    let table = format!(
+        "\n[dhcp]\ninterface = \"eth0\"\nserver = \"{server}\"\nlease_s = 600\n\
+         nodes = {{ addresses = \"10.0.0.100-10.0.0.199\", prefix = 16 }}\n\
+         realms = {{ prefix = 16, router = \"{ROUTER}\" }}\n",
+        server = console.address(),
+    );
+    let file = OpenOptions::new().append(true).open(&path);
+    let written = file.and_then(|mut file| file.write_all(table.as_bytes()));
+    written.map_err(|error| Failed::new(format!("append to {}", path.display()), error))
 }
 
 /// Whose console it is.

@@ -20,7 +20,7 @@ pub(crate) fn run(world: &mut World<'_>, evidence: &mut Evidence) -> Result<(), 
     evidence.check("the team cannot take what the landlord admits and the tenant does not", wide.exit == 3);
     let (said, _, _) = world.order_boundary(1, (&parties.team, TEAM), boundaries::TENANT)?;
     evidence.check("its boundary within both is obeyed", said.exit == 0);
-    world.settled(1)?;
+    world.realm_up(1, TEAM)?;
     world.start_engine(1, TEAM)?.listen(Transport::Tcp, 80)?;
     let to = world.at(1, TEAM, 80)?;
     evidence.check(format!("its engine answers at {to}"), world.reach(to, PATIENCE)?.is_ok());
@@ -33,5 +33,7 @@ pub(crate) fn run(world: &mut World<'_>, evidence: &mut Evidence) -> Result<(), 
     let served = world.reach(world.at(1, TENANT_A, 80)?, PATIENCE)?.is_ok();
     evidence.check("and the tenant's own realm serves on", served);
     world.engines.retain(|(of, _)| *of != (1, TEAM));
+    world.directory_spread(|text| !text.contains(TEAM))?;
+    evidence.check("the landlord's directory has forgotten its address", true);
     Ok(())
 }

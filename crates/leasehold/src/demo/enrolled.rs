@@ -1,11 +1,12 @@
 //! Each node dials the landlord's console; a person compares what it says of itself with what stands on the
 //! node's own screen.
 
-use console_api::{Confirm, Enrolment, Node, NodeState, OpenWindow, Page, Stranger};
+use console_api::{Confirm, DhcpLease, Enrolment, Node, NodeState, OpenWindow, Page, Stranger};
 use id::NodeId;
 use lab::Failed;
 use serde_json::{Value, json};
 
+use super::desk::Desk;
 use super::show::Evidence;
 use super::world::{LANDLORD, NODES, World};
 
@@ -42,12 +43,23 @@ pub(crate) fn run(world: &mut World<'_>, evidence: &mut Evidence) -> Result<(), 
         format!("{NODES} nodes dialled, were compared with their screens, and say each second how they are"),
         named,
     );
+    evidence.check("each from the address that it leased", from_leased_addresses(&landlord, &facts)?);
     evidence.tell("TLS 1.3, raw keys pinned both ways, X25519MLKEM768; the node dials and is the TLS client");
     evidence.fact("nodes", Value::from(facts));
     let second = &world.parties()?.landlord;
     (0..usize::from(NODES)).try_for_each(|place| world.enrol_second_key(place, LANDLORD, second))?;
     evidence.check("each obeys an order of the landlord's that came over its channel", true);
     Ok(())
+}
+
+/// Whether the console gave the addresses that the nodes dialled from.
+fn from_leased_addresses(landlord: &Desk, facts: &[Value]) -> Result<bool, Failed> {
+    let leases: Page<DhcpLease> = landlord.get("/v1/dhcp/leases")?;
+    let is_leased = |fact: &Value| {
+        let from = fact.get("from").and_then(Value::as_str).unwrap_or_default();
+        leases.items.iter().any(|lease| from.split(':').next() == Some(&lease.address.to_string()))
+    };
+    Ok(facts.iter().all(is_leased))
 }
 
 /// The fingerprint of a key that was made just now.

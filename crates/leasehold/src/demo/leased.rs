@@ -29,6 +29,8 @@ pub(crate) fn run(world: &mut World<'_>, evidence: &mut Evidence) -> Result<(), 
         world.offers.push((cluster.tenant, granted.offer));
     }
     CLUSTERS.iter().try_for_each(|cluster| world.start_engines(cluster))?;
+    // By now every realm stands in the directory; from here on, nodes speak of each other by it.
+    world.directory_spread(|_| true)?;
     nothing_passes(world, evidence)?;
     evidence.fact("contracts", serde_json::Value::from(facts));
     Ok(())

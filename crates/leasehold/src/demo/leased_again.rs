@@ -15,6 +15,9 @@ pub(crate) fn run(world: &mut World<'_>, evidence: &mut Evidence) -> Result<(), 
     let granted = leased::grant(world, &cluster, CONTRACT, &["n1".to_owned()])?;
     evidence.check("n1 obeys the lease to the next tenant", granted.failed.is_empty());
     taken_over::take(world, &cluster, &granted.offer, evidence)?;
+    // Its address is another one, and every node knows it by the directory.
+    world.realm_up(0, TENANT_B)?;
+    world.directory_spread(|_| true)?;
     let object = Object::new(boundaries::CLUSTER_B)?;
     let tier = world.standing(0, TENANT_B)?.tier;
     let args = json!({ "tier": tier, "object": object.name() });

@@ -2,7 +2,9 @@
 
 use std::fs;
 
+use console_api::{DhcpClass, DhcpLease, DhcpStanding, Page};
 use lab::{Failed, Node};
+use node_protocol::call::Warning;
 use serde_json::{Value, json};
 
 use super::show::Evidence;
@@ -29,9 +31,30 @@ pub(crate) fn run(world: &mut World<'_>, evidence: &mut Evidence) -> Result<(), 
         evidence.check(format!("{name}'s disk alone opens nothing: its key file is elsewhere"), !unprotected);
         facts.push(json!({ "name": name, "node": id, "record": status.record, "confined": shed }));
     }
+    leased(world, evidence)?;
     evidence
         .tell("a node's id is the fingerprint of its key; a tenant checks it by another way than this one");
     evidence.fact("nodes", Value::from(facts));
+    Ok(())
+}
+
+/// Each has an address by now, which nobody told it but the landlord's console.
+fn leased(world: &World<'_>, evidence: &mut Evidence) -> Result<(), Failed> {
+    let has_none = |warning: &Warning| warning.code == "no-address";
+    for place in 0..usize::from(NODES) {
+        world.node_becomes(place, "an address come", |status| !status.warnings.iter().any(has_none))?;
+    }
+    let leases: Page<DhcpLease> = world.desk(LANDLORD)?.get("/v1/dhcp/leases")?;
+    let given: Vec<String> = leases.items.iter().map(|lease| lease.address.to_string()).collect();
+    let nodes_alone = leases
+        .items
+        .iter()
+        .all(|lease| (lease.class, lease.standing) == (DhcpClass::Node, DhcpStanding::Leased));
+    evidence.check(
+        format!("the landlord's console leased {} by DHCP", given.join(", ")),
+        nodes_alone && given.len() == usize::from(NODES),
+    );
+    evidence.fact("leased", given);
     Ok(())
 }
 

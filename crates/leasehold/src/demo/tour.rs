@@ -9,8 +9,8 @@ use lab::{Failed, Guard};
 use super::show::{Evidence, Show};
 use super::world::World;
 use super::{
-    boundary_refused, cluster_boundary, consoles_up, deeper, enrolled, leased, leased_again, nodes_up,
-    orders_refused, severed, sub_boundary, supervisor_killed, taken_over,
+    addressed, boundary_refused, cluster_boundary, consoles_up, deeper, enrolled, leased, leased_again,
+    nodes_up, orders_refused, severed, sub_boundary, supervisor_killed, taken_over,
 };
 
 /// The byte that says at the end that every step held.
@@ -46,6 +46,11 @@ const STEPS: &[Step] = &[
         enrolled::run,
     ),
     step("leased", "The landlord leases two clusters: nothing passes yet", leased::run),
+    step(
+        "addressed",
+        "DHCP gives each realm its address, the signed directory says which: up where both agree",
+        addressed::run,
+    ),
     step("taken-over", "Fig. 6: the tenants take their nodes over", taken_over::run),
     step(
         "cluster-boundary",

@@ -1,13 +1,13 @@
 //! What the steps of the tour share: the facility, its parties, and what they do again and again.
 
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::boundaries::{CLUSTER_A, CLUSTER_B};
 use super::desk::Desk;
 use super::env;
-use console_api::Offer;
+use console_api::{Directory, DirectoryPush, Offer};
 use keys::Envelope;
 use lab::{Console, Facility, Failed, Guard, Host, Node, Object, Party, Plan, Said, Standing, Transport};
 use node_protocol::call::Status;
@@ -27,6 +27,8 @@ pub(crate) const CONSOLE_B: &str = "console-b";
 pub(crate) const NODES: u8 = 6;
 /// Where every console listens for nodes.
 pub(crate) const CHANNEL_PORT: u16 = 7443;
+/// The router's address in the realms' network.
+pub(crate) const ROUTER: Ipv4Addr = Ipv4Addr::new(10, 1, 0, 1);
 const QUOTA: Quota = Quota { tiers: 2, keys: 8, objects: 16, records_per_hour: 1000, space_mib: 256 };
 /// The nodes that one tenant leases.
 #[derive(Clone, Copy)]
@@ -57,6 +59,8 @@ impl Cluster {
 const TEAM_QUOTA: Quota = Quota { tiers: 0, keys: 2, objects: 4, records_per_hour: 100, space_mib: 256 };
 /// How long a node may take to be as its journal demands.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+/// How long a node is left alone before it is asked again.
+const LOOK: Duration = Duration::from_millis(20);
 /// How long a packet that must not pass is waited for.
 pub(crate) const SILENCE: Duration = Duration::from_millis(300);
 
@@ -99,10 +103,11 @@ impl<'a> World<'a> {
         let new = Party::new;
         let parties =
             Parties { landlord: new()?, tenant_a: new()?, tenant_b: new()?, team: new()?, stranger: new()? };
-        let mut plan = Plan::new("lh", NODES, &[TENANT_A, TENANT_B, TEAM])
-            .with_consoles(&[LANDLORD, CONSOLE_A, CONSOLE_B]);
+        let mut plan = Plan::new("lh", NODES, &[]).with_consoles(&[LANDLORD, CONSOLE_A, CONSOLE_B]);
         plan.visible = true;
         plan.key_files = true;
+        // Nobody is told an address: nodes and realms lease theirs from the landlord's console.
+        (plan.dhcp, plan.networks) = (true, vec![ROUTER]);
         plan.bmonitor = Some(beside("bmonitor")?);
         plan.leasehold = Some(beside("leasehold")?);
         let facility = Facility::build(plan, self.guard)?;
@@ -196,6 +201,47 @@ impl<'a> World<'a> {
         Ok(SocketAddr::new(*address, port))
     }
 
+    /// Waits until a tier's realm on a node has its address and is open: its lease came, and is what the
+    /// directory says.
+    pub(crate) fn realm_up(&self, place: usize, tier: &str) -> Result<Status, Failed> {
+        self.node_becomes(place, &format!("realm {tier} come up"), |status| {
+            let realm = status.tiers.iter().find(|found| found.name.as_str() == tier);
+            realm.and_then(|tier| tier.realm.as_ref()).is_some_and(|realm| realm.open)
+        })
+    }
+
+    /// Waits until a node is as wanted, and nothing is pending.
+    pub(crate) fn node_becomes(
+        &self,
+        place: usize,
+        what: &str,
+        wanted: impl Fn(&Status) -> bool,
+    ) -> Result<Status, Failed> {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let status = self.settled(place)?;
+            if wanted(&status) {
+                return Ok(status);
+            }
+            if Instant::now() > deadline {
+                let warnings = status.warnings.iter().map(|warning| warning.message.as_str());
+                let warnings = warnings.collect::<Vec<_>>().join("; ");
+                return Err(Failed::new(format!("see {what} on {}", status.name), warnings));
+            }
+            os::poll::wait(&[], Some(LOOK)).map(drop).map_err(|error| Failed::new("wait", error))?;
+        }
+    }
+
+    /// Waits until the directory is as wanted, and every node has it.
+    pub(crate) fn directory_spread(&self, wanted: impl Fn(&str) -> bool) -> Result<Directory, Failed> {
+        self.desk(LANDLORD)?.until("/v1/directory", |directory: &Directory| {
+            let has = |push: &DirectoryPush| push.serial == Some(directory.serial) && push.problem.is_none();
+            wanted(&directory.text)
+                && directory.nodes.len() == usize::from(NODES)
+                && directory.nodes.iter().all(has)
+        })
+    }
+
     /// Whether the outside reaches that port: in words, or the number of the connection.
     pub(crate) fn reach(&self, to: SocketAddr, within: Duration) -> Result<Result<usize, String>, Failed> {
         self.facility()?.internet.connect(to, within)
@@ -214,7 +260,7 @@ impl<'a> World<'a> {
     /// Starts one in each realm of a cluster, with ports that boundaries are tried on.
     pub(crate) fn start_engines(&mut self, cluster: &Cluster) -> Result<(), Failed> {
         for place in cluster.places() {
-            self.settled(place)?;
+            self.realm_up(place, cluster.tenant)?;
             let engine = self.start_engine(place, cluster.tenant)?;
             [22, 80, 5432, 8080].into_iter().try_for_each(|port| engine.listen(Transport::Tcp, port))?;
             engine.listen(Transport::Udp, 53)?;
@@ -293,9 +339,10 @@ impl<'a> World<'a> {
         ways.push(format!("  {} console show    (then)", own("leasehold")));
         ways.push(format!("  ip netns exec lh-n2-{TENANT_A} ip address"));
         ways.push(format!("  ip netns exec lh-n1-{TENANT_B} ss -ltn"));
-        ways.push(
-            "  ip netns exec lh-internet ping 10.1.0.12    (no answer: not in the boundary)".to_owned(),
-        );
+        if let Ok(to) = self.at(1, TENANT_A, 0) {
+            let ping = format!("  ip netns exec lh-internet ping {}", to.ip());
+            ways.push(ping + "    (no answer: not in the boundary)");
+        }
         ways
     }
 }
