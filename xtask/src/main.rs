@@ -78,9 +78,12 @@ enum Chore {
     },
     /// The demo's tour, many times in a row, without a second try
     Tour {
-        /// How many times
+        /// How many times, one after the other
         #[arg(long, default_value_t = 10)]
         times: u32,
+        /// How many copies at once
+        #[arg(long, default_value_t = 1)]
+        copies: u32,
     },
     /// What has to be trusted on a node: lines of code, and crates of others
     TrustedBase {
@@ -119,7 +122,7 @@ fn run(chore: Chore) -> Result<bool, Failure> {
         Chore::Graph => graph::check(&Workspace::load()?).map(|()| true),
         Chore::Guest => guest::guest(&Workspace::load()?, &guest::PACKAGES).map(|()| true),
         Chore::Soak { hours } => soak::soak(&Workspace::load()?, hours).map(|()| true),
-        Chore::Tour { times } => tour::tour(&Workspace::load()?, times).map(|()| true),
+        Chore::Tour { times, copies } => tour::tour(&Workspace::load()?, times, copies).map(|()| true),
         Chore::TrustedBase { write } => trusted_base::show(&Workspace::load()?, write).map(|()| true),
     }
 }

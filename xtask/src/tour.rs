@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::Path;
+use std::thread;
 use std::time::Instant;
 
 use crate::ci::cargo;
@@ -10,8 +11,9 @@ use crate::failure::Failure;
 use crate::leftovers::looked_for;
 use crate::workspace::Workspace;
 
-/// Builds the demo and runs it so many times; a run fails also when it leaves something behind.
-pub(crate) fn tour(workspace: &Workspace, times: u32) -> Result<(), Failure> {
+/// Builds the demo and runs it so many times, in so many copies at once; a run fails also when it leaves
+/// something behind.
+pub(crate) fn tour(workspace: &Workspace, times: u32, copies: u32) -> Result<(), Failure> {
     let packages = ["--package", "leasehold", "--package", "bmonitor", "--package", "courier"];
     run(cargo(workspace).args(["build", "--locked", "--quiet"]).args(packages))?;
     let program = workspace.target_directory.join("debug/leasehold").display().to_string();
@@ -20,25 +22,34 @@ pub(crate) fn tour(workspace: &Workspace, times: u32) -> Result<(), Failure> {
         fs::remove_dir_all(&folder).map_err(Failure::file("remove", &folder))?;
     }
     fs::create_dir_all(&folder).map_err(Failure::file("create", &folder))?;
-    let failed = (1..=times).filter_map(|time| once(workspace, &program, &folder, time).err());
-    Failure::unless_empty(failed.map(|failure| failure.in_full()).collect())
+    let in_a_row = |copy: u32| -> Vec<String> {
+        let log = |time: u32| {
+            folder.join(if copies == 1 { format!("{time}.jsonl") } else { format!("{time}-{copy}.jsonl") })
+        };
+        let failed = (1..=times).filter_map(|time| once(workspace, &program, &log(time)).err());
+        failed.map(|failure| failure.in_full()).collect()
+    };
+    let failed = thread::scope(|scope| {
+        let in_a_row = &in_a_row;
+        let running: Vec<_> = (1..=copies).map(|copy| scope.spawn(move || in_a_row(copy))).collect();
+        running
+            .into_iter()
+            .flat_map(|copy| copy.join().unwrap_or_else(|_panic| vec!["it panicked".to_owned()]))
+            .collect()
+    });
+    Failure::unless_empty(failed)
 }
 
-fn once(workspace: &Workspace, program: &str, folder: &Path, time: u32) -> Result<(), Failure> {
-    let log = folder.join(format!("{time}.jsonl"));
+fn once(workspace: &Workspace, program: &str, log: &Path) -> Result<(), Failure> {
     let (began, mut lines) = (Instant::now(), Vec::new());
     // What is said on stderr goes to the terminal, as it comes.
     let ended = run_lines(&mut looked_for(workspace, &[program, "demo", "--exit", "-o", "json"]), |line| {
         lines.push(line.to_owned());
     });
     let took = began.elapsed().as_secs_f64();
-    fs::write(&log, lines.join("\n") + "\n").map_err(Failure::file("write", &log))?;
+    fs::write(log, lines.join("\n") + "\n").map_err(Failure::file("write", log))?;
     let held = lines.iter().filter(|line| line.contains("\"held\":true")).count();
     let verdict = if ended.is_ok() { "held" } else { "DID NOT HOLD" };
-    crate::say(&format!(
-        "{time}: {verdict}, {held} of {} steps, {took:.1} s, {}",
-        lines.len(),
-        log.display()
-    ));
+    crate::say(&format!("{verdict}, {held} of {} steps, {took:.1} s, {}", lines.len(), log.display()));
     ended
 }

@@ -14,7 +14,8 @@ pub(crate) fn run(world: &mut World<'_>, evidence: &mut Evidence) -> Result<(), 
     let cluster = CLUSTERS[1];
     let granted = leased::grant(world, &cluster, CONTRACT, &["n1".to_owned()])?;
     evidence.check("n1 obeys the lease to the next tenant", granted.failed.is_empty());
-    taken_over::take(world, &cluster, &granted.offer, evidence)?;
+    let taken = taken_over::take(world, &cluster, &granted.offer, evidence)?;
+    taken_over::renewed(world, &cluster, &taken, evidence)?;
     // Its address is another one, and every node knows it by the directory.
     world.realm_up(0, TENANT_B)?;
     world.directory_spread(|_| true)?;

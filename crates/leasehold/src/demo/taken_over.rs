@@ -10,14 +10,20 @@ use super::show::Evidence;
 use super::world::{CLUSTERS, Cluster, LANDLORD, TENANT_A, World};
 
 pub(crate) fn run(world: &mut World<'_>, evidence: &mut Evidence) -> Result<(), Failed> {
-    let mut facts = Vec::new();
+    let mut taken = Vec::new();
     for cluster in CLUSTERS {
         let offer = world.offer(cluster.tenant)?.clone();
         if cluster.contract == CLUSTERS[0].contract {
             other_nodes_key(world, &cluster, &offer, evidence)?;
         }
-        facts.push(take(world, &cluster, &offer, evidence)?);
+        taken.push((cluster, take(world, &cluster, &offer, evidence)?));
     }
+    for (cluster, taken) in &taken {
+        renewed(world, cluster, taken, evidence)?;
+    }
+    let facts =
+        taken.iter().map(|(_, taken)| json!({ "contract": taken.contract, "taken": taken.leases.len() }));
+    let facts: Vec<Value> = facts.collect();
     the_landlord_knows_the_old_ones(world, evidence)?;
     let ended = world.engine(0, TENANT_A)?.heard().is_err();
     evidence.check("what ran on n1 before belonged to the old epoch, and was ended", ended);
@@ -41,21 +47,20 @@ fn other_nodes_key(
     Ok(())
 }
 
-/// Takes an offer over: statements checked, then renewed, so that nobody else knows the identities.
+/// Takes an offer: each statement in it is checked before anything of it counts.
 pub(crate) fn take(
     world: &World<'_>,
     cluster: &Cluster,
     offer: &Offer,
     evidence: &mut Evidence,
-) -> Result<Value, Failed> {
-    let tenant = world.desk(cluster.console)?;
+) -> Result<Taken, Failed> {
     // The tenant has seen the nodes' own screens.
     let places = (0..).take(world.facility()?.nodes().len());
     let screens = places.map(|place| world.settled(place)).collect::<Result<Vec<_>, _>>()?;
     let offered = |node| offer.leases.iter().any(|lease| lease.node == node);
     let node_keys = screens.iter().filter_map(|status| status.node).filter(|node| offered(*node));
     let wanted = Take { offer: offer.clone(), node_keys: node_keys.map(|node| node.to_string()).collect() };
-    let taken: Taken = tenant.post("/v1/leases/take", &wanted)?;
+    let taken: Taken = world.desk(cluster.console)?.post("/v1/leases/take", &wanted)?;
     let good = taken.leases.iter().filter(|lease| lease.accepted && lease.trust == Trust::Confirmed).count();
     evidence.check(
         format!(
@@ -67,23 +72,35 @@ pub(crate) fn take(
     for check in taken.leases.iter().flat_map(|lease| &lease.checks).filter(|check| !check.holds) {
         evidence.tell(format!("{} does not hold: {}", check.check, check.found));
     }
+    Ok(taken)
+}
+
+/// Waits until the console has had all that was taken renewed, as it does by itself when a node dials: then
+/// nobody else knows the identities.
+pub(crate) fn renewed(
+    world: &World<'_>,
+    cluster: &Cluster,
+    taken: &Taken,
+    evidence: &mut Evidence,
+) -> Result<(), Failed> {
+    let is_taken = |node| taken.leases.iter().any(|lease| lease.node == node);
     let held = |nodes: &Page<Node>| {
         let is_held = |node: &&Node| {
             node.state == NodeState::Up
-                && offered(node.node)
+                && is_taken(node.node)
                 && node.tiers.iter().any(|tier| tier.state == TierState::Held && tier.connected)
         };
-        nodes.items.iter().filter(is_held).count() == offer.leases.len()
+        nodes.items.iter().filter(is_held).count() == taken.leases.len()
     };
-    let nodes: Page<Node> = tenant.until("/v1/nodes", held)?;
+    let nodes: Page<Node> = world.desk(cluster.console)?.until("/v1/nodes", held)?;
     let identities: Vec<PublicKey> =
         nodes.items.iter().flat_map(|node| &node.tiers).map(|tier| tier.identity).collect();
     let first: Vec<PublicKey> = taken.leases.iter().filter_map(|lease| lease.identity).collect();
     evidence.check(
         format!("each node made a new identity for {}, and dials its console with it", cluster.tenant),
-        first.len() == offer.leases.len() && first.iter().all(|old| !identities.contains(old)),
+        first.len() == taken.leases.len() && first.iter().all(|old| !identities.contains(old)),
     );
-    Ok(json!({ "contract": taken.contract, "taken": good }))
+    Ok(())
 }
 
 /// The landlord's statements name identities that no node has any more.
