@@ -32,6 +32,23 @@ impl Digest {
     }
 }
 
+/// The digest of bytes that come one part after the other: the same as [`Digest::of`] all of them.
+#[derive(Clone, Default)]
+pub struct DigestStream(Sha256);
+
+impl DigestStream {
+    /// The next bytes.
+    pub fn push(&mut self, bytes: &[u8]) {
+        self.0.update(bytes);
+    }
+
+    /// The digest of all bytes.
+    #[must_use]
+    pub fn finish(self) -> Digest {
+        Digest(self.0.finalize().into())
+    }
+}
+
 /// A digest over parts, each preceded by its length, so that no two rows of parts collide.
 #[derive(Clone, Default)]
 pub struct Digester(Sha256);

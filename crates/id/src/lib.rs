@@ -15,7 +15,7 @@ mod text;
 mod time;
 
 pub use counters::{Epoch, Generation, INTEGER_MAX, Sequence};
-pub use digest::{Digest, Digester};
+pub use digest::{Digest, DigestStream, Digester};
 pub use key::{KeyId, NodeId};
 pub use name::Name;
 pub use public_key::PublicKey;

@@ -30,6 +30,8 @@ pub enum Thing {
     },
     /// A folder that goes if nothing is in it by then: others may have come to use it.
     EmptyFolder(PathBuf),
+    /// The control groups of that name at the root of each hierarchy, with all in them and their processes.
+    ControlGroups(String),
     /// A mount of a folder onto itself that goes if nothing is in it by then.
     EmptyMount(PathBuf),
 }

@@ -3,7 +3,7 @@
 
 use std::io::{self, IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
-use std::os::fd::{BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 
 use rustix::io::Errno;
@@ -25,6 +25,15 @@ pub fn keep_from_children() -> io::Result<()> {
     // closed, so every owner of one keeps it.
     let answer = unsafe { libc::close_range(3, libc::c_uint::MAX, libc::CLOSE_RANGE_CLOEXEC.cast_signed()) };
     if answer == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+/// Whoever reads or writes here never waits: what cannot be done at once is [`io::ErrorKind::WouldBlock`].
+///
+/// # Errors
+/// The kernel's.
+pub fn never_wait(descriptor: &impl AsFd) -> io::Result<()> {
+    let flags = rustix::fs::fcntl_getfl(descriptor)?;
+    Ok(rustix::fs::fcntl_setfl(descriptor, flags | rustix::fs::OFlags::NONBLOCK)?)
 }
 
 /// Writes as many of `bytes` as the stream takes, and with the first of them a copy of a descriptor.
@@ -73,11 +82,9 @@ pub fn receive(stream: &UnixStream, buffer: &mut [u8], descriptors: &mut Vec<Own
 
 #[cfg(test)]
 mod tests {
+    use super::*;
     use std::fs::File;
     use std::io::{Read, Write};
-    use std::os::fd::AsFd;
-
-    use super::*;
 
     #[test]
     fn a_descriptor_comes_with_the_first_byte() {

@@ -10,6 +10,7 @@ pub mod classifier;
 pub mod clock;
 pub mod descriptor;
 mod failed;
+pub mod folder;
 pub mod fscrypt;
 pub mod link;
 pub mod loop_device;

@@ -99,6 +99,76 @@ pub fn bind(source: &Path, target: &Path) -> Result<(), Failed> {
         .act(|| format!("bind {} to {}", source.display(), target.display()))
 }
 
+/// Shows `source` at `target`, too, where it neither gives anybody another's rights nor is a device; with
+/// `read_only`, nothing is written through it.
+///
+/// # Errors
+/// When the kernel refuses.
+pub fn bind_plain(source: &Path, target: &Path, read_only: bool) -> Result<(), Failed> {
+    bind(source, target)?;
+    let flags = MountFlags::NOSUID | MountFlags::NODEV;
+    let flags = if read_only { flags | MountFlags::RDONLY } else { flags };
+    rustix::mount::mount_remount(target, MountFlags::BIND | flags, c"")
+        .act(|| format!("restrict the mount {}", target.display()))
+}
+
+/// An empty file system in memory for one user's work.
+#[derive(Debug, Clone, Copy)]
+pub struct Memory {
+    /// Its bytes.
+    pub bytes_max: u64,
+    /// Its files.
+    pub files_max: u64,
+    /// The mode of its root.
+    pub mode: u32,
+    /// Whether programs in it may be executed.
+    pub programs: bool,
+}
+
+/// Mounts such a file system.
+///
+/// # Errors
+/// When the kernel refuses.
+pub fn memory(target: &Path, memory: Memory) -> Result<(), Failed> {
+    let Memory { bytes_max, files_max, mode, programs } = memory;
+    let flags = MountFlags::NOSUID | MountFlags::NODEV;
+    let flags = if programs { flags } else { flags | MountFlags::NOEXEC };
+    mount("tmpfs", target, flags, &format!("mode={mode:o},size={bytes_max},nr_inodes={files_max}"))
+}
+
+/// Lets nothing be written through the mount at `target` any more, and keeps it free of devices and of others'
+/// rights.
+///
+/// # Errors
+/// When the kernel refuses.
+pub fn close(target: &Path) -> Result<(), Failed> {
+    let flags = MountFlags::BIND | MountFlags::RDONLY | MountFlags::NOSUID | MountFlags::NODEV;
+    rustix::mount::mount_remount(target, flags, c"")
+        .act(|| format!("restrict the mount {}", target.display()))
+}
+
+/// Mounts the processes of the calling process's pid namespace at `target`, and nothing else of `/proc`.
+///
+/// # Errors
+/// When the kernel refuses.
+pub fn processes(target: &Path) -> Result<(), Failed> {
+    mount("proc", target, MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC, "subset=pid")
+}
+
+/// Makes `root`, a mount of the calling process's own mount namespace, all that this namespace has: every
+/// other mount goes from it. The process is in the new root afterwards.
+///
+/// # Errors
+/// When the kernel refuses.
+pub fn leave_all_but(root: &Path) -> Result<(), Failed> {
+    let act = || format!("make {} the root", root.display());
+    rustix::process::chdir(root).act(act)?;
+    // The old root comes to lie over the new one, and goes (pivot_root(2), "pivot_root(\".\", \".\")").
+    rustix::process::pivot_root(".", ".").act(act)?;
+    rustix::mount::unmount(".", UnmountFlags::DETACH).act(act)?;
+    rustix::process::chdir("/").act(act)
+}
+
 /// Takes away the topmost mount at `target`, at once for new users, for present ones when they leave.
 ///
 /// # Errors

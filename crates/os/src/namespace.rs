@@ -140,6 +140,33 @@ pub fn unshare_mounts() -> Result<(), Failed> {
     unshare(UnshareFlags::NEWNS)
 }
 
+/// Makes the control groups in which this process is the roots of what it sees of them.
+///
+/// # Errors
+/// When the kernel refuses.
+pub fn unshare_cgroups() -> Result<(), Failed> {
+    unshare(UnshareFlags::NEWCGROUP)
+}
+
+/// Gives this process, which has one thread and was made another user before, a user namespace in which that
+/// user is `inside`, and nobody else is there. All capabilities that it has are of that namespace alone.
+/// `/proc` must be the process list that it is in.
+///
+/// # Errors
+/// When the kernel refuses.
+pub fn unshare_users(inside: u32) -> Result<(), Failed> {
+    let act = || "make a user namespace".to_owned();
+    let outside = [rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw()];
+    // The files of a process that changed its user are root's, unless it is dumpable.
+    rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::Dumpable).act(act)?;
+    unshare(UnshareFlags::NEWUSER)?;
+    let [uid, gid] = outside;
+    fs::write("/proc/self/setgroups", "deny").act(act)?;
+    fs::write("/proc/self/uid_map", format!("{inside} {uid} 1\n")).act(act)?;
+    fs::write("/proc/self/gid_map", format!("{inside} {gid} 1\n")).act(act)?;
+    rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable).act(act)
+}
+
 /// The file system type of namespace files (`NSFS_MAGIC`, linux/magic.h).
 const NSFS_MAGIC: rustix::fs::FsWord = 0x6e73_6673;
 

@@ -51,6 +51,15 @@ pub fn die_with_parent(parent: u32) -> io::Result<()> {
     if now == parent { Ok(()) } else { Err(io::ErrorKind::NotConnected.into()) }
 }
 
+/// The same for the first process of a pid namespace, which cannot see its parent: whether that had ended
+/// already, the caller finds out by other means.
+///
+/// # Errors
+/// The kernel's.
+pub fn die_with_outer_parent() -> io::Result<()> {
+    Ok(set_parent_process_death_signal(Some(Signal::KILL))?)
+}
+
 /// New files are readable by their owner alone.
 pub fn hide_files() {
     umask(rustix::fs::Mode::RWXG | rustix::fs::Mode::RWXO);

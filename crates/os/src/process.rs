@@ -73,7 +73,7 @@ impl Process {
 /// # Errors
 /// The kernel's.
 pub fn reap() -> io::Result<Option<(u32, ExitStatus)>> {
-    match rustix::process::waitpid(None, WaitOptions::NOHANG) {
+    match rustix::process::wait(WaitOptions::NOHANG) {
         Ok(Some((pid, status))) => {
             let id = pid.as_raw_nonzero().get().cast_unsigned();
             Ok(Some((id, ExitStatus::from_raw(status.as_raw()))))
@@ -81,6 +81,32 @@ pub fn reap() -> io::Result<Option<(u32, ExitStatus)>> {
         Ok(None) | Err(Errno::CHILD) => Ok(None),
         Err(error) => Err(error.into()),
     }
+}
+
+/// Makes a copy of this process; gives its id, or nothing in the copy. To be called while there is one thread
+/// alone: of the others the copy would have nothing but the locks that they held.
+///
+/// # Errors
+/// The kernel's.
+pub fn fork() -> io::Result<Option<u32>> {
+    // SAFETY: with one thread, the copy is in the very state of this process, and may do whatever it may.
+    match unsafe { libc::fork() } {
+        0 => Ok(None),
+        id => u32::try_from(id).map(Some).map_err(|_negative| io::Error::last_os_error()),
+    }
+}
+
+/// Asks every process of this pid namespace to end, but the first one, which this must be.
+///
+/// # Errors
+/// When this is not the first process of its namespace ([`io::ErrorKind::PermissionDenied`]).
+pub fn terminate_all_others() -> io::Result<()> {
+    if std::process::id() != 1 {
+        return Err(io::ErrorKind::PermissionDenied.into());
+    }
+    // SAFETY: a plain system call without pointers.
+    unsafe { libc::kill(-1, libc::SIGTERM) };
+    Ok(())
 }
 
 /// Leaves the terminal: what is typed there interrupts this process no more.

@@ -45,6 +45,62 @@ pub fn enforce(allowed: &[Allowed]) -> Result<(), Error> {
     apply_filter(&compile(allowed)?).map_err(Error::Install)
 }
 
+/// A list for what others wrote: whatever is not on it is refused, and who called goes on.
+#[derive(Debug, Clone, Copy)]
+pub struct Refusing<'a> {
+    /// The calls that work.
+    pub allowed: &'a [Allowed],
+    /// Calls of that list that work only with none of these bits in their first argument.
+    pub without_bits: &'a [(&'static str, u64)],
+    /// Calls that are answered as by a kernel which does not have them.
+    pub unknown: &'a [&'static str],
+}
+
+/// From now on only these calls work in this thread and in all that it starts; any other gives `EPERM`. Must
+/// follow [`crate::privilege::gain_nothing_by_exec`].
+///
+/// # Errors
+/// See [`enum@Error`]. On an error not all is enforced; the caller must end.
+pub fn refuse_others(list: &Refusing<'_>) -> Result<(), Error> {
+    apply_filter(&compile_refusing(list)?).map_err(Error::Install)?;
+    // Of two answers of one kind the kernel takes that of the newest list.
+    let missing = list.unknown.iter().map(|call| Ok((number(call).ok_or(Error::Unknown(call))?, Vec::new())));
+    let missing = missing.collect::<Result<BTreeMap<_, _>, Error>>()?;
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let nosys = SeccompAction::Errno(libc::ENOSYS.cast_unsigned());
+    apply_filter(&program(missing, SeccompAction::Allow, nosys)?).map_err(Error::Install)
+}
+
+fn compile_refusing(list: &Refusing<'_>) -> Result<BpfProgram, Error> {
+    let mut rules = BTreeMap::new();
+    for allowed in list.allowed {
+        let number = number(allowed.call).ok_or(Error::Unknown(allowed.call))?;
+        rules.insert(number, first_argument(allowed.first)?);
+    }
+    for (call, bits) in list.without_bits {
+        let number = number(call).ok_or(Error::Unknown(call))?;
+        let none = SeccompCondition::new(0, SeccompCmpArgLen::Qword, SeccompCmpOp::MaskedEq(*bits), 0);
+        let rule = none.and_then(|none| SeccompRule::new(vec![none])).map_err(Error::Compile)?;
+        rules.insert(number, vec![rule]);
+    }
+    for call in list.unknown {
+        rules.insert(number(call).ok_or(Error::Unknown(call))?, Vec::new());
+    }
+    program(rules, SeccompAction::Errno(libc::EPERM.cast_unsigned()), SeccompAction::Allow)
+}
+
+fn program(
+    rules: BTreeMap<i64, Vec<SeccompRule>>,
+    others: SeccompAction,
+    these: SeccompAction,
+) -> Result<BpfProgram, Error> {
+    let architecture = TargetArch::try_from(std::env::consts::ARCH).map_err(Error::Compile)?;
+    let filter = SeccompFilter::new(rules, others, these, architecture);
+    filter.and_then(BpfProgram::try_from).map_err(Error::Compile)
+}
+
 fn compile(allowed: &[Allowed]) -> Result<BpfProgram, Error> {
     let mut rules: BTreeMap<i64, Vec<SeccompRule>> = BTreeMap::new();
     for allowed in allowed {
@@ -231,6 +287,82 @@ calls! {
     write SYS_write,
     writev SYS_writev,
     ptrace SYS_ptrace,
+    accept SYS_accept,
+    alarm SYS_alarm,
+    clock_getres SYS_clock_getres,
+    copy_file_range SYS_copy_file_range,
+    creat SYS_creat,
+    epoll_create SYS_epoll_create,
+    epoll_pwait SYS_epoll_pwait,
+    epoll_pwait2 SYS_epoll_pwait2,
+    eventfd SYS_eventfd,
+    faccessat SYS_faccessat,
+    fadvise64 SYS_fadvise64,
+    fork SYS_fork,
+    futimesat SYS_futimesat,
+    get_robust_list SYS_get_robust_list,
+    getcpu SYS_getcpu,
+    getdents SYS_getdents,
+    getgroups SYS_getgroups,
+    getitimer SYS_getitimer,
+    getpgrp SYS_getpgrp,
+    getpriority SYS_getpriority,
+    getresgid SYS_getresgid,
+    getresuid SYS_getresuid,
+    getrlimit SYS_getrlimit,
+    getrusage SYS_getrusage,
+    getsid SYS_getsid,
+    gettimeofday SYS_gettimeofday,
+    inotify_add_watch SYS_inotify_add_watch,
+    inotify_init SYS_inotify_init,
+    inotify_init1 SYS_inotify_init1,
+    inotify_rm_watch SYS_inotify_rm_watch,
+    landlock_add_rule SYS_landlock_add_rule,
+    landlock_restrict_self SYS_landlock_restrict_self,
+    lchown SYS_lchown,
+    membarrier SYS_membarrier,
+    memfd_create SYS_memfd_create,
+    mincore SYS_mincore,
+    msync SYS_msync,
+    munlock SYS_munlock,
+    pause SYS_pause,
+    pipe SYS_pipe,
+    pivot_root SYS_pivot_root,
+    preadv SYS_preadv,
+    pselect6 SYS_pselect6,
+    pwritev SYS_pwritev,
+    readahead SYS_readahead,
+    recvmmsg SYS_recvmmsg,
+    sched_get_priority_max SYS_sched_get_priority_max,
+    sched_get_priority_min SYS_sched_get_priority_min,
+    sched_getparam SYS_sched_getparam,
+    sched_getscheduler SYS_sched_getscheduler,
+    sched_setaffinity SYS_sched_setaffinity,
+    select SYS_select,
+    sendfile SYS_sendfile,
+    sethostname SYS_sethostname,
+    setitimer SYS_setitimer,
+    setpriority SYS_setpriority,
+    setregid SYS_setregid,
+    setreuid SYS_setreuid,
+    setrlimit SYS_setrlimit,
+    splice SYS_splice,
+    symlink SYS_symlink,
+    sync SYS_sync,
+    sysinfo SYS_sysinfo,
+    tee SYS_tee,
+    time SYS_time,
+    timer_create SYS_timer_create,
+    timer_delete SYS_timer_delete,
+    timer_getoverrun SYS_timer_getoverrun,
+    timer_gettime SYS_timer_gettime,
+    timer_settime SYS_timer_settime,
+    timerfd_gettime SYS_timerfd_gettime,
+    times SYS_times,
+    tkill SYS_tkill,
+    utime SYS_utime,
+    utimes SYS_utimes,
+    vmsplice SYS_vmsplice,
     init_module SYS_init_module,
     reboot SYS_reboot,
 }

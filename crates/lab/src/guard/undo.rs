@@ -51,11 +51,42 @@ pub(crate) fn undo(thing: &Thing) -> Result<(), Failed> {
             }
             Ok(()) | Err(_) => Ok(()),
         },
+        Thing::ControlGroups(name) => remove_control_groups(name),
         Thing::EmptyMount(path) => {
             let empty = fs::read_dir(path).is_ok_and(|entries| entries.count() == 0);
             if empty { unmount(path) } else { Ok(()) }
         }
     }
+}
+
+fn remove_control_groups(name: &str) -> Result<(), Failed> {
+    let act = || format!("remove the control groups {name}");
+    let mounts = fs::read_to_string("/proc/self/mountinfo").act(act)?;
+    for line in mounts.lines().filter(|line| line.contains(" - cgroup")) {
+        let Some(mount) = line.split(' ').nth(4) else { continue };
+        let group = Path::new(mount).join(name);
+        if group.is_dir() {
+            remove_control_group(&group)?;
+        }
+    }
+    Ok(())
+}
+
+fn remove_control_group(group: &Path) -> Result<(), Failed> {
+    let act = || format!("remove {}", group.display());
+    for entry in fs::read_dir(group).act(act)? {
+        let path = entry.act(act)?.path();
+        if path.is_dir() {
+            remove_control_group(&path)?;
+        }
+    }
+    let processes = fs::read_to_string(group.join("cgroup.procs")).act(act)?;
+    for id in processes.lines().filter_map(|line| line.parse().ok()) {
+        let Ok(process) = Process::open(id) else { continue };
+        process.kill().act(act)?;
+        wait(&[(process.ended(), Wanted::READ)], None).act(act)?;
+    }
+    fs::remove_dir(group).act(act)
 }
 
 fn unmount(path: &Path) -> Result<(), Failed> {
