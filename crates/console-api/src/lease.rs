@@ -1,6 +1,6 @@
 //! Leases: granting them, taking them over, severing them.
 
-use id::{Epoch, LeaseId, NodeId, PublicKey, TierId};
+use id::{Epoch, LeaseId, NodeId, PublicKey, TierId, Time};
 use serde::{Deserialize, Serialize};
 use tenure::{Quota, Rights, Terms};
 use utoipa::ToSchema;
@@ -34,7 +34,8 @@ pub struct Lease {
     /// The tier's epoch.
     #[schema(value_type = u64)]
     pub epoch: Epoch,
-    /// By the node's journal: `in-force`, `busy`, `suspended`, `not-in-term`, `ending`, `ended`.
+    /// By the node's journal: `in-force`, `busy`, `suspended`, `not-in-term`, `ending`, `ended`; `severing-queued`
+    /// while the node was not reached yet.
     pub standing: String,
     /// Of one that is held: how far the taking over has come.
     pub state: Option<TierState>,
@@ -196,6 +197,8 @@ pub struct Sever {
 pub struct LeasePlan {
     /// To be given back as `if_match`. It changes when anything changes that the plan rests on.
     pub plan: String,
+    /// What cannot be made good: `destroy-data`. A command wants each of them accepted by name.
+    pub risks: Vec<String>,
     /// For each lease: what it means.
     pub leases: Vec<SeveredLease>,
 }
@@ -217,12 +220,21 @@ pub struct SeveredLease {
     /// Its lease.
     #[schema(value_type = String)]
     pub lease: LeaseId,
+    /// Whether the node is connected now: else it hears of it when it comes.
+    pub connected: bool,
+    /// What of it cannot be made good: `destroy-data`.
+    pub risks: Vec<String>,
     /// What it means, by the console's mirror of the node: `tenant-a: ends`.
     pub consequences: Vec<String>,
     /// The order, once it was signed.
     pub order: Option<Order>,
-    /// Why the node has not severed yet.
+    /// Why the node has not done it yet.
     pub problem: Option<Problem>,
+    /// Whether this console does it by itself as soon as the node comes.
+    pub queued: bool,
+    /// Until then the tier may act where the node is not reached: its lease, or one above it, ends there.
+    #[schema(value_type = Option<String>)]
+    pub lapses: Option<Time>,
 }
 
 /// What came of a severing.
@@ -233,6 +245,82 @@ pub struct Severed {
     pub plan: String,
     /// Each lease.
     pub leases: Vec<SeveredLease>,
+}
+
+/// Hand leases to another party: the tiers stay in their places, with what is below them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Reassign {
+    /// A contract, a lease's id or a tier's id.
+    pub what: String,
+    /// On these nodes only; all when left out.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub nodes: Vec<String>,
+    /// The contract with the next party.
+    pub contract: String,
+    /// The next party: the file that it gave.
+    pub to: Identity,
+    /// The tiers whose data is kept, by name or id: each has consented to this party. All other data is erased.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub keep: Vec<String>,
+    /// The plan that was looked at.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub if_match: Option<String>,
+}
+
+/// Have the node make new keys for tiers below: who had them before is cut off, and the data is erased.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Renew {
+    /// A contract, a lease's id or a tier's id.
+    pub what: String,
+    /// On these nodes only; all when left out.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub nodes: Vec<String>,
+    /// The plan that was looked at.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub if_match: Option<String>,
+}
+
+/// Let one renewal or re-assignment of a tier above, or a re-assignment of one's own, keep one's data.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Consent {
+    /// The tier that is renewed or handed on: its name, its id, or the id or contract of its lease.
+    pub what: String,
+    /// On these nodes only; all when left out.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub nodes: Vec<String>,
+    /// To whom it is handed: the file that the party gave. Left out: it is renewed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub to: Option<Identity>,
+}
+
+/// Take leases over though tiers below have not consented: their data is erased.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct EraseBelow {
+    /// Under this contract.
+    pub contract: String,
+}
+
+/// The leases of which that is so now.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ErasesBelow {
+    /// Their ids.
+    #[schema(value_type = Vec<String>)]
+    pub leases: Vec<LeaseId>,
+}
+
+/// What came of a consent: an order a node.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Consented {
+    /// The orders that the nodes have on record.
+    pub orders: Vec<Order>,
+    /// The nodes that have none.
+    pub failed: Vec<NotGranted>,
 }
 
 /// A tier in a node's tree, by the console's mirror.

@@ -28,12 +28,12 @@ pub use contract::{Contract, Offer, OfferedLease, Version};
 pub use dhcp::{Dhcp, DhcpClass, DhcpLease, DhcpReport, DhcpStanding};
 pub use directory::{Directory, DirectoryPublished, DirectoryPush, NewDirectory};
 pub use lease::{
-    Check, Direction, Grant, Granted, Lease, LeasePlan, NotGranted, Sever, Severed, SeveredLease, Take,
-    Taken, TakenLease, TreeTier, Trust,
+    Check, Consent, Consented, Direction, EraseBelow, ErasesBelow, Grant, Granted, Lease, LeasePlan,
+    NotGranted, Reassign, Renew, Sever, Severed, SeveredLease, Take, Taken, TakenLease, TreeTier, Trust,
 };
 pub use node::{Confirm, Enrolment, Lock, Node, NodeState, NodeTier, OpenWindow, Stranger, TierState};
 pub use order::{Accepted, NewOrder, Order, OrderState};
 pub use page::{Page, PageQuery};
 pub use people::{AuditEntry, AuditOutcome, AuditQuery, NewUser, Role, User, UserToken, Whoami};
 pub use problem::{Exit, Problem};
-pub use statement::{Document, DocumentKind, Documents};
+pub use statement::{Document, DocumentKind, Documents, TakeReceipt};

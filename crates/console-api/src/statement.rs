@@ -12,6 +12,14 @@ pub struct Documents {
     pub documents: Vec<Document>,
 }
 
+/// A receipt that another party handed over.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct TakeReceipt {
+    /// The envelope, as the node signed it.
+    pub envelope: String,
+}
+
 /// One signed document.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]

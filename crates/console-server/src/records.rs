@@ -36,6 +36,9 @@ pub(crate) struct KnownTier {
     pub(crate) directory: Option<PublicKey>,
     /// The newest statement, as the node signed it.
     pub(crate) statement: String,
+    /// Taking it over may erase the data of tiers below that have not consented.
+    #[serde(default)]
+    pub(crate) erase_below: bool,
 }
 
 /// A lease that this console granted.

@@ -1,11 +1,13 @@
 //! `leasehold lease …`: granting, taking over, severing.
 
+mod deeds;
+
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 use console_api::{
-    Grant, Granted, Identity, Lease, LeasePlan, Offer, Page, Sever, Severed, SeveredLease, Take, Taken,
-    TakenLease, TreeTier, Trust,
+    EraseBelow, ErasesBelow, Grant, Granted, Identity, Lease, Offer, Page, Take, Taken, TakenLease, TreeTier,
+    Trust,
 };
 use id::Time;
 use serde::Serialize;
@@ -15,7 +17,7 @@ use tenure::{Quota, Right, Rights, Terms};
 
 use crate::failure::{Exit, Failure};
 use crate::output::{Format, line};
-use crate::reach::{Reach, segment, told_by_console};
+use crate::reach::{Reach, segment};
 use crate::table::{table, word};
 use crate::{file, output};
 
@@ -38,7 +40,13 @@ pub(crate) enum Verb {
     /// Show every node's tiers
     Tree(Reach),
     /// End leases with everything below them: first what it means, then as planned
-    Sever(Severing),
+    Sever(deeds::Severing),
+    /// Hand leases to another party, with all below them in place: first what it means, then as planned
+    Reassign(deeds::Reassigning),
+    /// Have nodes make new keys for tiers below, and erase their data: first what it means, then as planned
+    Renew(deeds::Renewing),
+    /// Let one renewal or re-assignment of a tier above keep the data of this console's tiers
+    Consent(deeds::Consenting),
 }
 
 /// A grant.
@@ -107,6 +115,9 @@ pub(crate) struct Taking {
     /// A node's key or key id, learnt from its own screen and not from the grantor; several times for several
     #[arg(long = "node-key")]
     node_keys: Vec<String>,
+    /// Make the keys anew at once, though tiers below have not consented: their data is erased
+    #[arg(long)]
+    erase_below: bool,
     #[command(flatten)]
     reach: Reach,
 }
@@ -117,25 +128,6 @@ pub(crate) struct One {
     /// Its id, or its tier's
     #[arg(add = crate::complete::leases())]
     lease: String,
-    #[command(flatten)]
-    reach: Reach,
-}
-
-/// A severing.
-#[derive(Args)]
-pub(crate) struct Severing {
-    /// A contract, a lease's id or a tier's
-    #[arg(add = crate::complete::leases())]
-    what: String,
-    /// On this node only; several times for several
-    #[arg(long = "node", add = crate::complete::nodes())]
-    nodes: Vec<String>,
-    /// Say what it means, and change nothing (also when `--if-match` is left out)
-    #[arg(long, conflicts_with = "if_match")]
-    plan: bool,
-    /// Sever as in the plan of this name, if it still is the plan
-    #[arg(long)]
-    if_match: Option<String>,
     #[command(flatten)]
     reach: Reach,
 }
@@ -162,7 +154,10 @@ pub(crate) fn run(verb: &Verb) -> Result<Exit, Failure> {
             show(&reach.ask(async |client| client.get(&path).await)?, reach.output)
         }
         Verb::Tree(reach) => tree(reach),
-        Verb::Sever(severing) => sever(severing),
+        Verb::Sever(severing) => deeds::sever(severing),
+        Verb::Reassign(reassigning) => deeds::reassign(reassigning),
+        Verb::Renew(renewing) => deeds::renew(renewing),
+        Verb::Consent(consenting) => deeds::consent(consenting),
     }
 }
 
@@ -191,13 +186,18 @@ fn grant(granting: &Granting) -> Result<Exit, Failure> {
     };
     let reach = &granting.reach;
     let granted: Granted = reach.ask(async |client| client.post("/v1/leases", &wanted).await)?;
+    offer(&granted, granting.out.as_ref(), reach.output)
+}
+
+/// The offer goes where it is wanted; nodes that granted nothing are told.
+fn offer(granted: &Granted, out: Option<&PathBuf>, output: Format) -> Result<Exit, Failure> {
     let failed = granted.failed.iter().map(|failed| {
         (format!("node {}: {}", failed.node_name, failed.problem.message), failed.problem.hint.clone())
     });
     let failed: Vec<_> = failed.collect();
-    match (&granting.out, reach.output) {
+    match (out, output) {
         (None, Format::Json) => line(&json!(granted).to_string()),
-        (out, Format::Text | Format::Json) => write(out.as_ref(), &granted.offer)?,
+        (out, Format::Text | Format::Json) => write(out, &granted.offer)?,
     }
     if failed.is_empty() { Ok(Exit::Ok) } else { Err(Failure::several(Exit::Failed, failed)) }
 }
@@ -221,10 +221,15 @@ fn write(out: Option<&PathBuf>, value: &impl Serialize) -> Result<(), Failure> {
 }
 
 fn take(taking: &Taking) -> Result<Exit, Failure> {
-    let Taking { offer, node_keys, reach } = taking;
+    let Taking { offer, node_keys, erase_below, reach } = taking;
     let offer = read::<Offer>(offer, "an offer")?;
     let wanted = Take { offer, node_keys: node_keys.clone() };
     let taken: Taken = reach.ask(async |client| client.post("/v1/leases/take", &wanted).await)?;
+    if *erase_below && taken.leases.iter().any(|lease| lease.accepted) {
+        let wanted = EraseBelow { contract: taken.contract.clone() };
+        let _: ErasesBelow =
+            reach.ask(async |client| client.post("/v1/leases/take/erase-below", &wanted).await)?;
+    }
     match reach.output {
         Format::Json => line(&json!(taken).to_string()),
         Format::Text => taken.leases.iter().for_each(|lease| line(&told(lease))),
@@ -326,59 +331,4 @@ fn tree(reach: &Reach) -> Result<Exit, Failure> {
         line(&format!(" {indent}└─ {}{contract}  {}{held}", tier.name, tier.standing));
     }
     Ok(Exit::Ok)
-}
-
-fn sever(severing: &Severing) -> Result<Exit, Failure> {
-    let Severing { what, nodes, plan: _, if_match, reach } = severing;
-    let wanted = Sever { what: what.clone(), nodes: nodes.clone(), if_match: if_match.clone() };
-    if if_match.is_none() {
-        let plan: LeasePlan =
-            reach.ask(async |client| client.post("/v1/leases/sever/plan", &wanted).await)?;
-        match reach.output {
-            Format::Json => line(&json!(plan).to_string()),
-            Format::Text => {
-                line(&format!("severs {what} with everything below it; this cannot be undone"));
-                plan.leases.iter().for_each(|lease| line(&meaning(lease)));
-                line(&format!(
-                    "plan {}: nothing is changed yet (--if-match {} severs)",
-                    plan.plan, plan.plan
-                ));
-            }
-        }
-        return Ok(Exit::Changes);
-    }
-    let severed: Severed = reach.ask(async |client| client.post("/v1/leases/sever", &wanted).await)?;
-    match reach.output {
-        Format::Json => line(&json!(severed).to_string()),
-        Format::Text => severed.leases.iter().for_each(|lease| {
-            if lease.problem.is_none() {
-                line(&format!("node {}: {} is severed; its receipt follows", lease.node_name, lease.name));
-            }
-        }),
-    }
-    let first = severed.leases.iter().find_map(|lease| lease.problem.as_ref());
-    let errors: Vec<_> = severed
-        .leases
-        .iter()
-        .filter_map(|lease| {
-            let problem = lease.problem.as_ref()?;
-            let error =
-                format!("node {}: {} is not severed: {}", lease.node_name, lease.name, problem.message);
-            Some((error, problem.hint.clone()))
-        })
-        .collect();
-    match first {
-        None => Ok(Exit::Ok),
-        Some(problem) if errors.len() == 1 => Err(Failure::several(told_by_console(problem).exit(), errors)),
-        Some(_) => Err(Failure::several(Exit::Failed, errors)),
-    }
-}
-
-fn meaning(lease: &SeveredLease) -> String {
-    let mut lines = vec![format!("node {}", lease.node_name)];
-    lines.extend(lease.consequences.iter().map(|consequence| format!("  - {consequence}")));
-    lines.extend(
-        lease.problem.iter().map(|problem| format!("  ! the node would refuse: {}", problem.message)),
-    );
-    lines.join("\n")
 }

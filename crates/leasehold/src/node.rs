@@ -114,12 +114,36 @@ fn row(node: &Node) -> [String; 6] {
     let states: Vec<_> = node.tiers.iter().map(|tier| word(tier.state)).collect();
     [
         node.name.clone(),
-        word(node.state),
+        state(node),
         tiers.join(","),
         states.join(","),
         by(node.trust).to_owned(),
         node.node.to_string(),
     ]
+}
+
+/// The node's state; of one that was taken from this console altogether, that.
+fn state(node: &Node) -> String {
+    let over = |tier: &console_api::NodeTier| tier.state == console_api::TierState::Ended;
+    if !node.tiers.is_empty() && node.tiers.iter().all(over) { "ended".to_owned() } else { word(node.state) }
+}
+
+/// What may be behind a tier's silence, and how one would know.
+fn silence(node: &Node, tier: &console_api::NodeTier) -> Option<&'static str> {
+    use console_api::{NodeState, TierState};
+    match (tier.state, node.state) {
+        (TierState::Ended, _) => {
+            Some("the lease has ended: `leasehold receipt fetch` has the node's word for it")
+        }
+        (TierState::Taking | TierState::Renewing | TierState::Held, NodeState::Unknown)
+            if !tier.connected =>
+        {
+            Some(
+                "the node is away, or the lease was severed: whoever granted it has the node's receipt (`leasehold receipt take`)",
+            )
+        }
+        (TierState::Taking | TierState::Renewing | TierState::Held, _) => None,
+    }
 }
 
 /// Who said that N is this computer's.
@@ -146,7 +170,7 @@ fn show(node: &Node, output: Format) -> Result<Exit, Failure> {
     let since = node.since.map_or_else(String::new, |since| format!(" since {since}"));
     let mut lines = vec![
         format!("node {} ({})", node.name, node.node),
-        format!("state      {}{since}", word(node.state)),
+        format!("state      {}{since}", state(node)),
         format!("confirmed  by {}", by(node.trust)),
         format!("locked     {}", locked(node.lock)),
     ];
@@ -156,6 +180,7 @@ fn show(node: &Node, output: Format) -> Result<Exit, Failure> {
         lines.push(format!("tier {} ({}), {connected}", tier.name, tier.tier));
         lines.push(format!("  lease     {}, epoch {}, {}", tier.lease, tier.epoch, word(tier.state)));
         lines.push(format!("  identity  {}", tier.identity));
+        lines.extend(silence(node, tier).map(|why| format!("  note      {why}")));
         let warnings = tier.status.iter().flat_map(|status| &status.warnings);
         lines.extend(warnings.map(|warning| format!("  warning   {}: {}", warning.code, warning.message)));
     }

@@ -1,6 +1,7 @@
 //! What goes to stdout: data, for people or (`-o json`) exactly as FORMATS.md says.
 
-use std::io::{self, Write};
+use std::io::{self, IsTerminal as _, Write};
+use std::time::Duration;
 
 use clap::ValueEnum;
 
@@ -32,4 +33,28 @@ pub(crate) fn warning(warning: &str, hint: &str) {
 #[expect(clippy::print_stderr, reason = "talk goes to stderr")]
 pub(crate) fn talk(talk: &str) {
     eprintln!("{talk}");
+}
+
+/// Waits, and says on a terminal for how long. Where stderr is none it says nothing.
+#[expect(clippy::print_stderr, reason = "talk goes to stderr")]
+pub(crate) async fn waiting<T>(work: impl Future<Output = T>) -> T {
+    if !io::stderr().is_terminal() {
+        return work.await;
+    }
+    tokio::pin!(work);
+    let mut seconds = 0_u64;
+    loop {
+        match tokio::time::timeout(Duration::from_secs(1), &mut work).await {
+            Ok(done) => {
+                if seconds > 0 {
+                    eprint!("\r\u{1b}[K");
+                }
+                return done;
+            }
+            Err(_not_yet) => {
+                seconds += 1;
+                eprint!("\rwaiting for the console, {seconds} s \u{1b}[K");
+            }
+        }
+    }
 }

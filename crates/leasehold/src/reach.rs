@@ -10,7 +10,7 @@ use zeroize::Zeroizing;
 
 use crate::failure::{Exit, Failure};
 use crate::file;
-use crate::output::Format;
+use crate::output::{self, Format};
 
 /// How long a console may take for one answer; its own bound for a request is a little shorter.
 const PATIENCE: Duration = Duration::from_secs(150);
@@ -44,7 +44,7 @@ impl Reach {
             .enable_all()
             .build()
             .map_err(|error| Failure::new(Exit::Failed, format!("no runtime was started: {error}")))?;
-        runtime.block_on(ask(&client)).map_err(failure)
+        runtime.block_on(output::waiting(ask(&client))).map_err(failure)
     }
 
     /// The whole of a list, page after page.

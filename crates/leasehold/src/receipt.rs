@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use clap::{Args, Subcommand};
-use console_api::Documents;
+use console_api::{Documents, TakeReceipt};
 use id::{KeyId, NodeId, PublicKey};
 use journal::Summary;
 use keys::{Envelope, Grade, Invalid, NodeRecord as _, Part, PayloadType, Receipt, Statement};
@@ -24,6 +24,8 @@ pub(crate) enum Verb {
     Verify(Verification),
     /// Write what nodes signed about a contract, a lease or a tier, an envelope a line
     Fetch(Fetching),
+    /// Take a receipt that another party handed over: a lease that it says has ended is ended here, too
+    Take(Taking),
 }
 
 /// What to fetch.
@@ -35,6 +37,15 @@ pub(crate) struct Fetching {
     /// Write it to this new file, not to stdout
     #[arg(long)]
     out: Option<PathBuf>,
+    #[command(flatten)]
+    reach: Reach,
+}
+
+/// What to take.
+#[derive(Args)]
+pub(crate) struct Taking {
+    /// The receipt's file: one envelope a line; what is no receipt of this console's nodes is left out
+    receipt: PathBuf,
     #[command(flatten)]
     reach: Reach,
 }
@@ -83,6 +94,7 @@ pub(crate) fn run(verb: &Verb) -> Result<Exit, Failure> {
     match verb {
         Verb::Verify(verification) => check(verification),
         Verb::Fetch(fetching) => fetch(fetching),
+        Verb::Take(taking) => take(taking),
     }
 }
 
@@ -95,6 +107,40 @@ fn fetch(Fetching { about, out, reach }: &Fetching) -> Result<Exit, Failure> {
         (Some(out), _) => file::write_new(out, format!("{lines}\n").as_bytes(), 0o644)?,
         (None, Format::Json) => line(&json!(found).to_string()),
         (None, Format::Text) => line(&lines),
+    }
+    Ok(Exit::Ok)
+}
+
+/// Each receipt of the file is for the console to judge: it knows the node's key.
+fn take(Taking { receipt: path, reach }: &Taking) -> Result<Exit, Failure> {
+    let bytes = file::read(path, DOCUMENTS_BYTES_MAX)?;
+    let receipts: Vec<_> = envelopes(&bytes)
+        .into_iter()
+        .filter(|envelope| Receipt::verify(envelope, None).is_ok())
+        .map(|envelope| TakeReceipt { envelope: String::from_utf8_lossy(envelope).into_owned() })
+        .collect();
+    let (mut taken, mut refused) = (Vec::new(), None);
+    for receipt in &receipts {
+        match reach.ask(async |client| client.post::<console_api::Document>("/v1/receipts", receipt).await) {
+            Ok(document) => taken.push(document),
+            Err(failure) => refused = Some(failure),
+        }
+    }
+    match (taken.is_empty(), refused) {
+        (true, Some(failure)) => return Err(failure),
+        (true, None) => {
+            return Err(Failure::new(Exit::Usage, format!("{}: there is no receipt in it", path.display())));
+        }
+        (false, _) => {}
+    }
+    match reach.output {
+        Format::Json => line(&json!({ "documents": taken }).to_string()),
+        Format::Text => taken.iter().for_each(|document| {
+            line(&format!(
+                "tier {} on node {} has ended, by the node's receipt of {}",
+                document.tier, document.node, document.at
+            ));
+        }),
     }
     Ok(Exit::Ok)
 }

@@ -53,7 +53,7 @@ pub(crate) async fn fetch(
 }
 
 /// What one line is, if the node has signed it.
-fn document(node: &KnownNode, line: &[u8]) -> Option<Document> {
+pub(super) fn document(node: &KnownNode, line: &[u8]) -> Option<Document> {
     let envelope = || String::from_utf8_lossy(line).into_owned();
     let digest = Digest::of(line);
     if let Ok(receipt) = Receipt::verify(line, Some(&node.node_key)) {

@@ -2,6 +2,7 @@
 //! this console and without the node.
 
 mod collect;
+mod ended;
 mod routes;
 
 pub(crate) use collect::collect;

@@ -7,15 +7,18 @@ use axum::body::Body;
 use axum::extract::{Path, State};
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse as _, Response};
-use console_api::Documents;
+use console_api::{Document, Documents, TakeReceipt};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use crate::api::{Answer, No, not_found};
+use crate::api::{Answer, Body as Asked, No, not_found};
 use crate::state::Console;
 
 pub(crate) fn routes() -> OpenApiRouter<Arc<Console>> {
-    OpenApiRouter::new().routes(routes!(receipt_fetch)).routes(routes!(journal_fetch))
+    OpenApiRouter::new()
+        .routes(routes!(receipt_fetch))
+        .routes(routes!(receipt_take))
+        .routes(routes!(journal_fetch))
 }
 
 /// What nodes signed about a contract, a lease or a tier
@@ -48,6 +51,18 @@ async fn receipt_fetch(State(console): State<Arc<Console>>, Path(about): Path<St
     } else {
         Err(not_found(format!("no lease is {short:?}")).hint("`leasehold lease list` shows them"))
     }
+}
+
+/// Take a receipt that another party handed over: a lease that it says has ended is ended here, too
+#[utoipa::path(
+    post, path = "/v1/receipts", operation_id = "receipt_take", tag = "receipt", request_body = TakeReceipt,
+    responses((status = 200, body = Document)),
+)]
+async fn receipt_take(
+    State(console): State<Arc<Console>>,
+    Asked(taken): Asked<TakeReceipt>,
+) -> Answer<Document> {
+    super::ended::take(&console, &taken.envelope).await.map(Json)
 }
 
 /// A node's journal, as far as this console has it: `leasehold journal verify` takes it

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use console_api::{Exit, Grant, Granted, NotGranted, Offer, OfferedLease, Version};
 use data_encoding::BASE64;
-use id::{Digest, Name, TierId};
+use id::{Digest, LeaseId, Name, TierId};
 use keys::{NodeRecord as _, Statement};
 use node_protocol::call::{Answer, Call, code};
 use serde_json::json;
@@ -108,6 +108,27 @@ async fn one(
     offered(console, node, &by, &mut granted).await
 }
 
+/// What the next party of a tier is given, once the node has handed it on: the lease is another one then.
+pub(super) async fn offer_again(
+    console: &Console,
+    node: &KnownNode,
+    by: &KnownTier,
+    mut granted: GrantedLease,
+) -> Result<OfferedLease, No> {
+    let envelope = first_statement(console, node, by, granted.tier, Some(granted.lease)).await?;
+    let statement = verified(&envelope, node)?;
+    granted.lease = statement.lease;
+    granted.statement = Some(envelope);
+    let key = grant_key(node.node, granted.tier);
+    console.commit(Transaction::new().put(&key, value(&granted))).await?;
+    offered(console, node, by, &mut granted).await
+}
+
+fn verified(envelope: &str, node: &KnownNode) -> Result<Statement, No> {
+    Statement::verify(envelope.as_bytes(), Some(&node.node_key))
+        .map_err(|invalid| No::new("store-failed", Exit::Failed, crate::statement::told(&invalid)))
+}
+
 /// What the other party is given about one node; the statement is asked for if it is not there yet.
 async fn offered(
     console: &Console,
@@ -118,15 +139,14 @@ async fn offered(
     let envelope = match &granted.statement {
         Some(envelope) => envelope.clone(),
         None => {
-            let envelope = first_statement(console, node, by, granted.tier).await?;
+            let envelope = first_statement(console, node, by, granted.tier, None).await?;
             granted.statement = Some(envelope.clone());
             let key = grant_key(node.node, granted.tier);
             console.commit(Transaction::new().put(&key, value(&*granted))).await?;
             envelope
         }
     };
-    let statement = Statement::verify(envelope.as_bytes(), Some(&node.node_key))
-        .map_err(|invalid| No::new("store-failed", Exit::Failed, crate::statement::told(&invalid)))?;
+    let statement = verified(&envelope, node)?;
     let object = console.object(&granted.boundary).ok_or_else(|| {
         No::new("store-failed", Exit::Failed, format!("the object {} is gone", granted.boundary))
     })?;
@@ -160,12 +180,14 @@ pub(super) async fn offer(console: &Arc<Console>, contract: &str) -> Result<Offe
     Ok(Offer { version: Version, contract: contract.to_owned(), from, leases })
 }
 
-/// The node's statement about a tier that was just made, once custody has made its identity.
+/// The node's statement about a tier that was just made, or handed on and is under another lease than `before`, once
+/// custody has made its identity.
 async fn first_statement(
     console: &Console,
     node: &KnownNode,
     by: &KnownTier,
     tier: TierId,
+    before: Option<LeaseId>,
 ) -> Result<String, No> {
     let place: Place = (node.node, by.tier);
     let deadline = Instant::now() + PATIENCE;
@@ -177,7 +199,9 @@ async fn first_statement(
             (Answer::Signed { .. }, lines) => {
                 let found = lines.split(|byte| *byte == b'\n').find_map(|line| {
                     let statement = Statement::verify(line, Some(&node.node_key)).ok()?;
-                    let fits = statement.tier == tier && statement.identity.is_some();
+                    let fits = statement.tier == tier
+                        && statement.identity.is_some()
+                        && before.is_none_or(|before| statement.lease != before);
                     fits.then(|| String::from_utf8_lossy(line).into_owned())
                 });
                 if let Some(found) = found {

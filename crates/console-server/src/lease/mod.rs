@@ -1,10 +1,12 @@
 //! Leases: granted, taken over, severed.
 
+mod deed;
 mod grant;
+mod handover;
 pub(crate) mod renewal;
 mod routes;
-mod sever;
+pub(crate) mod sever;
 mod take;
 
+pub(crate) use deed::short;
 pub(crate) use routes::routes;
-pub(crate) use sever::short;

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use console_api::{Check, TierState};
-use id::{Nonce, PublicKey};
+use id::{Nonce, PublicKey, TierId};
 use serde_json::json;
 use store::Transaction;
 
@@ -29,6 +29,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 pub(crate) async fn order(console: &Arc<Console>, node: &KnownNode, place: Place) -> Result<(), No> {
     let Some(read) = console.tier(place)? else { return Ok(()) };
     let mut tier = read.value;
+    let keep = kept(console, node, &tier).await?;
     let nonce = match tier.nonce {
         Some(nonce) => nonce,
         None => Nonce::from_bytes(console.world.random_16()?),
@@ -40,8 +41,8 @@ pub(crate) async fn order(console: &Arc<Console>, node: &KnownNode, place: Place
     console.commit(write).await?;
     console.mind_the_window()?;
     console.tell(place, "a renewal is ordered");
-    let wanted =
-        Wanted { node, tier: &tier, verb: "renew", args: json!({ "nonce": nonce }), objects: Vec::new() };
+    let args = json!({ "nonce": nonce, "keep": keep });
+    let wanted = Wanted { node, tier: &tier, verb: "renew", args, objects: Vec::new() };
     wanted.submit(console).await?;
     // The node replaces the identity, and comes back with the new one.
     let deadline = Instant::now() + PATIENCE;
@@ -54,6 +55,34 @@ pub(crate) async fn order(console: &Arc<Console>, node: &KnownNode, place: Place
         drop(tokio::time::timeout(left, happenings.changed()).await);
     }
     Ok(())
+}
+
+/// The tiers below whose data the renewal keeps: those that have consented. A tier that was handed on with others below
+/// it waits for all of them, unless somebody has said that theirs may be erased.
+async fn kept(console: &Console, node: &KnownNode, own: &KnownTier) -> Result<Vec<TierId>, No> {
+    let turns = console.turns(node)?;
+    let mirror = turns.mirror.lock().await;
+    let Some(epoch) = mirror.tenure.tier(own.tier).map(|tier| tier.epoch) else { return Ok(Vec::new()) };
+    let (mut keep, mut missing) = (Vec::new(), Vec::new());
+    for id in mirror.tenure.subtree(own.tier).into_iter().filter(|id| *id != own.tier) {
+        let Some(tier) = mirror.tenure.tier(id).filter(|tier| !tier.ending) else { continue };
+        let consented = |consent: &tenure::Consent| {
+            consent.tier == own.tier && consent.epoch == epoch && consent.successor.is_none()
+        };
+        if tier.consents.iter().any(consented) {
+            keep.push(id);
+        } else {
+            missing.push(tier.name.to_string());
+        }
+    }
+    if missing.is_empty() || own.erase_below {
+        return Ok(keep);
+    }
+    let why = format!(
+        "the keys are made anew once {} consented: else its data would be erased",
+        missing.join(", ")
+    );
+    Err(refused("waits-for-consent", why))
 }
 
 /// A stranger came with a statement about a tier under renewal, and has shown the identity in it.

@@ -5,13 +5,13 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::{Path, State};
 use console_api::{
-    Direction, Grant, Granted, Lease, LeasePlan, Offer, Page, PageQuery, Sever, Severed, Take, Taken,
-    TierState, TreeTier,
+    Consent, Consented, Direction, EraseBelow, ErasesBelow, Grant, Granted, Lease, LeasePlan, Offer, Page,
+    PageQuery, Reassign, Renew, Sever, Severed, Take, Taken, TierState, TreeTier,
 };
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::{grant, sever, take};
+use super::{grant, handover, sever, take};
 use crate::api::{Answer, Body, No, Parameters, not_found};
 use crate::node::mirror::Mirror;
 use crate::node::no_longer_than;
@@ -24,9 +24,15 @@ pub(crate) fn routes() -> OpenApiRouter<Arc<Console>> {
         .routes(routes!(lease_show))
         .routes(routes!(lease_offer))
         .routes(routes!(lease_take))
+        .routes(routes!(lease_erase_below))
         .routes(routes!(lease_tree))
         .routes(routes!(lease_plan))
         .routes(routes!(lease_sever))
+        .routes(routes!(lease_reassign_plan))
+        .routes(routes!(lease_reassign))
+        .routes(routes!(lease_renew_plan))
+        .routes(routes!(lease_renew))
+        .routes(routes!(lease_consent))
 }
 
 /// Lease nodes to another party
@@ -73,6 +79,75 @@ async fn lease_plan(State(console): State<Arc<Console>>, Body(wanted): Body<Seve
 )]
 async fn lease_sever(State(console): State<Arc<Console>>, Body(wanted): Body<Sever>) -> Answer<Severed> {
     sever::sever(&console, &wanted).await.map(Json)
+}
+
+/// Let leases that are being taken over make new keys though tiers below have not consented: these lose their data
+#[utoipa::path(
+    post, path = "/v1/leases/take/erase-below", operation_id = "lease_erase_below", tag = "lease",
+    request_body = EraseBelow, responses((status = 200, body = ErasesBelow)),
+)]
+async fn lease_erase_below(
+    State(console): State<Arc<Console>>,
+    Body(wanted): Body<EraseBelow>,
+) -> Answer<ErasesBelow> {
+    take::erase_below(&console, &wanted).await.map(Json)
+}
+
+/// What handing leases to another party would mean; nothing is changed
+#[utoipa::path(
+    post, path = "/v1/leases/reassign/plan", operation_id = "lease_reassign_plan", tag = "lease",
+    request_body = Reassign, responses((status = 200, body = LeasePlan)),
+)]
+async fn lease_reassign_plan(
+    State(console): State<Arc<Console>>,
+    Body(wanted): Body<Reassign>,
+) -> Answer<LeasePlan> {
+    handover::reassign_plan(&console, &wanted).await.map(Json)
+}
+
+/// Hand leases to another party, as planned
+#[utoipa::path(
+    post, path = "/v1/leases/reassign", operation_id = "lease_reassign", tag = "lease", request_body = Reassign,
+    responses((status = 200, description = "The offer to hand over", body = Granted)),
+)]
+async fn lease_reassign(
+    State(console): State<Arc<Console>>,
+    Body(wanted): Body<Reassign>,
+) -> Answer<Granted> {
+    handover::reassign(&console, &wanted).await.map(Json)
+}
+
+/// What renewing tiers below by force would mean; nothing is changed
+#[utoipa::path(
+    post, path = "/v1/leases/renew/plan", operation_id = "lease_renew_plan", tag = "lease", request_body = Renew,
+    responses((status = 200, body = LeasePlan)),
+)]
+async fn lease_renew_plan(
+    State(console): State<Arc<Console>>,
+    Body(wanted): Body<Renew>,
+) -> Answer<LeasePlan> {
+    handover::renew_plan(&console, &wanted).await.map(Json)
+}
+
+/// Have nodes make new keys for tiers below, as planned
+#[utoipa::path(
+    post, path = "/v1/leases/renew", operation_id = "lease_renew", tag = "lease", request_body = Renew,
+    responses((status = 200, body = Severed)),
+)]
+async fn lease_renew(State(console): State<Arc<Console>>, Body(wanted): Body<Renew>) -> Answer<Severed> {
+    handover::renew(&console, &wanted).await.map(Json)
+}
+
+/// Let one renewal or re-assignment of a tier keep this console's tiers' data
+#[utoipa::path(
+    post, path = "/v1/leases/consent", operation_id = "lease_consent", tag = "lease", request_body = Consent,
+    responses((status = 200, body = Consented)),
+)]
+async fn lease_consent(
+    State(console): State<Arc<Console>>,
+    Body(wanted): Body<Consent>,
+) -> Answer<Consented> {
+    handover::consent(&console, &wanted).await.map(Json)
 }
 
 /// Leases that this console holds, granted, or sees below those
@@ -229,7 +304,11 @@ impl Console {
             direction: Direction::Granted,
             terms: Some(tier.map_or(granted.terms, |tier| tier.terms)),
             epoch: tier.map(|tier| tier.epoch).unwrap_or_default(),
-            standing: standing(mirror, granted.tier),
+            standing: if tier.is_some() && self.is_queued(node.node, granted.tier, granted.lease)? {
+                "severing-queued".to_owned()
+            } else {
+                standing(mirror, granted.tier)
+            },
             state: None,
             trust: None,
             receipts: self.receipts_about(granted.tier)?,

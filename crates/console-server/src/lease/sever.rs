@@ -1,57 +1,65 @@
-//! Severing: first what it would mean, by the console's mirror of each node; then, if that is still so, by order.
+//! Severing: first what it would mean, by the console's mirror of each node; then, if that is still so, by order. A
+//! node that is not there is severed when it comes: that it is to be is on the medium before anybody is told so.
 
 use std::sync::Arc;
 
-use console_api::{Exit, LeasePlan, Sever, Severed, SeveredLease};
-use id::{Digest, Digester, LeaseId, NodeId, Sequence, TierId};
+use console_api::{Exit, LeasePlan, Sever, Severed};
+use id::{Digest, LeaseId, NodeId, TierId, Time};
+use serde::{Deserialize, Serialize};
 use serde_json::json;
-use store::Transaction;
-use tenure::{Fresh, Freshness, Input, Order, Plan, Target, Verb, Verified};
+use store::{Key, Transaction};
+use tenure::{Target, Verb};
 
-use crate::api::{No, not_found};
+use super::deed::{Meant, below, checked, plan_of, planned};
+use crate::api::No;
+use crate::node::live::Place;
 use crate::order::Wanted;
-use crate::records::{self, GrantedLease, KnownNode, KnownTier, Read, grant_key, value};
+use crate::records::{self, GrantedLease, KnownNode, KnownTier, grant_key, key, value};
 use crate::state::Console;
 
-/// One lease that is meant.
-struct Meant {
-    node: KnownNode,
-    by: KnownTier,
+/// A severing that waits for its node.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct Queued {
+    node: NodeId,
     tier: TierId,
+    /// A tier that has another lease by then is another party's.
     lease: LeaseId,
-    name: String,
-    grant: Option<Read<GrantedLease>>,
+    by: TierId,
+    at: Time,
+}
+
+fn queue_key(node: NodeId, tier: TierId) -> Key {
+    key(format!("queued-sever/{node}/{tier}"))
 }
 
 /// What it would mean. Nothing is changed.
 pub(super) async fn plan(console: &Arc<Console>, sever: &Sever) -> Result<LeasePlan, No> {
     let mut leases = Vec::new();
-    for meant in meant(console, sever).await? {
-        leases.push(planned(console, &meant).await?);
+    for meant in below(console, &sever.what, &sever.nodes).await? {
+        leases.push(planned(console, &meant, |tier| Verb::Sever(Target { tier })).await?);
     }
-    Ok(LeasePlan { plan: plan_id(&leases), leases })
+    Ok(plan_of("sever", leases))
 }
 
 /// Severs, if the plan is the one that was looked at.
 pub(super) async fn sever(console: &Arc<Console>, sever: &Sever) -> Result<Severed, No> {
-    let all = meant(console, sever).await?;
+    let all = below(console, &sever.what, &sever.nodes).await?;
     let mut leases = Vec::new();
     for meant in &all {
-        leases.push(planned(console, meant).await?);
+        leases.push(planned(console, meant, |tier| Verb::Sever(Target { tier })).await?);
     }
-    let plan = plan_id(&leases);
-    if sever.if_match.as_ref() != Some(&plan) {
-        return Err(No::new("plan-stale", Exit::Stale, format!("the plan is {plan} now"))
-            .hint("look at it anew with --plan"));
-    }
+    let LeasePlan { plan, mut leases, .. } = checked(plan_of("sever", leases), sever.if_match.as_ref())?;
     // All at once, and each in a task of its own: a node that does not answer keeps no other from severing, nor
     // does a client that goes away.
     let ordered: Vec<_> =
-        all.into_iter().map(|meant| tokio::spawn(order(Arc::clone(console), meant))).collect();
+        all.into_iter().map(|meant| tokio::spawn(order_or_queue(Arc::clone(console), meant))).collect();
     for (ordered, lease) in ordered.into_iter().zip(&mut leases) {
         match ordered.await {
             Ok(Ok(order)) => lease.order = Some(order),
-            Ok(Err(no)) => lease.problem = Some(*no.0),
+            Ok(Err((no, queued))) => {
+                lease.problem = Some(*no.0);
+                lease.queued = queued;
+            }
             Err(ended) => {
                 let no = No::new("failed", Exit::Failed, format!("the severing's task ended: {ended}"));
                 lease.problem = Some(*no.0);
@@ -61,123 +69,93 @@ pub(super) async fn sever(console: &Arc<Console>, sever: &Sever) -> Result<Sever
     Ok(Severed { plan, leases })
 }
 
-async fn order(console: Arc<Console>, meant: Meant) -> Result<console_api::Order, No> {
-    let Meant { node, by, tier, .. } = &meant;
-    let args = json!({ "tier": tier });
-    let wanted = Wanted { node, tier: by, verb: "sever", args, objects: Vec::new() };
-    let order = wanted.submit(&console).await?;
-    remember(&console, &meant, order.order).await?;
+/// Whoever is not reached is written down, to be severed later.
+async fn order_or_queue(console: Arc<Console>, meant: Meant) -> Result<console_api::Order, (No, bool)> {
+    match order(&console, &meant.node, &meant.by, meant.tier).await {
+        Ok(order) => Ok(order),
+        Err(no) if waits(&no) => {
+            let queued = Queued {
+                node: meant.node.node,
+                tier: meant.tier,
+                lease: meant.lease,
+                by: meant.by.tier,
+                at: console.world.now(),
+            };
+            let write = Transaction::new().put(&queue_key(queued.node, queued.tier), value(&queued));
+            match console.commit(write).await {
+                Ok(_) => {
+                    let hint = "it is severed as soon as it comes; until then it refuses by itself when the lease lapses";
+                    // It may have come back in the meantime.
+                    console.live.happen();
+                    Err((no.hint(hint), true))
+                }
+                Err(failed) => Err((failed, false)),
+            }
+        }
+        Err(no) => Err((no, false)),
+    }
+}
+
+/// Whether the node did not say no, but nothing.
+fn waits(no: &No) -> bool {
+    ["node-unreachable", "unanswered", "timed-out"].contains(&no.0.code.as_str())
+}
+
+async fn order(
+    console: &Console,
+    node: &KnownNode,
+    by: &KnownTier,
+    tier: TierId,
+) -> Result<console_api::Order, No> {
+    let wanted = Wanted { node, tier: by, verb: "sever", args: json!({ "tier": tier }), objects: Vec::new() };
+    let order = wanted.submit(console).await?;
+    remember(console, node.node, tier, order.order).await?;
     Ok(order)
 }
 
-async fn remember(console: &Console, meant: &Meant, order: Digest) -> Result<(), No> {
-    let Some(read) = &meant.grant else { return Ok(()) };
-    let granted = GrantedLease { severed: Some(order), ..read.value.clone() };
-    let key = grant_key(granted.node, granted.tier);
+async fn remember(console: &Console, node: NodeId, tier: TierId, order: Digest) -> Result<(), No> {
+    let key = grant_key(node, tier);
+    let Some(read) = records::get::<GrantedLease>(console.store(), &key)? else { return Ok(()) };
+    let granted = GrantedLease { severed: Some(order), ..read.value };
     console.commit(Transaction::new().put(&key, value(&granted))).await?;
     // The node may have been quicker than this: whoever collects receipts looks again.
     console.live.happen();
     Ok(())
 }
 
-/// All leases below this console's tiers that the words mean: a contract, a lease, a tier.
-async fn meant(console: &Arc<Console>, sever: &Sever) -> Result<Vec<Meant>, No> {
-    let wanted: Vec<NodeId> =
-        sever.nodes.iter().map(|node| console.node(node).map(|node| node.node)).collect::<Result<_, _>>()?;
-    let mut found = Vec::new();
-    for node in console.nodes()? {
-        if !wanted.is_empty() && !wanted.contains(&node.node) {
+/// Severs what waited for this node. Its journal was read when it came: what is over already is not ordered again.
+pub(crate) async fn mind(console: &Arc<Console>, node: &KnownNode, place: Place) -> Result<(), No> {
+    for read in records::all::<Queued>(console.store(), &format!("queued-sever/{}/", node.node))? {
+        let queued = read.value;
+        if queued.by != place.1 {
             continue;
         }
-        let turns = console.turns(&node)?;
-        let mirror = turns.mirror.lock().await;
-        for by in console.tiers_on(node.node)? {
-            for (tier, state) in mirror.tenure.tiers() {
-                let is_meant = tier.to_string() == sever.what
-                    || state.lease.to_string() == sever.what
-                    || state.contract.as_ref().is_some_and(|contract| contract.to_string() == sever.what);
-                if is_meant && !state.ending && mirror.tenure.is_below(tier, by.tier) {
-                    let grant = records::get(console.store(), &grant_key(node.node, tier))?;
-                    let (lease, name) = (state.lease, state.name.to_string());
-                    found.push(Meant { node: node.clone(), by: by.clone(), tier, lease, name, grant });
+        let turns = console.turns(node)?;
+        let state = {
+            let mirror = turns.mirror.lock().await;
+            mirror.tenure.tier(queued.tier).map(|tier| (tier.lease, tier.ending))
+        };
+        if state == Some((queued.lease, false)) {
+            let Some(by) = console.tier(place)? else { return Ok(()) };
+            match order(console, node, &by.value, queued.tier).await {
+                Ok(_) => console.tell(place, "severed what had waited for this node"),
+                Err(no) if waits(&no) => return Err(no),
+                // The node has said no: that is its answer, and a person's to look at.
+                Err(no) => {
+                    console.tell(place, &format!("a severing that had waited is refused: {}", no.0.message))
                 }
             }
         }
+        let write = Transaction::new().expect(&read.entry.key, Some(&read.entry)).remove(&read.entry.key);
+        console.commit(write).await?;
     }
-    if found.is_empty() {
-        let what: String = sever.what.chars().take(80).collect();
-        return Err(not_found(format!("no lease below this console's tiers is {what:?}"))
-            .hint("`leasehold lease list` shows contracts, leases and tiers"));
+    Ok(())
+}
+
+impl Console {
+    /// Whether a severing waits for the node.
+    pub(super) fn is_queued(&self, node: NodeId, tier: TierId, lease: LeaseId) -> Result<bool, No> {
+        let queued = records::get::<Queued>(self.store(), &queue_key(node, tier))?;
+        Ok(queued.is_some_and(|queued| queued.value.lease == lease))
     }
-    Ok(found)
-}
-
-async fn planned(console: &Console, meant: &Meant) -> Result<SeveredLease, No> {
-    let turns = console.turns(&meant.node)?;
-    let mirror = turns.mirror.lock().await;
-    let input = sever_order(console, meant, mirror.tenure.last_sequence(console.signer()));
-    let (consequences, problem) = match tenure::plan(&mirror.tenure, &input) {
-        Ok(Plan { consequences, .. }) => (consequences.iter().map(ToString::to_string).collect(), None),
-        Err(refusal) => {
-            let code = refusal.code();
-            let problem = console_api::Problem {
-                code,
-                message: refusal.to_string(),
-                hint: None,
-                request_id: None,
-                exit: refusal.exit_code(),
-                details: serde_json::to_value(&refusal).ok(),
-            };
-            (Vec::new(), Some(problem))
-        }
-    };
-    Ok(SeveredLease {
-        node_name: meant.node.name.to_string(),
-        node: meant.node.node,
-        tier: meant.tier,
-        name: meant.name.clone(),
-        lease: meant.lease,
-        consequences,
-        order: None,
-        problem,
-    })
-}
-
-/// The order as it would be given, for the mirror alone: it is signed by nobody.
-fn sever_order(console: &Console, meant: &Meant, last: Option<Sequence>) -> Input {
-    let order = Order {
-        node: meant.node.node,
-        lease: meant.by.lease,
-        tier: meant.by.tier,
-        epoch: meant.by.epoch,
-        seq: last.unwrap_or_default().next().unwrap_or_default(),
-        freshness: Freshness::NotAfter(id::Time::MAX),
-        term: None,
-        verb: Verb::Sever(Target { tier: meant.tier }),
-    };
-    Input::Order(Box::new(Verified {
-        order,
-        signer: console.signer(),
-        envelope: Digest::of(b""),
-        fresh: Fresh::from_bytes([0; 32]),
-        at: console.world.now(),
-    }))
-}
-
-/// The plan's name: another one when anything that was shown is otherwise.
-fn plan_id(leases: &[SeveredLease]) -> String {
-    let mut digester = Digester::new("leasehold plan");
-    for lease in leases {
-        digester = digester.part(lease.node.to_string().as_bytes()).part(lease.tier.as_bytes());
-        digester = digester.part(lease.lease.as_bytes());
-        for consequence in &lease.consequences {
-            digester = digester.part(consequence.as_bytes());
-        }
-    }
-    short(&digester.finish())
-}
-
-/// The first twelve digits of a digest.
-pub(crate) fn short(digest: &Digest) -> String {
-    digest.to_string().trim_start_matches("sha256:").chars().take(12).collect()
 }

@@ -3,13 +3,16 @@
 
 use std::sync::Arc;
 
-use console_api::{Check, Offer, OfferedLease, Take, Taken, TakenLease, TierState, Trust};
+use console_api::{
+    Check, EraseBelow, ErasesBelow, Offer, OfferedLease, Take, Taken, TakenLease, TierState, Trust,
+};
 use id::{Digest, Epoch, KeyId, Name, PublicKey};
 use keys::{NodeRecord as _, Statement};
+use store::Transaction;
 
 use crate::api::{No, usage};
 use crate::order::decode;
-use crate::records::{KnownNode, KnownTier};
+use crate::records::{KnownNode, KnownTier, value};
 use crate::state::Console;
 use crate::statement::{Checked, Expect, Expected, check};
 
@@ -32,6 +35,26 @@ pub(super) async fn take(console: &Arc<Console>, take: &Take) -> Result<Taken, N
         leases.push(one(console, &take.offer, offered, &confirmed).await?);
     }
     Ok(Taken { contract: take.offer.contract.clone(), leases })
+}
+
+/// Lets tiers that are being taken over make their keys anew though those below have not consented. Gives how many.
+pub(super) async fn erase_below(console: &Arc<Console>, wanted: &EraseBelow) -> Result<ErasesBelow, No> {
+    let mut leases = Vec::new();
+    for read in console.tiers()? {
+        let taking = matches!(read.value.state, TierState::Taking | TierState::Renewing);
+        if !taking || read.value.contract.as_ref() != Some(&wanted.contract) {
+            continue;
+        }
+        let tier = KnownTier { erase_below: true, ..read.value.clone() };
+        let key = &read.entry.key;
+        console.commit(Transaction::new().expect(key, Some(&read.entry)).put(key, value(&tier))).await?;
+        leases.push(tier.lease);
+    }
+    console.live.happen();
+    if leases.is_empty() {
+        return Err(crate::api::not_found("no lease under this contract is being taken over"));
+    }
+    Ok(ErasesBelow { leases })
 }
 
 fn malformed(malformed: id::Malformed) -> No {
@@ -85,8 +108,8 @@ async fn one(
     Ok(taken)
 }
 
-/// What the first statement must say. The lease was just made, so that its epoch is the first; the boundary is
-/// the one whose text the offer holds.
+/// What the first statement must say. The epoch is the first of a tier that was just made, and a later one of a tier that
+/// was handed on: the lease is new in both cases. The boundary is the one whose text the offer holds.
 fn expected(
     console: &Console,
     offered: &OfferedLease,
@@ -99,7 +122,7 @@ fn expected(
         controllers: console.controller_keys(),
         tier: offered.tier,
         lease: offered.lease,
-        epoch: Expect::Is(Epoch::new(1).unwrap_or_default()),
+        epoch: Expect::After(Epoch::default()),
         boundary: Expect::Is(Some(boundary)),
         directory: Expect::Is(offered.directory),
         nonce: None,
@@ -151,6 +174,7 @@ async fn record(
         boundary: statement.boundary,
         directory: statement.directory,
         statement: offered.statement.clone(),
+        erase_below: false,
     };
     console.introduce_node(&node, &tier).await?;
     console.pin(identity, (tier.node, tier.tier));

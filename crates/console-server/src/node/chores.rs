@@ -63,6 +63,7 @@ async fn due(
             crate::lease::renewal::order(console, node, place).await
         }
         Some(TierState::Held) => {
+            crate::lease::sever::mind(console, node, place).await?;
             crate::directory::mind(console, node, place).await?;
             crate::document::collect(console, node, place).await
         }

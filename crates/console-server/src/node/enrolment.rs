@@ -106,6 +106,7 @@ impl Console {
             boundary: statement.boundary,
             directory: statement.directory,
             statement: stranger.envelope.clone(),
+            erase_below: false,
         };
         self.introduce_node(&node, &tier).await?;
         self.live.confirmed(&tier.identity);

@@ -4,6 +4,7 @@
 mod boundaries;
 mod directory;
 mod fig6;
+mod handover;
 mod loss;
 mod node;
 mod orders;

@@ -236,13 +236,16 @@ impl Node {
         self.shared.state().tenure.last_sequence(key).map_or(0, id::Sequence::get)
     }
 
-    /// Ends all couriers, and begins them again.
-    pub(crate) fn reconnect(&self) {
-        let mut state = self.shared.state();
-        for (_, courier) in std::mem::take(&mut state.couriers) {
+    /// Ends all couriers: nobody reaches the node until it is reconnected.
+    pub(crate) fn go_away(&self) {
+        for (_, courier) in std::mem::take(&mut self.shared.state().couriers) {
             courier.task.abort();
         }
-        drop(state);
+    }
+
+    /// Ends all couriers, and begins them again.
+    pub(crate) fn reconnect(&self) {
+        self.go_away();
         self.shared.mind_couriers();
     }
 }
@@ -377,7 +380,10 @@ impl State {
             let Some(procedure) = next else { break };
             let mut made = Vec::new();
             if procedure.next == Step::Remade {
-                for part in &procedure.parts {
+                // A tier below whose data is kept keeps its keys.
+                let kept =
+                    |part: &&tenure::Part| part.fate == tenure::Fate::Kept && part.tier != procedure.tier;
+                for part in procedure.parts.iter().filter(|part| !kept(part)) {
                     let keep = self.vice.same_identity && self.identities.contains_key(&part.tier);
                     let identity = if keep {
                         Arc::clone(&self.identities[&part.tier])
