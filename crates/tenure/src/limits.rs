@@ -30,12 +30,7 @@ pub const ORDER_BYTES_MAX: usize = 16 * 1024;
 /// The length of the window in which a quota counts orders, in milliseconds.
 pub const QUOTA_WINDOW_MS: u64 = 3_600_000;
 
-/// The root's quota: the node's own.
-pub const NODE_QUOTA: Quota = Quota {
-    tiers: 255,
-    keys: 16_384,
-    objects: 4_096,
-    records_per_hour: 36_000,
-    // What the medium has beyond or below that, making a volume tells.
-    space_mib: VOLUME_MIB_MAX,
-};
+/// The root's quota: the node's own. Its space stands in [`crate::Tier::whole_quota`]: nodes were enrolled before there
+/// were volumes.
+pub const NODE_QUOTA: Quota =
+    Quota { tiers: 255, keys: 16_384, objects: 4_096, records_per_hour: 36_000, space_mib: 0 };

@@ -332,7 +332,7 @@ impl Tenure {
         self.path(tier)
             .iter()
             .filter_map(|id| self.tiers.get(id))
-            .map(|tier| tier.quota)
+            .map(Tier::whole_quota)
             .reduce(|a, b| a.least(&b))
             .unwrap_or_default()
     }

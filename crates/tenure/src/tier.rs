@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::console::Console;
 use crate::engine::EngineDemand;
 use crate::lease::{Contract, Quota, Terms};
+use crate::limits::VOLUME_MIB_MAX;
 use crate::order::{Consent, ControllerKey, PowerAction};
 use crate::right::{Grant, Rights};
 use crate::volume::Volume;
@@ -151,6 +152,16 @@ const fn is_zero(number: &u64) -> bool {
 }
 
 impl Tier {
+    /// What its lease lets it use. The root's space is the node's own: what the medium has below that, making a
+    /// volume tells.
+    #[must_use]
+    pub const fn whole_quota(&self) -> Quota {
+        match self.parent {
+            Some(_) => self.quota,
+            None => Quota { space_mib: VOLUME_MIB_MAX, ..self.quota },
+        }
+    }
+
     /// What its volumes take of its space.
     #[must_use]
     pub fn space_mib(&self) -> u32 {
