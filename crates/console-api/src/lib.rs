@@ -11,6 +11,7 @@ mod console;
 mod contract;
 mod dhcp;
 mod directory;
+mod incident;
 mod lease;
 mod node;
 mod order;
@@ -27,6 +28,10 @@ pub use console::{Console, ConsoleAt, Identity};
 pub use contract::{Contract, Offer, OfferedLease, Version};
 pub use dhcp::{Dhcp, DhcpClass, DhcpLease, DhcpReport, DhcpStanding};
 pub use directory::{Directory, DirectoryPublished, DirectoryPush, NewDirectory};
+pub use incident::{
+    Acknowledge, Incident, IncidentQuery, IncidentState, LadderSet, NewLadders, NotifyDelivery,
+    NotifyReceiver, NotifyTest,
+};
 pub use lease::{
     Check, Consent, Consented, Direction, EraseBelow, ErasesBelow, Grant, Granted, Lease, LeasePlan,
     NotGranted, Reassign, Renew, Sever, Severed, SeveredLease, Take, Taken, TakenLease, TreeTier, Trust,

@@ -87,6 +87,7 @@ pub fn init(folder: &Path, wanted: &Init, world: &World) -> Result<Made, Failed>
             .map(|key| ControllerKey { key: *key, rights: Rights::ALL })
             .collect(),
         dhcp: None,
+        receiver: Vec::new(),
     };
     let text = toml::to_string(&settings).map_err(|error| Failed::act("write the settings", error))?;
     let file = folder.join(settings::FILE);

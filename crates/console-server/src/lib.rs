@@ -22,8 +22,10 @@ mod directory;
 mod document;
 mod failed;
 mod folder;
+mod incident;
 mod lease;
 mod node;
+mod notify;
 mod order;
 mod people;
 mod records;
@@ -61,6 +63,9 @@ pub async fn run(folder: &Path, world: World, ready: impl FnOnce(&Ready)) -> Res
     ready(&Ready { name, api, channel });
     tokio::select! {
         never = dhcp::follow(Arc::clone(&console)) => match never {},
+        never = incident::follow(Arc::clone(&console)) => match never {},
+        never = incident::watch(Arc::clone(&console)) => match never {},
+        never = notify::follow(Arc::clone(&console)) => match never {},
         () = doors.serve(Arc::clone(&console), ended) => Ok(()),
         failed = gate.serve(console) => match failed {
             Ok(never) => match never {},

@@ -51,6 +51,9 @@ pub(crate) struct Settings {
     /// The DHCP server, where this console is to be one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) dhcp: Option<crate::dhcp::settings::Settings>,
+    /// Who is told of incidents.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) receiver: Vec<notify::Receiver>,
 }
 
 /// IPv4 addresses from the first to the last.
@@ -129,6 +132,14 @@ impl Settings {
         }
         if let Some(Err(wrong)) = settings.dhcp.as_ref().map(|dhcp| dhcp.config(settings.realms)) {
             return Err(Failed::folder(file, wrong, "docs/dhcp.md shows a right one"));
+        }
+        for (place, receiver) in settings.receiver.iter().enumerate() {
+            if settings.receiver[..place].iter().any(|other| other.name == receiver.name) {
+                let why = format!("two receivers are called {}", receiver.name);
+                return Err(Failed::folder(file, why, "give each a name of its own"));
+            }
+            let hint = "docs/incidents.md shows right ones";
+            receiver.check().map_err(|wrong| Failed::folder(file, wrong.to_string(), hint))?;
         }
         Ok(settings)
     }

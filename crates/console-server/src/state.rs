@@ -29,6 +29,10 @@ pub(crate) struct Console {
     pub(crate) live: Live,
     /// The DHCP server, if this console is one.
     pub(crate) dhcp: Option<Office>,
+    /// The desk where trouble comes together.
+    pub(crate) incidents: crate::incident::Office,
+    /// What waits to be told to people.
+    pub(crate) post: crate::notify::Post,
     /// Whose identity is whose.
     places: Mutex<BTreeMap<PublicKey, Place>>,
     /// The turn in which addresses are given out, and the directory is written.
@@ -57,8 +61,12 @@ impl Console {
     pub(crate) fn new(opened: Opened, world: World) -> Result<Arc<Self>, Failed> {
         let started = format!("{:x}", world.now().as_millis());
         let dhcp = Office::open(&opened, world)?;
+        let post = crate::notify::Post::open(&*opened.store)
+            .map_err(|no| Failed::act("read what waits to be delivered", no.0))?;
         let console = Self {
             dhcp,
+            incidents: crate::incident::Office::new(),
+            post,
             opened: Arc::new(opened),
             world,
             pins: Pins::new([]),
@@ -155,6 +163,21 @@ impl Console {
     /// What it is called here.
     pub(crate) fn node_name(&self, node: NodeId) -> String {
         self.node(&node.to_string()).map_or_else(|_unknown| node.to_string(), |node| node.name.to_string())
+    }
+
+    /// Whose cluster a node is in: the name of the first tier that this console granted there, or its own.
+    pub(crate) fn cluster_of(&self, node: NodeId) -> Option<id::Name> {
+        let granted = records::all::<records::GrantedLease>(self.store(), &format!("grant/{node}/")).ok()?;
+        let mut granted = granted.into_iter().map(|read| read.value).filter(|lease| lease.severed.is_none());
+        granted.next().map(|lease| lease.name).or_else(|| {
+            let node = self.node(&node.to_string()).ok()?;
+            let held = self.tiers_on(node.node).ok()?;
+            let turns = self.turns(&node).ok()?;
+            // Whoever is reading the journal just now shall not be waited for.
+            let mirror = turns.mirror.try_lock().ok()?;
+            let below = held.iter().find(|tier| mirror.tenure.root() != Some(tier.tier))?;
+            mirror.tenure.tier(below.tier).map(|tier| tier.name.clone())
+        })
     }
 
     /// All tiers that this console holds or held.

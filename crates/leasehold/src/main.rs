@@ -11,11 +11,13 @@ mod directory;
 mod failure;
 mod file;
 mod help;
+mod incident;
 mod journal;
 mod key;
 mod lease;
 mod man;
 mod node;
+mod notify;
 mod order;
 mod output;
 mod reach;
@@ -62,12 +64,18 @@ enum Noun {
     /// Show and publish the directory: what names in boundaries mean
     #[command(subcommand)]
     Directory(directory::Verb),
+    /// Show trouble, and take it over
+    #[command(subcommand)]
+    Incident(incident::Verb),
     /// Fetch and verify journals
     #[command(subcommand)]
     Journal(journal::Verb),
     /// Make controller keys
     #[command(subcommand)]
     Key(key::Verb),
+    /// Show and say what is tried for which incidents
+    #[command(subcommand)]
+    Ladder(incident::LadderVerb),
     /// Grant, take over and sever leases
     #[command(subcommand)]
     Lease(lease::Verb),
@@ -79,6 +87,9 @@ enum Noun {
     /// Show a console's nodes, and enrol new ones
     #[command(subcommand)]
     Node(node::Verb),
+    /// Show who is told of incidents, and test it
+    #[command(subcommand)]
+    Notify(notify::Verb),
     /// Write and sign orders
     #[command(subcommand)]
     Order(order::Verb),
@@ -112,11 +123,14 @@ fn main() -> ExitCode {
         Noun::Demo(arguments) => demo::run(&arguments),
         Noun::Dhcp(verb) => dhcp::run(&verb),
         Noun::Directory(verb) => directory::run(&verb),
+        Noun::Incident(verb) => incident::run(&verb),
         Noun::Journal(verb) => journal::run(&verb),
         Noun::Key(verb) => key::run(&verb),
+        Noun::Ladder(verb) => incident::run_ladder(&verb),
         Noun::Lease(verb) => lease::run(&verb),
         Noun::Man { folder } => man::write(&folder, Arguments::command()),
         Noun::Node(verb) => node::run(&verb),
+        Noun::Notify(verb) => notify::run(&verb),
         Noun::Order(verb) => order::run(&verb),
         Noun::Receipt(verb) => receipt::run(&verb),
         Noun::User(verb) => user::run(&verb),

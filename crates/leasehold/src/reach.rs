@@ -49,12 +49,17 @@ impl Reach {
 
     /// The whole of a list, page after page.
     pub(crate) fn all<T: DeserializeOwned>(&self, path: &str) -> Result<Page<T>, Failure> {
+        self.all_of(path, "")
+    }
+
+    /// The same, of those that the query wants: `&all=true`.
+    pub(crate) fn all_of<T: DeserializeOwned>(&self, path: &str, query: &str) -> Result<Page<T>, Failure> {
         self.ask(async |client| {
             let (mut items, mut next) = (Vec::new(), None::<String>);
             loop {
                 let after =
                     next.as_ref().map_or_else(String::new, |next| format!("&after={}", segment(next)));
-                let page: Page<T> = client.get(&format!("{path}?limit=1000{after}")).await?;
+                let page: Page<T> = client.get(&format!("{path}?limit=1000{query}{after}")).await?;
                 items.extend(page.items);
                 next = page.next;
                 if next.is_none() {

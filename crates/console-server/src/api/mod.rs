@@ -57,6 +57,8 @@ fn nouns() -> OpenApiRouter<Arc<Console>> {
         .merge(document::routes())
         .merge(crate::dhcp::routes())
         .merge(directory::routes())
+        .merge(crate::incident::routes())
+        .merge(crate::notify::routes())
         .merge(boundaries::routes())
         .merge(people::routes())
 }

@@ -2,13 +2,14 @@
 //! is ever written.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use channel::Link;
 use console_api::Stranger;
 use id::{NodeId, PublicKey, TierId, Time};
-use node_protocol::call::Status;
+use node_protocol::call::{EngineStatus, Status};
 use tokio::sync::watch;
 
 /// After this long without a word nothing is known of a node: three times what it should take.
@@ -42,6 +43,15 @@ pub(crate) struct Heard {
     pub(crate) status: Option<Status>,
     pub(crate) at: Time,
     since: Instant,
+}
+
+/// A sign of life.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Pulse {
+    pub(crate) place: Place,
+    pub(crate) heard: Instant,
+    /// None: it is not connected.
+    pub(crate) from: Option<IpAddr>,
 }
 
 impl Heard {
@@ -104,6 +114,24 @@ impl Live {
         if before.is_none_or(|before| before.warnings != warnings) {
             self.happen();
         }
+    }
+
+    /// When each tier's courier was heard last, and from where it is connected.
+    pub(crate) fn pulses(&self) -> Vec<Pulse> {
+        let state = self.state();
+        let pulse = |(place, heard): (&Place, &Heard)| {
+            let from = state.links.get(place).map(|link| link.from().ip());
+            Pulse { place: *place, heard: heard.since, from }
+        };
+        state.heard.iter().map(pulse).collect()
+    }
+
+    /// How a tier's engines are, as its node said last.
+    pub(crate) fn engines(&self, place: Place) -> Vec<EngineStatus> {
+        let state = self.state();
+        let status = state.heard.get(&place).and_then(|heard| heard.status.as_ref());
+        let tier = status.and_then(|status| status.tiers.iter().find(|tier| tier.tier == place.1));
+        tier.map(|tier| tier.engines.clone()).unwrap_or_default()
     }
 
     pub(crate) fn link(&self, place: Place) -> Option<Arc<Link>> {

@@ -40,6 +40,8 @@ const TOLD: &[&str] = &[
     "incident",
     "keep",
     "accept_risk",
+    "message",
+    "receiver",
 ];
 
 /// The longest text that is told of one field, and of a path.

@@ -5,6 +5,7 @@ mod boundaries;
 mod directory;
 mod fig6;
 mod handover;
+mod incidents;
 mod loss;
 mod node;
 mod orders;

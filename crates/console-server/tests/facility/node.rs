@@ -95,6 +95,8 @@ struct State {
     shares: Vec<[u8; 32]>,
     /// Custody did not take one.
     refused_share: bool,
+    /// How its engines are, as JSON, told to each of its tiers.
+    engines: serde_json::Value,
     /// Answers to orders that are lost on the way.
     lost: u32,
     /// How often the journal was asked for in vain.
@@ -153,6 +155,7 @@ impl Node {
             store: Store::Plain,
             shares: Vec::new(),
             refused_share: false,
+            engines: json!([]),
             lost: 0,
             in_vain: 0,
             _folder: folder,
@@ -212,6 +215,13 @@ impl Node {
     pub(crate) fn with_store(&self, store: Store) {
         let mut state = self.shared.state();
         state.store = store;
+        state.tell_status();
+    }
+
+    /// Its engines become these, and its status says so.
+    pub(crate) fn with_engines(&self, engines: serde_json::Value) {
+        let mut state = self.shared.state();
+        state.engines = engines;
         state.tell_status();
     }
 
@@ -529,11 +539,14 @@ impl State {
                 self.tell_status();
                 (Answer::Handed {}, Vec::new())
             }
-            Call::SubmitOrder {}
-            | Call::Status { .. }
-            | Call::Explain { .. }
-            | Call::Denials { .. }
-            | Call::Attach { .. } => panic!("not asked here"),
+            // It says nothing by itself while nothing changes: the watch asks.
+            Call::Status { .. } => {
+                let said = self.couriers[&own].status.borrow().clone().unwrap();
+                (Answer::Status(serde_json::from_slice(&said).unwrap()), Vec::new())
+            }
+            Call::SubmitOrder {} | Call::Explain { .. } | Call::Denials { .. } | Call::Attach { .. } => {
+                panic!("not asked here")
+            }
         }
     }
 
@@ -566,6 +579,7 @@ impl State {
                     "epoch": tier.epoch,
                     "standing": "in-force",
                     "realm": null,
+                    "engines": self.engines,
                 }],
                 "warnings": warnings,
             }))

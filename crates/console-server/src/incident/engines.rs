@@ -1,0 +1,100 @@
+//! The symptoms of engines, from what the node says of the console's own tier. Pure.
+
+use incident::Kind;
+use node_protocol::call::{EngineExit, EngineState, EngineStatus};
+
+/// The longest text of an engine's that is kept.
+const TOLD_CHARS_MAX: usize = 200;
+
+/// What is wrong with an engine now, if anything. `before` is how it was a second ago.
+pub(super) fn symptom(before: Option<&EngineStatus>, now: &EngineStatus) -> Option<(Kind, String)> {
+    // It may be up again before anybody looked.
+    let fell = before.is_some_and(|before| now.restarts > before.restarts);
+    let why = || match (now.out_of_memory, now.watchdog) {
+        (true, _) => (Kind::EngineOutOfMemory, "it used more memory than it has".to_owned()),
+        (false, true) => (Kind::EngineHung, "it missed its watchdog, or was not ready in time".to_owned()),
+        (false, false) => (Kind::EngineExited, ended(now.last_exit)),
+    };
+    match now.state {
+        EngineState::Hung => {
+            Some((Kind::EngineHung, "it missed its watchdog, or was not ready in time".to_owned()))
+        }
+        EngineState::BackingOff | EngineState::Ended => Some(why()),
+        EngineState::Waiting => {
+            let reason = now.reason.as_deref().unwrap_or("no reason was told");
+            Some((Kind::EngineNotReady, shown(&format!("it cannot be started: {reason}"))))
+        }
+        EngineState::Starting | EngineState::Running if fell => {
+            let (kind, told) = why();
+            Some((kind, format!("{told}; the node started it again")))
+        }
+        EngineState::Starting | EngineState::Running | EngineState::Stopping | EngineState::Stopped => None,
+    }
+}
+
+fn ended(exit: Option<EngineExit>) -> String {
+    match exit {
+        Some(EngineExit::Code(code)) => format!("it ended with exit code {code}"),
+        Some(EngineExit::Signal(signal)) => format!("signal {signal} ended it"),
+        None => "it ended".to_owned(),
+    }
+}
+
+/// What the node or its engine said, as one line.
+fn shown(text: &str) -> String {
+    text.chars().take(TOLD_CHARS_MAX).map(|c| if c.is_control() { ' ' } else { c }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn engine(state: EngineState, restarts: u64) -> EngineStatus {
+        EngineStatus {
+            name: "web".parse().unwrap(),
+            state,
+            ready: state == EngineState::Running,
+            status: String::new(),
+            restarts,
+            since: None,
+            last_exit: Some(EngineExit::Signal(9)),
+            out_of_memory: false,
+            watchdog: false,
+            reason: None,
+            missing: Vec::new(),
+        }
+    }
+
+    #[track_caller]
+    fn check(before: Option<&EngineStatus>, now: &EngineStatus, expected: Option<(Kind, &str)>) {
+        let found = symptom(before, now);
+        assert_eq!(found.as_ref().map(|(kind, told)| (*kind, told.as_str())), expected);
+    }
+
+    #[test]
+    fn what_a_node_says_of_an_engine_is_a_symptom_or_none() {
+        let running = engine(EngineState::Running, 3);
+        check(None, &running, None);
+        check(Some(&running), &running, None);
+        check(Some(&running), &engine(EngineState::Stopped, 3), None);
+        let again = engine(EngineState::Running, 4);
+        check(
+            Some(&running),
+            &again,
+            Some((Kind::EngineExited, "signal 9 ended it; the node started it again")),
+        );
+        check(None, &engine(EngineState::BackingOff, 3), Some((Kind::EngineExited, "signal 9 ended it")));
+        let mut ended = engine(EngineState::Ended, 3);
+        ended.last_exit = Some(EngineExit::Code(3));
+        check(None, &ended, Some((Kind::EngineExited, "it ended with exit code 3")));
+        ended.out_of_memory = true;
+        check(None, &ended, Some((Kind::EngineOutOfMemory, "it used more memory than it has")));
+        let mut hung = again;
+        hung.watchdog = true;
+        let told = "it missed its watchdog, or was not ready in time; the node started it again";
+        check(Some(&running), &hung, Some((Kind::EngineHung, told)));
+        let mut waiting = engine(EngineState::Waiting, 3);
+        waiting.reason = Some("no-volume\u{1b}[2J".to_owned());
+        check(None, &waiting, Some((Kind::EngineNotReady, "it cannot be started: no-volume [2J")));
+    }
+}
