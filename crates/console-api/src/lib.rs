@@ -18,6 +18,7 @@ mod order;
 mod page;
 mod people;
 mod problem;
+mod spare;
 mod statement;
 
 pub use boundary::{
@@ -41,4 +42,5 @@ pub use order::{Accepted, NewOrder, Order, OrderState};
 pub use page::{Page, PageQuery};
 pub use people::{AuditEntry, AuditOutcome, AuditQuery, NewUser, Role, User, UserToken, Whoami};
 pub use problem::{Exit, Problem};
+pub use spare::{NewSpare, Spare, SpareActivated, SpareState, Standby};
 pub use statement::{Document, DocumentKind, Documents, TakeReceipt};

@@ -88,6 +88,7 @@ pub fn init(folder: &Path, wanted: &Init, world: &World) -> Result<Made, Failed>
             .collect(),
         dhcp: None,
         receiver: Vec::new(),
+        power: Vec::new(),
     };
     let text = toml::to_string(&settings).map_err(|error| Failed::act("write the settings", error))?;
     let file = folder.join(settings::FILE);

@@ -54,6 +54,9 @@ pub(crate) struct Settings {
     /// Who is told of incidents.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) receiver: Vec<notify::Receiver>,
+    /// How nodes' power is switched.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) power: Vec<crate::power::Power>,
 }
 
 /// IPv4 addresses from the first to the last.
@@ -140,6 +143,10 @@ impl Settings {
             }
             let hint = "docs/incidents.md shows right ones";
             receiver.check().map_err(|wrong| Failed::folder(file, wrong.to_string(), hint))?;
+        }
+        for power in &settings.power {
+            let hint = "docs/incidents.md shows right ones";
+            power.check().map_err(|wrong| Failed::folder(file, format!("[[power]]: {wrong}"), hint))?;
         }
         Ok(settings)
     }

@@ -175,6 +175,16 @@ impl Desk {
         self.open.values()
     }
 
+    /// A fence for what a person does on a node; none while a remedy is under way there.
+    pub fn take_fence(&mut self, node: NodeId) -> Option<Fence> {
+        if self.busy.contains_key(&node) {
+            return None;
+        }
+        let fence = self.fences.entry(node).or_default();
+        fence.0 += 1;
+        Some(*fence)
+    }
+
     /// Tells the desk something. What it wants done is to be done in this order. The time never goes back.
     pub fn step(&mut self, event: Event, now: Time) -> Vec<Command> {
         self.now = self.now.max(now);

@@ -6,10 +6,10 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 use console_api::{
-    EraseBelow, ErasesBelow, Grant, Granted, Identity, Lease, Offer, Page, Take, Taken, TakenLease, TreeTier,
-    Trust,
+    EraseBelow, ErasesBelow, Grant, Granted, Identity, Lease, Offer, Page, Standby, Take, Taken, TakenLease,
+    TreeTier, Trust,
 };
-use id::Time;
+use id::{Name, NodeId, Time};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::json;
@@ -33,6 +33,11 @@ pub(crate) enum Verb {
     Offer(Offering),
     /// Check an offer, and take over what holds: the node makes keys that the grantor does not know
     Take(Taking),
+    /// Let a node take a place in a contract by itself, should the grantor have it replace another
+    ///
+    /// Confirm its key beforehand, as for `take`. It is taken over when it comes with the boundary that the contract's
+    /// other nodes have, and obeys this party alone.
+    Standby(StandingBy),
     /// List the leases that this console holds, granted, or sees below those
     List(Reach),
     /// Show one lease
@@ -47,6 +52,21 @@ pub(crate) enum Verb {
     Renew(deeds::Renewing),
     /// Let one renewal or re-assignment of a tier above keep the data of this console's tiers
     Consent(deeds::Consenting),
+}
+
+/// A node that stands by.
+#[derive(Args)]
+pub(crate) struct StandingBy {
+    /// The contract: L-9
+    contract: String,
+    /// The node's key id, learnt from somebody else than the grantor
+    #[arg(long)]
+    node_key: NodeId,
+    /// What to call it
+    #[arg(long)]
+    name: Name,
+    #[command(flatten)]
+    reach: Reach,
 }
 
 /// A grant.
@@ -148,6 +168,7 @@ pub(crate) fn run(verb: &Verb) -> Result<Exit, Failure> {
             Ok(Exit::Ok)
         }
         Verb::Take(taking) => take(taking),
+        Verb::Standby(standing) => stand_by(standing),
         Verb::List(reach) => list(reach),
         Verb::Show(One { lease, reach }) => {
             let path = format!("/v1/leases/{}", segment(lease));
@@ -218,6 +239,17 @@ fn write(out: Option<&PathBuf>, value: &impl Serialize) -> Result<(), Failure> {
             Ok(())
         }
     }
+}
+
+fn stand_by(standing: &StandingBy) -> Result<Exit, Failure> {
+    let StandingBy { contract, node_key, name, reach } = standing;
+    let wanted = Standby { contract: contract.clone(), node: *node_key, name: name.clone() };
+    let standby: Standby = reach.ask(async |client| client.post("/v1/standbys", &wanted).await)?;
+    match reach.output {
+        Format::Json => line(&json!(standby).to_string()),
+        Format::Text => line(&format!("{name} may take a place in {contract}")),
+    }
+    Ok(Exit::Ok)
 }
 
 fn take(taking: &Taking) -> Result<Exit, Failure> {

@@ -22,6 +22,7 @@ mod order;
 mod output;
 mod reach;
 mod receipt;
+mod spare;
 mod table;
 mod usage;
 mod user;
@@ -96,6 +97,9 @@ enum Noun {
     /// Fetch and verify receipts
     #[command(subcommand)]
     Receipt(receipt::Verb),
+    /// Keep backup nodes, and have one take a failed node's place
+    #[command(subcommand)]
+    Spare(spare::Verb),
     /// Say who may do what at a console
     #[command(subcommand)]
     User(user::Verb),
@@ -133,6 +137,7 @@ fn main() -> ExitCode {
         Noun::Notify(verb) => notify::run(&verb),
         Noun::Order(verb) => order::run(&verb),
         Noun::Receipt(verb) => receipt::run(&verb),
+        Noun::Spare(verb) => spare::run(&verb),
         Noun::User(verb) => user::run(&verb),
     };
     match ended {

@@ -50,7 +50,8 @@ impl Secret {
     }
 
     /// The bytes.
-    pub(crate) fn as_bytes(&self) -> &[u8] {
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
         &self.0
     }
 }

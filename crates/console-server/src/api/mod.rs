@@ -59,6 +59,7 @@ fn nouns() -> OpenApiRouter<Arc<Console>> {
         .merge(directory::routes())
         .merge(crate::incident::routes())
         .merge(crate::notify::routes())
+        .merge(crate::spare::routes())
         .merge(boundaries::routes())
         .merge(people::routes())
 }

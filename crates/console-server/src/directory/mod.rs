@@ -6,6 +6,6 @@ mod reserve;
 mod routes;
 mod spread;
 
-pub(crate) use reserve::Reservation;
+pub(crate) use reserve::{Reservation, move_address};
 pub(crate) use routes::routes;
-pub(crate) use spread::{mind, text};
+pub(crate) use spread::{mind, publish_addresses, text};

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use store::Transaction;
 
 use crate::api::No;
+use crate::node::live::Place;
 use crate::records::{self, KnownNode, key, value};
 use crate::settings::Range;
 use crate::state::Console;
@@ -75,6 +76,19 @@ pub(super) async fn follow_tiers(
         console.commit(transaction).await?;
     }
     Ok(changed)
+}
+
+/// Moves the address that is kept for one realm to another. Whether there was one. The caller holds the turn in which
+/// addresses are given out.
+pub(crate) async fn move_address(console: &Console, from: Place, to: Place, name: &Name) -> Result<bool, No> {
+    let all = console.reservations()?;
+    let Some(old) = all.iter().find(|one| (one.node, one.tier) == from) else { return Ok(false) };
+    let one = Reservation { node: to.0, tier: to.1, name: name.clone(), address: old.address };
+    let transaction = Transaction::new()
+        .remove(&reservation_key(from.0, from.1))
+        .put(&reservation_key(one.node, one.tier), value(&one));
+    console.commit(transaction).await?;
+    Ok(true)
 }
 
 /// The address that was reserved last.

@@ -44,7 +44,10 @@ fn current_key() -> store::Key {
 
 /// A chore: addresses follow the node's tiers, the directory follows the addresses, the node follows the directory.
 pub(crate) async fn mind(console: &Arc<Console>, node: &KnownNode, place: Place) -> Result<(), No> {
+    let pool = console.opened.settings.realms.as_ref();
     let turns = console.turns(node)?;
+    // Whoever gives a tier its address has the turn until the tier is seen here.
+    let turn = console.addressing.lock().await;
     let (root, tiers) = {
         let mirror = turns.mirror.lock().await;
         let tiers: Vec<(TierId, Name)> = mirror
@@ -58,18 +61,20 @@ pub(crate) async fn mind(console: &Arc<Console>, node: &KnownNode, place: Place)
     if root != Some(place.1) {
         return Ok(());
     }
-    let pool = console.opened.settings.realms.as_ref();
-    {
-        let _turn = console.addressing.lock().await;
-        let changed = follow_tiers(console, pool, node, &tiers).await?;
-        if changed {
-            console.live.happen();
-        }
-        if changed || (pool.is_some() && current(console)?.is_none()) {
-            publish(console, None).await?;
-        }
+    let changed = follow_tiers(console, pool, node, &tiers).await?;
+    if changed {
+        console.live.happen();
     }
+    if changed || (pool.is_some() && current(console)?.is_none()) {
+        publish(console, None).await?;
+    }
+    drop(turn);
     push(console, node, place).await
+}
+
+/// Has the directory follow addresses that moved. The caller holds the turn in which addresses are given out.
+pub(crate) async fn publish_addresses(console: &Console) -> Result<(), No> {
+    publish(console, None).await.map(drop)
 }
 
 /// Makes a new version, if anything in it is new. The caller holds the turn in which addresses are given out.

@@ -6,7 +6,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use console_api::Exit;
-use incident::{Command, Desk, Event, Incident, Ladders, Notice, Number, Outcome, Task};
+use id::NodeId;
+use incident::{Command, Desk, Event, Fence, Incident, Ladders, Notice, Number, Outcome, Task};
 use store::Transaction;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::sync::oneshot;
@@ -34,6 +35,8 @@ enum Said {
     /// An event, and who waits for what becomes of the incident.
     Asked(Event, Number, oneshot::Sender<Option<Incident>>),
     Ladders(Ladders),
+    /// A person acts on a node, and wants a fence for it.
+    Fence(NodeId, oneshot::Sender<Option<Fence>>),
 }
 
 impl Office {
@@ -49,6 +52,19 @@ impl Office {
 
     pub(super) fn set_ladders(&self, ladders: Ladders) {
         drop(self.say.send(Said::Ladders(ladders)));
+    }
+
+    /// A fence for what a person has done on a node, on record; while a remedy runs there, none.
+    pub(crate) async fn next_fence(&self, console: &Console, node: NodeId) -> Result<Fence, No> {
+        let gone = || No::new("failed", Exit::Failed, "the console's desk of incidents is not manned");
+        let (answer, answered) = oneshot::channel();
+        self.say.send(Said::Fence(node, answer)).map_err(|_gone| gone())?;
+        let fence = answered.await.map_err(|_gone| gone())?.ok_or_else(|| {
+            crate::api::refused("busy", "a remedy is under way on this node")
+                .hint("`leasehold incident list` shows which")
+        })?;
+        console.commit(kept::put_fence(Transaction::new(), node, fence)).await?;
+        Ok(fence)
     }
 
     /// Says something about an incident that is open, and gives the incident as it is afterwards.
@@ -86,6 +102,8 @@ pub(crate) async fn follow(console: Arc<Console>) -> Infallible {
                 drop(answer.send(incident.cloned()));
             }
             Said::Ladders(ladders) => desk.set_ladders(ladders),
+            // Who asked may have gone.
+            Said::Fence(node, answer) => drop(answer.send(desk.take_fence(node))),
         }
     }
 }

@@ -26,8 +26,14 @@ async fn remedy(console: &Arc<Console>, task: &Task) -> Result<String, No> {
         Remedy::Notify => Ok("people were told".to_owned()),
         Remedy::RestartEngine => engine(console, task, "restart").await,
         Remedy::ReloadImage => engine(console, task, "reload").await,
-        Remedy::RebootNode => Err(not_found("this console has no power driver for the node")),
-        Remedy::ActivateSpare => Err(not_found("no spare is ready")),
+        Remedy::RebootNode => {
+            let node = console.node(&task.node.to_string())?;
+            Ok(console.power(&node)?.restart(&node).await?.to_owned())
+        }
+        Remedy::ActivateSpare => {
+            let node = console.node(&task.node.to_string())?;
+            crate::spare::activate(console, &node, task.fence).await
+        }
     }
 }
 

@@ -6,6 +6,7 @@ mod handover;
 pub(crate) mod renewal;
 mod routes;
 pub(crate) mod sever;
+pub(crate) mod standby;
 mod take;
 
 pub(crate) use deed::short;

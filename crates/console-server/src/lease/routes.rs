@@ -20,6 +20,7 @@ use crate::state::Console;
 
 pub(crate) fn routes() -> OpenApiRouter<Arc<Console>> {
     OpenApiRouter::new()
+        .merge(super::standby::routes())
         .routes(routes!(lease_list, lease_grant))
         .routes(routes!(lease_show))
         .routes(routes!(lease_offer))

@@ -27,7 +27,7 @@ impl Console {
     /// Opens or closes the channel's door for strangers, as it should be now.
     pub(crate) fn mind_the_window(&self) -> Result<(), No> {
         let renewing = self.tiers()?.iter().any(|read| read.value.state == TierState::Renewing);
-        if renewing || self.live.window().is_some() {
+        if renewing || self.live.window().is_some() || self.awaits_standbys()? {
             self.pins.open_window(STRANGERS_AT_ONCE);
         } else {
             self.pins.close_window();
@@ -170,6 +170,16 @@ pub(crate) async fn introduce(console: Arc<Console>, dialler: Dialler) {
             match crate::lease::renewal::complete(&console, read, identity, &envelope).await {
                 Ok(()) => console.tell(place, "renewed: the new identity is this console's alone"),
                 Err(no) => console.tell(place, &format!("the renewal's statement: {}", no.0.message)),
+            }
+        }
+        Ok(None) if console.standby(statement.node).is_ok_and(|standby| standby.is_some()) => {
+            let Ok(Some(standby)) = console.standby(statement.node) else { return };
+            match crate::lease::standby::take(&console, &standby, &statement, identity, &envelope).await {
+                Ok(()) => console.tell(place, "it stood by, and has a place now"),
+                Err(no) => {
+                    let told = format!("a node that stands by, from {from}: {}", no.0.message);
+                    console.world.tell(&told);
+                }
             }
         }
         Ok(_) if console.live.window().is_some() => {

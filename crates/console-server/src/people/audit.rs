@@ -42,6 +42,7 @@ const TOLD: &[&str] = &[
     "accept_risk",
     "message",
     "receiver",
+    "cluster",
 ];
 
 /// The longest text that is told of one field, and of a path.

@@ -12,3 +12,4 @@ mod orders;
 mod party;
 mod people;
 mod share;
+mod spares;

@@ -186,6 +186,7 @@ fn a_remedy_of_which_nothing_is_heard_is_fenced_off() {
     );
     check(desk, 600, Event::Turn, expect!["INC-1 reboot-node 2"]);
     check(desk, 601, done(1, 1), expect![""]);
+    assert_eq!((desk.take_fence(node(1)), desk.take_fence(node(2))), (None, Some(Fence(1))));
     // A console that starts anew does again what was under way, under a higher fence.
     let kept = Kept {
         open: desk.open().cloned().collect(),
