@@ -84,6 +84,9 @@ enum Chore {
         /// How many copies at once
         #[arg(long, default_value_t = 1)]
         copies: u32,
+        /// Which tour: facility or business
+        #[arg(long, default_value = "facility")]
+        tour: String,
     },
     /// What has to be trusted on a node: lines of code, and crates of others
     TrustedBase {
@@ -122,7 +125,9 @@ fn run(chore: Chore) -> Result<bool, Failure> {
         Chore::Graph => graph::check(&Workspace::load()?).map(|()| true),
         Chore::Guest => guest::guest(&Workspace::load()?, &guest::PACKAGES).map(|()| true),
         Chore::Soak { hours } => soak::soak(&Workspace::load()?, hours).map(|()| true),
-        Chore::Tour { times, copies } => tour::tour(&Workspace::load()?, times, copies).map(|()| true),
+        Chore::Tour { times, copies, tour } => {
+            tour::tour(&Workspace::load()?, times, copies, &tour).map(|()| true)
+        }
         Chore::TrustedBase { write } => trusted_base::show(&Workspace::load()?, write).map(|()| true),
     }
 }

@@ -1,4 +1,4 @@
-//! `cargo xtask tour`: the demo's tour, many times in a row. No run is tried again; the log of each is kept.
+//! `cargo xtask tour`: one of the demo's tours, many times in a row. No run is tried again; the log of each is kept.
 
 use std::fs;
 use std::path::Path;
@@ -13,7 +13,7 @@ use crate::workspace::Workspace;
 
 /// Builds the demo and runs it so many times, in so many copies at once; a run fails also when it leaves
 /// something behind.
-pub(crate) fn tour(workspace: &Workspace, times: u32, copies: u32) -> Result<(), Failure> {
+pub(crate) fn tour(workspace: &Workspace, times: u32, copies: u32, name: &str) -> Result<(), Failure> {
     let packages = ["--package", "leasehold", "--package", "bmonitor", "--package", "courier"];
     run(cargo(workspace).args(["build", "--locked", "--quiet"]).args(packages))?;
     let program = workspace.target_directory.join("debug/leasehold").display().to_string();
@@ -26,7 +26,7 @@ pub(crate) fn tour(workspace: &Workspace, times: u32, copies: u32) -> Result<(),
         let log = |time: u32| {
             folder.join(if copies == 1 { format!("{time}.jsonl") } else { format!("{time}-{copy}.jsonl") })
         };
-        let failed = (1..=times).filter_map(|time| once(workspace, &program, &log(time)).err());
+        let failed = (1..=times).filter_map(|time| once(workspace, &program, name, &log(time)).err());
         failed.map(|failure| failure.in_full()).collect()
     };
     let failed = thread::scope(|scope| {
@@ -40,10 +40,11 @@ pub(crate) fn tour(workspace: &Workspace, times: u32, copies: u32) -> Result<(),
     Failure::unless_empty(failed)
 }
 
-fn once(workspace: &Workspace, program: &str, log: &Path) -> Result<(), Failure> {
+fn once(workspace: &Workspace, program: &str, name: &str, log: &Path) -> Result<(), Failure> {
     let (began, mut lines) = (Instant::now(), Vec::new());
     // What is said on stderr goes to the terminal, as it comes.
-    let ended = run_lines(&mut looked_for(workspace, &[program, "demo", "--exit", "-o", "json"]), |line| {
+    let demo = [program, "demo", "--tour", name, "--exit", "-o", "json"];
+    let ended = run_lines(&mut looked_for(workspace, &demo), |line| {
         lines.push(line.to_owned());
     });
     let took = began.elapsed().as_secs_f64();

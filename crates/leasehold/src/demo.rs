@@ -5,6 +5,7 @@
 mod addressed;
 mod boundaries;
 mod boundary_refused;
+mod business;
 mod cluster_boundary;
 mod consoles_up;
 mod deeper;
@@ -30,7 +31,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::thread;
 
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, ValueEnum};
 use lab::Guard;
 use os::poll::{Wanted, wait};
 use os::signal::{Arrived, Signals};
@@ -46,12 +47,25 @@ use self::show::Show;
 pub(crate) struct Arguments {
     #[command(subcommand)]
     verb: Option<Verb>,
+    /// Which tour: a facility with its tenants, or a small business and its operators
+    #[arg(long, value_enum, default_value_t)]
+    tour: Tour,
     /// End after the tour instead of waiting for Ctrl-C
     #[arg(long)]
     pub(crate) exit: bool,
     /// How the tour is told: to a person, or a JSON document a step
     #[arg(short, long, value_enum, default_value_t)]
     pub(crate) output: Format,
+}
+
+/// The tours that there are.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+enum Tour {
+    /// Six nodes, a landlord and two tenants.
+    #[default]
+    Facility,
+    /// Three nodes of a small business, four tiers, and operators who change.
+    Business,
 }
 
 /// What else can be done.
@@ -78,12 +92,20 @@ fn show(arguments: &Arguments) -> Result<Exit, Failure> {
     // While there is one thread: the others inherit that signals wait to be read.
     let signals = Signals::open().map_err(|error| failed(&error))?;
     let guard = Arc::new(Guard::start().map_err(|error| Failure::new(Exit::Failed, error.told()))?);
-    let show = Arc::new(Show::new(arguments.output));
+    let tour = arguments.tour;
+    let name = match tour {
+        Tour::Facility => "facility",
+        Tour::Business => "business",
+    };
+    let show = Arc::new(Show::new(arguments.output, name));
     let (mut ours, theirs) = UnixStream::pair().map_err(|error| failed(&error))?;
     {
         let (guard, show, stays) = (Arc::clone(&guard), Arc::clone(&show), !arguments.exit);
         // Never joined: it ends with the process, or is waited for by way of the stream.
-        thread::spawn(move || tour::run(&guard, &show, theirs, stays));
+        thread::spawn(move || match tour {
+            Tour::Facility => tour::run(&guard, &show, theirs, stays),
+            Tour::Business => business::run(&guard, &show, theirs, stays),
+        });
     }
     let ended = until_over(&signals, &mut ours, arguments.exit).map_err(|error| failed(&error))?;
     // What the tour sees break from now on is of no interest.

@@ -101,6 +101,15 @@ pub(crate) struct Granting {
     /// Tiers below that each may have
     #[arg(long, default_value_t = 4)]
     tiers: u32,
+    /// Controller keys that each may use up, those of tiers below included
+    #[arg(long, default_value_t = 256)]
+    keys: u32,
+    /// Boundaries and other objects that each may hold at once, those of tiers below included
+    #[arg(long, default_value_t = 256)]
+    objects: u32,
+    /// Orders an hour that each may give, those of tiers below included
+    #[arg(long, default_value_t = 3600)]
+    records_per_hour: u32,
     /// Room for encrypted volumes that each has, in MiB
     #[arg(long, default_value_t = 1024)]
     space_mib: u32,
@@ -198,9 +207,9 @@ fn grant(granting: &Granting) -> Result<Exit, Failure> {
         grant: granting.grant.iter().copied().collect(),
         quota: Quota {
             tiers: granting.tiers,
-            keys: 256,
-            objects: 256,
-            records_per_hour: 3600,
+            keys: granting.keys,
+            objects: granting.objects,
+            records_per_hour: granting.records_per_hour,
             space_mib: granting.space_mib,
         },
         boundary,

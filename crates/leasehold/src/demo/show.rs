@@ -7,13 +7,12 @@ use serde_json::{Map, Value, json};
 
 use crate::output::{Format, line};
 
-/// The tour's name in FORMATS.
-const TOUR: &str = "facility";
-
 /// Tells the tour.
 #[derive(Debug)]
 pub(crate) struct Show {
     format: Format,
+    /// The tour's name in FORMATS.
+    tour: &'static str,
     /// Set when the demo is being taken down.
     pub(crate) silent: AtomicBool,
 }
@@ -50,8 +49,8 @@ impl Evidence {
 }
 
 impl Show {
-    pub(crate) const fn new(format: Format) -> Self {
-        Self { format, silent: AtomicBool::new(false) }
+    pub(crate) const fn new(format: Format, tour: &'static str) -> Self {
+        Self { format, tour, silent: AtomicBool::new(false) }
     }
 
     /// Says what comes next.
@@ -66,7 +65,7 @@ impl Show {
             Format::Json if !self.silent.load(Ordering::Relaxed) => {
                 let seconds = (seconds.as_secs_f64() * 1e3).round() / 1e3;
                 line(&json!({
-                    "tour": TOUR, "step": step, "held": held, "seconds": seconds, "evidence": evidence.facts,
+                    "tour": self.tour, "step": step, "held": held, "seconds": seconds, "evidence": evidence.facts,
                 }).to_string());
             }
             Format::Json => (),

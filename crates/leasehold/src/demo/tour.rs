@@ -15,7 +15,7 @@ use super::{
 
 /// The byte that says at the end that every step held.
 pub(crate) const HELD: &[u8; 1] = b"h";
-const BROKEN: &[u8; 1] = b"b";
+pub(crate) const BROKEN: &[u8; 1] = b"b";
 
 struct Step {
     /// As programs know it; never renamed.

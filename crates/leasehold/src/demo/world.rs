@@ -348,7 +348,7 @@ impl<'a> World<'a> {
 }
 
 /// A program that was built together with this one.
-fn beside(name: &str) -> Result<PathBuf, Failed> {
+pub(super) fn beside(name: &str) -> Result<PathBuf, Failed> {
     let act = || format!("find {name}");
     let own = std::env::current_exe().map_err(|error| Failed::new(act(), error))?;
     let path = own.with_file_name(name);
