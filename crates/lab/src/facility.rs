@@ -1,10 +1,12 @@
 //! A whole facility: router, bridge, outside client, nodes.
 
+use std::ffi::OsStr;
 use std::fs;
 use std::net::{IpAddr, Ipv4Addr};
 use std::os::fd::AsFd;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use os::link::{End, Links};
 use os::mount;
@@ -14,28 +16,26 @@ use crate::console::Console;
 use crate::failed::{Act, Failed};
 use crate::guard::{Guard, Thing, undo};
 use crate::host::Host;
-use crate::node::Node;
-use crate::plan::{ConsolePlan, INTERNET, NodePlan, Plan};
+use crate::node::{Node, Slot};
+use crate::plan::{INTERNET, Plan};
+use crate::power::PowerPort;
+use crate::site::{BRIDGE, Site};
 
-/// The bridge, in the router's and in each node's namespace.
-const BRIDGE: &str = "br0";
 /// A medium that is not the disk: it is in memory.
-const MEDIUM: &str = "/dev/shm";
+pub(crate) const MEDIUM: &str = "/dev/shm";
 /// The router's address towards the outside client.
 const OUTER: IpAddr = IpAddr::V4(Ipv4Addr::new(203, 0, 113, 1));
 
 /// A facility that runs. Dropping it ends its processes; its [`Guard`] takes the rest away.
 #[derive(Debug)]
 pub struct Facility {
+    /// Before the nodes: it acts on them until it is dropped.
+    power_port: Option<PowerPort>,
     /// The outside client, at [`INTERNET`].
     pub internet: Host,
     nodes: Vec<Node>,
     consoles: Vec<Console>,
-    names: PathBuf,
-    folder: PathBuf,
-    /// Where the nodes' key files are.
-    medium: Option<PathBuf>,
-    plan: Plan,
+    site: Arc<Site>,
 }
 
 impl Facility {
@@ -56,19 +56,21 @@ impl Facility {
         guard.record(&Thing::Names { folder: names.clone(), prefix: plan.prefix.clone() })?;
         let router = make_router(&plan, &names)?;
         let internet = make_internet(&plan, &names, &folder, &router)?;
-        let (nodes, consoles) = (Vec::new(), Vec::new());
         let medium =
             if plan.key_files { Some(own_folder(Path::new(MEDIUM), &plan.prefix, guard)?) } else { None };
-        let mut facility = Self { internet, nodes, consoles, names, folder, medium, plan };
-        for planned in &facility.plan.consoles {
-            let console = facility.make_console(planned, &router)?;
-            facility.consoles.push(console);
+        let site = Arc::new(Site { names, folder, medium, plan, guard: guard.handle() });
+        let consoles = site.plan.consoles.iter().map(|planned| site.make_console(planned, &router));
+        let consoles = consoles.collect::<Result<Vec<_>, _>>()?;
+        let mut nodes = Vec::new();
+        for (place, planned) in site.plan.nodes.iter().enumerate() {
+            let bmonitor = site.plan.bmonitor.as_deref();
+            let node = Node::new(&planned.name, &site.folder.join(&planned.name), bmonitor);
+            site.power_on(place, &node.slot())?;
+            nodes.push(node);
         }
-        for place in 0..facility.plan.nodes.len() {
-            let node = facility.make_node(place, &router, guard)?;
-            facility.nodes.push(node);
-        }
-        Ok(facility)
+        let port = |password: &str| PowerPort::open(Arc::clone(&site), &nodes, &router, password);
+        let power_port = site.plan.power.as_deref().map(port).transpose()?;
+        Ok(Self { power_port, internet, nodes, consoles, site })
     }
 
     /// The nodes, in the order of the plan.
@@ -96,25 +98,29 @@ impl Facility {
     /// The plan that it was built from.
     #[must_use]
     pub fn plan(&self) -> &Plan {
-        &self.plan
+        &self.site.plan
+    }
+
+    /// Where the nodes' power is turned on and off from a console, if the plan has it.
+    #[must_use]
+    pub const fn power_port(&self) -> Option<&PowerPort> {
+        self.power_port.as_ref()
     }
 
     /// Puts another `enrolment.json` into a node's configuration, before its first start.
     ///
     /// # Errors
     /// When there is no such node, or the file cannot be written.
-    pub fn enrol(&mut self, place: usize, enrolment: String) -> Result<(), Failed> {
+    pub fn enrol(&self, place: usize, enrolment: &str) -> Result<(), Failed> {
         let act = || format!("enrol node number {place}");
-        let node = self.plan.nodes.get_mut(place).ok_or("it is not planned").act(act)?;
-        node.enrolment = enrolment;
-        let path = Node::configuration_in(&self.folder.join(&node.name)).join("enrolment.json");
-        fs::write(path, &node.enrolment).act(act)
+        let node = self.nodes.get(place).ok_or("there is no such node").act(act)?;
+        fs::write(node.configuration().join("enrolment.json"), enrolment).act(act)
     }
 
     /// Where its files are; anything put here goes with it.
     #[must_use]
     pub fn folder(&self) -> &Path {
-        &self.folder
+        &self.site.folder
     }
 
     /// The network namespace called `PREFIX-name`.
@@ -122,81 +128,36 @@ impl Facility {
     /// # Errors
     /// When there is none.
     pub fn namespace(&self, name: &str) -> Result<Namespace, Failed> {
-        Namespace::open(&self.path_of(name)).act(|| format!("find the namespace of {name:?}"))
+        self.site.namespace(name)
     }
 
     /// Where the network namespace called `PREFIX-name` is named.
     #[must_use]
     pub fn path_of(&self, name: &str) -> PathBuf {
-        self.names.join(format!("{}-{name}", self.plan.prefix))
+        self.site.path_of(name)
     }
 
     /// Turns a node's power off: its processes end, its links and realms are gone, its disk stays.
     ///
     /// # Errors
     /// When the kernel refuses.
-    pub fn power_off(&mut self, place: usize) -> Result<(), Failed> {
-        let node = self.nodes.get_mut(place).ok_or("there is no such node").act(|| "power off".to_owned())?;
-        node.power_off()?;
-        let prefix = format!("{}-{}", self.plan.prefix, node.name());
-        let (port, pins) = (node.name().to_owned(), node.pins());
-        // A namespace whose last name goes ends some time later; the cable shall be free at once.
-        let unplugged =
-            self.namespace("router")?.run(|| Links::open().and_then(|mut links| links.delete(&port)));
-        unplugged.and_then(|unplugged| unplugged).act(|| format!("unplug {port:?}"))?;
-        undo::undo(&Thing::Names { folder: self.names.clone(), prefix })?;
-        undo::undo(&Thing::Mount(pins))
+    pub fn power_off(&self, place: usize) -> Result<(), Failed> {
+        self.site.power_off(place, &self.slot(place)?)
     }
 
-    /// Turns it on again.
+    /// Turns it on again. Nothing runs on it.
     ///
     /// # Errors
     /// When the kernel refuses.
-    pub fn power_on(&mut self, place: usize, guard: &Guard) -> Result<(), Failed> {
-        let _making = guard.making()?;
-        let router = self.namespace("router")?;
-        let node = self.make_node(place, &router, guard)?;
-        let slot = self.nodes.get_mut(place).ok_or("there is no such node").act(|| "power on".to_owned())?;
-        *slot = node;
-        Ok(())
+    pub fn power_on(&self, place: usize) -> Result<(), Failed> {
+        let slot = self.slot(place)?;
+        let _making = self.site.guard.making()?;
+        self.site.power_on(place, &slot)
     }
 
-    fn make_console(&self, planned: &ConsolePlan, router: &Namespace) -> Result<Console, Failed> {
-        let act = || format!("make the console {:?}", planned.name);
-        let path = self.path_of(&planned.name);
-        let namespace = Namespace::create(&path).act(act)?;
-        plug(router, &planned.name, &namespace, "eth0").act(act)?;
-        let wired = namespace.run(|| -> Result<(), os::Failed> {
-            let mut links = Links::open()?;
-            links.add_address("eth0", planned.address.into(), 16)?;
-            links.set_up("lo")?;
-            links.set_up("eth0")
-        });
-        wired.and_then(|wired| wired).act(act)?;
-        let home = self.folder.join(&planned.name);
-        fs::create_dir(&home).act(act)?;
-        fs::set_permissions(&home, fs::Permissions::from_mode(0o700)).act(act)?;
-        Ok(Console::new(planned, &path, &home, self.plan.leasehold.as_deref()))
-    }
-
-    fn make_node(&self, place: usize, router: &Namespace, guard: &Guard) -> Result<Node, Failed> {
-        let act = || format!("make node number {place}");
-        let planned = self.plan.nodes.get(place).ok_or("it is not planned").act(act)?;
-        let address = Plan::management(place);
-        let path = self.path_of(&planned.name);
-        let namespace = Namespace::create(&path).act(act)?;
-        plug(router, &planned.name, &namespace, "uplink").act(act)?;
-        let own = (!self.plan.dhcp).then_some(address.into());
-        namespace.run(|| wire_node(own)).and_then(|wired| wired).act(act)?;
-        let folder = self.folder.join(&planned.name);
-        let pins = Node::pins_in(&folder);
-        fs::create_dir_all(&pins).act(act)?;
-        guard.record(&Thing::Mount(pins.clone()))?;
-        mount::bpffs(&pins).act(act)?;
-        let key_file = self.medium.as_ref().map(|medium| medium.join(format!("{}.key", planned.name)));
-        write_configuration(&self.plan, planned, address, &folder, &self.names, key_file.as_deref())
-            .act(act)?;
-        Node::power_on(&planned.name, &path, &folder, self.plan.bmonitor.as_deref())
+    fn slot(&self, place: usize) -> Result<Slot, Failed> {
+        let node = self.nodes.get(place).ok_or("there is no such node");
+        node.map(Node::slot).act(|| "turn power on or off".to_owned())
     }
 }
 
@@ -210,6 +171,12 @@ fn own_folder(parent: &Path, prefix: &str, guard: &Guard) -> Result<PathBuf, Fai
     fs::create_dir(&folder).act(act)?;
     fs::set_permissions(&folder, fs::Permissions::from_mode(0o711)).act(act)?;
     Ok(folder)
+}
+
+/// Whether a folder's name is as [`own_folder`] makes them.
+pub(crate) fn is_facility(name: &OsStr) -> bool {
+    let random = name.to_str().and_then(|name| name.rsplit_once('-')).map(|(_prefix, random)| random);
+    random.is_some_and(|random| random.len() == 8 && random.bytes().all(|byte| byte.is_ascii_hexdigit()))
 }
 
 /// Makes the folder where network namespaces are named, shared with the mount namespaces of the nodes.
@@ -264,71 +231,4 @@ fn make_internet(plan: &Plan, names: &Path, folder: &Path, router: &Namespace) -
     });
     addressed.and_then(|addressed| addressed).act(act)?;
     Host::start_here("internet", &path, folder)
-}
-
-/// A cable from the router's bridge into another namespace.
-fn plug(router: &Namespace, port: &str, namespace: &Namespace, name: &str) -> Result<(), os::Failed> {
-    router
-        .run(|| {
-            let mut links = Links::open()?;
-            let near = End { name: port, mac: None, namespace: None };
-            links.add_veth(near, End { name, mac: None, namespace: Some(namespace.as_fd()) })?;
-            links.set_master(port, BRIDGE)?;
-            links.set_up(port)
-        })
-        .and_then(|plugged| plugged)
-}
-
-/// In a node's namespace: its bridge, with its own address if it has one already, and the uplink as its first port.
-fn wire_node(address: Option<IpAddr>) -> Result<(), os::Failed> {
-    let mut links = Links::open()?;
-    links.add_bridge(BRIDGE)?;
-    links.set_master("uplink", BRIDGE)?;
-    if let Some(address) = address {
-        links.add_address(BRIDGE, address, 16)?;
-    }
-    for name in ["lo", "uplink", BRIDGE] {
-        links.set_up(name)?;
-    }
-    Ok(())
-}
-
-/// `bmonitor.toml` and `enrolment.json`, in the node's configuration folder. What a node wrote there
-/// itself while it was powered stays.
-fn write_configuration(
-    plan: &Plan,
-    node: &NodePlan,
-    management: Ipv4Addr,
-    folder: &Path,
-    names: &Path,
-    key_file: Option<&Path>,
-) -> std::io::Result<()> {
-    let configuration = Node::configuration_in(folder);
-    for folder in [configuration.clone(), folder.join("state"), folder.join("run"), folder.join("orders")] {
-        fs::create_dir_all(folder)?;
-    }
-    let mut text = format!(
-        "version = 1\nname = \"{name}\"\nstate = \"{at}/state\"\nrun = \"{at}/run\"\npins = \"{pins}\"\n\
-         namespaces = \"{names}\"\nprefix = \"{prefix}-{name}\"\nbridge = \"{BRIDGE}\"\n\
-         {own}\n",
-        name = node.name,
-        at = folder.display(),
-        pins = Node::pins_in(folder).display(),
-        names = names.display(),
-        prefix = plan.prefix,
-        own = if plan.dhcp { "dhcp = true".to_owned() } else { format!("management = [\"{management}\"]") },
-    );
-    for realm in &node.realms {
-        text += &format!(
-            "\n[[realm]]\ntier = \"{}\"\naddress = [\"{}/16\"]\ngateway = [\"{}\"]\n",
-            realm.tier,
-            realm.address,
-            realm.gateway()
-        );
-    }
-    if let Some(key_file) = key_file {
-        text += &format!("\n[custody]\nkey_file = \"{}\"\n", key_file.display());
-    }
-    fs::write(configuration.join("bmonitor.toml"), text)?;
-    fs::write(configuration.join("enrolment.json"), &node.enrolment)
 }

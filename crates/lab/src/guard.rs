@@ -4,7 +4,7 @@ pub(crate) mod undo;
 
 use std::path::PathBuf;
 use std::process::{Child, ChildStdin, Stdio};
-use std::sync::{Mutex, PoisonError, RwLock, RwLockReadGuard};
+use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard};
 
 use serde::{Deserialize, Serialize};
 
@@ -40,7 +40,14 @@ pub enum Thing {
 ///
 /// It is told by the end of a pipe, which the kernel closes however this program ends.
 #[derive(Debug)]
-pub struct Guard {
+pub struct Guard(Handle);
+
+/// A guard as those know it who make things later, while others hold the guard itself.
+#[derive(Debug, Clone)]
+pub(crate) struct Handle(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
     running: Mutex<Option<(Child, ChildStdin)>>,
     /// Held by whoever makes something: nothing is taken away before it is there.
     makers: RwLock<()>,
@@ -59,7 +66,12 @@ impl Guard {
         // It keeps the program's stdout and stderr: who reads those to their end waits for the guard, too.
         let mut child = Role::Guard.command().stdin(Stdio::piped()).spawn().act(act)?;
         let pipe = child.stdin.take().ok_or("it has no stdin").act(act)?;
-        Ok(Self { running: Mutex::new(Some((child, pipe))), makers: RwLock::default() })
+        let shared = Shared { running: Mutex::new(Some((child, pipe))), makers: RwLock::default() };
+        Ok(Self(Handle(Arc::new(shared))))
+    }
+
+    pub(crate) fn handle(&self) -> Handle {
+        self.0.clone()
     }
 
     /// Records a thing. To be called *before* it is made.
@@ -67,10 +79,7 @@ impl Guard {
     /// # Errors
     /// When the guard is gone: then nothing may be made.
     pub fn record(&self, thing: &Thing) -> Result<(), Failed> {
-        let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
-        let act = || "tell the guard".to_owned();
-        let (_child, pipe) = running.as_mut().ok_or("it has ended").act(act)?;
-        line::send(pipe, thing).act(act)
+        self.0.record(thing)
     }
 
     /// Keeps the guard from taking anything away while things are made: another thread may end the facility
@@ -79,9 +88,7 @@ impl Guard {
     /// # Errors
     /// When the guard is gone: then nothing may be made.
     pub fn making(&self) -> Result<Making<'_>, Failed> {
-        let making = self.makers.read().unwrap_or_else(PoisonError::into_inner);
-        let runs = self.running.lock().unwrap_or_else(PoisonError::into_inner).is_some();
-        if runs { Ok(making) } else { Err(Failed::new("make something", "the facility has ended")) }
+        self.0.making()
     }
 
     /// Lets the guard take everything away, and waits for it; and for what is being made just now.
@@ -89,8 +96,9 @@ impl Guard {
     /// # Errors
     /// When something could not be taken away; the guard has said what on stderr.
     pub fn finish(&self) -> Result<(), Failed> {
-        let _nobody_makes = self.makers.write().unwrap_or_else(PoisonError::into_inner);
-        let running = self.running.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let Handle(shared) = &self.0;
+        let _nobody_makes = shared.makers.write().unwrap_or_else(PoisonError::into_inner);
+        let running = shared.running.lock().unwrap_or_else(PoisonError::into_inner).take();
         let Some((mut child, pipe)) = running else { return Ok(()) };
         drop(pipe);
         let act = || "clean up after the facility".to_owned();
@@ -100,6 +108,23 @@ impl Guard {
         } else {
             Err(Failed::new(act(), format!("the guard ended with {status}")))
         }
+    }
+}
+
+impl Handle {
+    /// [`Guard::record`].
+    pub(crate) fn record(&self, thing: &Thing) -> Result<(), Failed> {
+        let mut running = self.0.running.lock().unwrap_or_else(PoisonError::into_inner);
+        let act = || "tell the guard".to_owned();
+        let (_child, pipe) = running.as_mut().ok_or("it has ended").act(act)?;
+        line::send(pipe, thing).act(act)
+    }
+
+    /// [`Guard::making`].
+    pub(crate) fn making(&self) -> Result<Making<'_>, Failed> {
+        let making = self.0.makers.read().unwrap_or_else(PoisonError::into_inner);
+        let runs = self.0.running.lock().unwrap_or_else(PoisonError::into_inner).is_some();
+        if runs { Ok(making) } else { Err(Failed::new("make something", "the facility has ended")) }
     }
 }
 

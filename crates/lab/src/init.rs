@@ -5,7 +5,7 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, BufReader};
 use std::os::fd::AsFd;
 use std::os::unix::process::ExitStatusExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use os::namespace::Namespace;
@@ -14,6 +14,7 @@ use os::signal::{self, Arrived, Signals};
 use os::{child, link, mount, namespace, process};
 use serde::{Deserialize, Serialize};
 
+use crate::facility::{MEDIUM, is_facility};
 use crate::failed::{Act, Failed};
 use crate::line;
 use crate::role::Role;
@@ -49,15 +50,34 @@ pub(crate) enum Event {
 /// Makes a node's namespaces, starts its first process in them and waits for its end.
 pub(crate) fn run_node(arguments: &[String]) -> Result<(), Failed> {
     let act = || "make a node's namespaces".to_owned();
-    let [path, name] = arguments else { return Err(Failed::new(act(), "two arguments are wanted")) };
+    let [path, name, folder] = arguments else {
+        return Err(Failed::new(act(), "three arguments are wanted"));
+    };
     signal::unblock().act(act)?;
     process::new_session().act(act)?;
     Namespace::open(path.as_ref()).and_then(|namespace| namespace.enter()).act(act)?;
     namespace::unshare_machine().act(act)?;
+    let_go_of_others(Path::new(folder)).act(act)?;
     process::set_host_name(name).act(act)?;
     let mut first = Role::Init.command().spawn().act(act)?;
     line::send(io::stdout(), &Event::Powered { id: first.id() }).act(act)?;
     first.wait().act(act)?;
+    Ok(())
+}
+
+/// Unmounts what is other facilities' and other nodes': a copy of a mount keeps it, and all that is pinned or open
+/// in it, for as long as this node runs. Where mounts are shared, those who have them unmount the copies, too.
+fn let_go_of_others(own: &Path) -> Result<(), os::Failed> {
+    let places = [std::env::temp_dir(), PathBuf::from(MEDIUM)];
+    let is_in_a_facility = |target: &Path| {
+        let below = places.iter().find_map(|place| target.strip_prefix(place).ok());
+        below.and_then(|below| below.components().next()).is_some_and(|first| is_facility(first.as_os_str()))
+    };
+    for target in mount::targets()?.iter().rev() {
+        if is_in_a_facility(target) && !target.starts_with(own) && !mount::is_shared(target)? {
+            mount::unmount(target)?;
+        }
+    }
     Ok(())
 }
 

@@ -1,23 +1,17 @@
-//! A node of a facility: its first process, and what the lab asks of it.
+//! A node of a facility, and what the lab asks of it.
 
-use std::io::BufReader;
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdin, ChildStdout, Stdio};
-use std::sync::mpsc::{self, Receiver};
-use std::thread;
-use std::time::{Duration, Instant};
-
-use os::process::Process;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use crate::failed::{Act, Failed};
 use crate::host::Host;
 use crate::init::{Call, Event};
-use crate::line;
-use crate::role::Role;
+use crate::machine::Machine;
 
 /// How long any step inside a node may take before the lab gives up on it.
-const PATIENCE: Duration = Duration::from_secs(20);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
 /// How a supervisor ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,54 +22,74 @@ pub struct Ending {
     pub how: String,
 }
 
-/// A node that has power.
+/// A node: a place for a machine, which is there while it has power.
 #[derive(Debug)]
 pub struct Node {
     name: String,
     folder: PathBuf,
     bmonitor: Option<PathBuf>,
-    outer: Child,
-    first: Process,
-    first_id: u32,
-    calls: ChildStdin,
-    events: Receiver<Event>,
-    /// Supervisor endings that were read while something else was awaited.
-    endings: Vec<Ending>,
-    powered: bool,
+    slot: Slot,
+}
+
+/// Where a node's machine is, while it has power. Whoever has the node shares it with the power port.
+pub(crate) type Slot = Arc<Mutex<Power>>;
+
+/// A node's power, and what it does by itself when that comes back.
+#[derive(Debug, Default)]
+pub(crate) struct Power {
+    machine: Option<Machine>,
+    /// What its first process was told to start: a machine that is turned on starts it again.
+    boots: Option<Call>,
+}
+
+impl Power {
+    pub(crate) const fn is_on(&self) -> bool {
+        self.machine.is_some()
+    }
+
+    /// Turns the machine on: its first process runs in the network namespace named `path`.
+    pub(crate) fn on(&mut self, name: &str, path: &Path, folder: &Path) -> Result<(), Failed> {
+        self.machine = Some(Machine::start(name, path, folder)?);
+        Ok(())
+    }
+
+    /// Starts what ran before the power went, as a machine does that is turned on.
+    pub(crate) fn boot(&mut self) -> Result<(), Failed> {
+        let (Some(machine), Some(call)) = (&mut self.machine, &self.boots) else { return Ok(()) };
+        machine.tell_first(call)?;
+        machine.expect("start the supervisor", started).map(drop)
+    }
+
+    /// Takes the power away: every process of the node is dead when this returns.
+    pub(crate) fn off(&mut self) -> Result<(), Failed> {
+        self.machine.take().map_or(Ok(()), Machine::end)
+    }
+
+    fn machine(&mut self) -> Result<&mut Machine, Failed> {
+        self.machine
+            .as_mut()
+            .ok_or_else(|| Failed::new("ask a node's first process", "the node has no power"))
+    }
 }
 
 impl Node {
-    /// Starts the node's first process in the network namespace named `path`.
-    pub(crate) fn power_on(
-        name: &str,
-        path: &Path,
-        folder: &Path,
-        bmonitor: Option<&Path>,
-    ) -> Result<Self, Failed> {
-        let act = || format!("power the node {name:?} on");
-        let mut outer = Role::Node
-            .command()
-            .args([path.as_os_str(), name.as_ref()])
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .act(act)?;
-        let calls = outer.stdin.take().ok_or("it has no stdin").act(act)?;
-        let events = listen(outer.stdout.take().ok_or("it has no stdout").act(act)?);
-        let first_id = powered(&events).act(act)?;
-        let first = Process::open(first_id).act(act)?;
-        Ok(Self {
+    /// A node without power yet.
+    pub(crate) fn new(name: &str, folder: &Path, bmonitor: Option<&Path>) -> Self {
+        Self {
             name: name.to_owned(),
             folder: folder.to_owned(),
             bmonitor: bmonitor.map(Path::to_owned),
-            outer,
-            first,
-            first_id,
-            calls,
-            events,
-            endings: Vec::new(),
-            powered: true,
-        })
+            slot: Slot::default(),
+        }
+    }
+
+    /// What it shares with the power port.
+    pub(crate) fn slot(&self) -> Slot {
+        Arc::clone(&self.slot)
+    }
+
+    fn power(&self) -> MutexGuard<'_, Power> {
+        self.slot.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Its name.
@@ -89,10 +103,16 @@ impl Node {
         self.bmonitor.as_deref()
     }
 
-    /// The id of its first process, as the machine counts.
+    /// Whether it has power.
+    #[must_use]
+    pub fn is_on(&self) -> bool {
+        self.power().is_on()
+    }
+
+    /// The id of its first process, as the lab's machine counts; 0 without power.
     #[must_use]
     pub fn first_process(&self) -> u32 {
-        self.first_id
+        self.power().machine.as_ref().map_or(0, Machine::first_process)
     }
 
     /// Its folder, with its configuration, state, pins and the supervisor's output.
@@ -148,17 +168,18 @@ impl Node {
         let program = self.bmonitor.clone().ok_or("the plan has none").act(|| "start bmonitor".to_owned())?;
         let folder = self.configuration().display().to_string();
         let base = ["supervisor", "--config", &folder].map(str::to_owned);
-        self.tell_first(&Call::Supervise {
-            program,
+        let supervise = |further: &[&str]| Call::Supervise {
+            program: program.clone(),
             log: self.folder.join("supervisor.log"),
             base: base.to_vec(),
             further: further.iter().map(|&argument| argument.to_owned()).collect(),
             again,
-        })?;
-        self.expect("start the supervisor", |event| match event {
-            Event::Started { id } => Some(*id),
-            Event::Powered { .. } | Event::Ready | Event::Ended { .. } | Event::EngineStarted => None,
-        })
+        };
+        let mut power = self.power();
+        power.boots = Some(supervise(&[]));
+        let machine = power.machine()?;
+        machine.tell_first(&supervise(further))?;
+        machine.expect("start the supervisor", started)
     }
 
     /// Kills the supervisor, and waits until it is dead.
@@ -166,9 +187,11 @@ impl Node {
     /// # Errors
     /// When none runs.
     pub fn kill_supervisor(&mut self) -> Result<Ending, Failed> {
-        self.endings.clear();
-        self.tell_first(&Call::Kill)?;
-        self.supervisor_ended(PATIENCE)
+        let mut power = self.power();
+        let machine = power.machine()?;
+        machine.forget_endings();
+        machine.tell_first(&Call::Kill)?;
+        machine.supervisor_ended(PATIENCE)
     }
 
     /// Waits until a supervisor has ended.
@@ -176,13 +199,7 @@ impl Node {
     /// # Errors
     /// When that takes longer than `patience`.
     pub fn supervisor_ended(&mut self, patience: Duration) -> Result<Ending, Failed> {
-        if !self.endings.is_empty() {
-            return Ok(self.endings.remove(0));
-        }
-        self.expect_within("see its supervisor end", patience, |event| match event {
-            Event::Ended { id, how } => Some(Ending { id: *id, how: how.clone() }),
-            Event::Powered { .. } | Event::Ready | Event::Started { .. } | Event::EngineStarted => None,
-        })
+        self.power().machine()?.supervisor_ended(patience)
     }
 
     /// Starts an engine in the network namespace named `path`: a process of this node that listens
@@ -194,79 +211,27 @@ impl Node {
         let act = || format!("start the engine {name:?} on {:?}", self.name);
         let socket = self.folder.join(format!("{name}.sock"));
         let listener = UnixListener::bind(&socket).act(act)?;
-        self.tell_first(&Call::Engine { namespace: path.to_owned(), socket: socket.clone() })?;
-        self.expect("start an engine", |event| (*event == Event::EngineStarted).then_some(()))?;
+        {
+            let mut power = self.power();
+            let machine = power.machine()?;
+            machine.tell_first(&Call::Engine { namespace: path.to_owned(), socket: socket.clone() })?;
+            machine.expect("start an engine", |event| (*event == Event::EngineStarted).then_some(()))?;
+        }
         Host::accept(name, &listener, &socket)
-    }
-
-    /// Kills the first process and thereby every process of the node.
-    pub(crate) fn power_off(&mut self) -> Result<(), Failed> {
-        if !self.powered {
-            return Ok(());
-        }
-        let act = || format!("power the node {:?} off", self.name);
-        self.first.kill().act(act)?;
-        self.outer.wait().act(act)?;
-        self.powered = false;
-        Ok(())
-    }
-
-    fn tell_first(&mut self, call: &Call) -> Result<(), Failed> {
-        line::send(&mut self.calls, call).act(|| format!("call the node {:?}", self.name))
-    }
-
-    fn expect<T>(&mut self, what: &str, pick: impl Fn(&Event) -> Option<T>) -> Result<T, Failed> {
-        self.expect_within(what, PATIENCE, pick)
-    }
-
-    /// Reads events until one is picked; keeps endings of supervisors for [`Self::supervisor_ended`].
-    fn expect_within<T>(
-        &mut self,
-        what: &str,
-        patience: Duration,
-        pick: impl Fn(&Event) -> Option<T>,
-    ) -> Result<T, Failed> {
-        let deadline = Instant::now() + patience;
-        loop {
-            let left = deadline.saturating_duration_since(Instant::now());
-            let event =
-                self.events.recv_timeout(left).act(|| format!("{what} on the node {:?}", self.name))?;
-            if let Some(picked) = pick(&event) {
-                return Ok(picked);
-            }
-            if let Event::Ended { id, how } = event {
-                self.endings.push(Ending { id, how });
-            }
-        }
     }
 }
 
 impl Drop for Node {
     fn drop(&mut self) {
-        if let Err(failed) = self.power_off() {
+        if let Err(failed) = self.power().off() {
             crate::role::complain(&failed);
         }
     }
 }
 
-/// Waits until the first process is known and takes calls: two processes say so, in any order.
-fn powered(events: &Receiver<Event>) -> Result<u32, Box<dyn std::error::Error + Send + Sync>> {
-    match (events.recv_timeout(PATIENCE)?, events.recv_timeout(PATIENCE)?) {
-        (Event::Powered { id }, Event::Ready) | (Event::Ready, Event::Powered { id }) => Ok(id),
-        (first, second) => Err(format!("it said {first:?}, {second:?}").into()),
+const fn started(event: &Event) -> Option<u32> {
+    match event {
+        Event::Started { id } => Some(*id),
+        Event::Powered { .. } | Event::Ready | Event::Ended { .. } | Event::EngineStarted => None,
     }
-}
-
-/// Reads a node's events on a thread that ends with the node.
-fn listen(from: ChildStdout) -> Receiver<Event> {
-    let (to, events) = mpsc::channel();
-    thread::spawn(move || {
-        let mut from = BufReader::new(from);
-        while let Ok(Some(event)) = line::receive(&mut from) {
-            if to.send(event).is_err() {
-                break;
-            }
-        }
-    });
-    events
 }

@@ -35,6 +35,8 @@ pub struct Plan {
     pub key_files: bool,
     /// Whether the nodes get their own addresses by DHCP; else each is told its own.
     pub dhcp: bool,
+    /// Whether consoles can turn the nodes' power on and off, at a simulated BMC with this password.
+    pub power: Option<String>,
 }
 
 /// One console: a place on the management network where a party's programs run.
@@ -92,6 +94,7 @@ impl Plan {
             networks: Vec::new(),
             key_files: false,
             dhcp: false,
+            power: None,
         }
     }
 

@@ -24,6 +24,7 @@ fn main() -> ExitCode {
         ("nodes_and_the_outside_reach_each_other", nodes_and_the_outside_reach_each_other),
         ("a_console_works_in_its_place", a_console_works_in_its_place),
         ("a_node_without_power_is_gone_and_comes_back", a_node_without_power_is_gone_and_comes_back),
+        ("the_power_port_turns_nodes_off_and_on", the_power_port_turns_nodes_off_and_on),
         ("two_facilities_do_not_meet", two_facilities_do_not_meet),
         ("a_panic_leaves_nothing", a_panic_leaves_nothing),
         ("a_kill_leaves_nothing", a_kill_leaves_nothing),
@@ -105,9 +106,68 @@ fn a_node_without_power_is_gone_and_comes_back() {
     facility.power_off(0).unwrap();
     assert!(!path.exists());
     assert!(engine.heard().is_err());
-    facility.power_on(0, &guard).unwrap();
+    facility.power_on(0).unwrap();
     assert!(path.exists());
     assert!(facility.nodes()[0].folder().join("state/kept").exists());
+}
+
+/// At the simulated BMC, from a console: a machine that comes up starts what ran, with its disk and nothing else.
+fn the_power_port_turns_nodes_off_and_on() {
+    let guard = Guard::start().unwrap();
+    let mut plan = plan();
+    plan.power = Some("secret".to_owned());
+    // It says that it was started, and ends.
+    plan.bmonitor = Some(PathBuf::from("/bin/echo"));
+    let mut facility = Facility::build(plan, &guard).unwrap();
+    facility.nodes_mut()[0].start_supervisor(&["first"], false).unwrap();
+    facility.nodes_mut()[0].supervisor_ended(SOON).unwrap();
+    let (path, folder) = (facility.path_of("n1"), facility.nodes()[0].folder().to_owned());
+    let engine = facility.nodes_mut()[0].start_engine("echo", &path).unwrap();
+    let port = facility.power_port().unwrap();
+    assert_eq!(
+        (port.url().as_str(), port.user(), port.password()),
+        ("http://10.0.0.1:8000", "lab", "secret")
+    );
+    let ask = |method: &str, path: &str, user: &str, body: &str| -> String {
+        let user = data_encoding::BASE64.encode(user.as_bytes());
+        let length = body.len();
+        let request = format!(
+            "{method} /redfish/v1{path} HTTP/1.1\r\nHost: bmc\r\nAuthorization: Basic {user}\r\nContent-Length: {length}\r\n\r\n{body}"
+        );
+        let script = "exec 3<>/dev/tcp/10.0.0.1/8000 && printf %s \"$0\" >&3 && cat <&3";
+        let said = facility.consoles()[0].run(&["-c", script, &request]).unwrap();
+        said.answer.as_str().unwrap().to_owned()
+    };
+    let reset = |node: &str, kind: &str| {
+        let path = format!("/Systems/{node}/Actions/ComputerSystem.Reset");
+        ask("POST", &path, "lab:secret", &format!("{{\"ResetType\":\"{kind}\"}}"))
+    };
+    assert!(ask("GET", "/", "", "").contains("Simulated BMC"));
+    assert!(ask("GET", "/Systems", "lab:wrong", "").starts_with("HTTP/1.1 401 "));
+    assert!(ask("GET", "/Systems", "lab:secret", "").contains("\"/redfish/v1/Systems/n2\""));
+    assert!(ask("GET", "/Systems/n3", "lab:secret", "").starts_with("HTTP/1.1 404 "));
+    assert!(ask("DELETE", "/Systems/n1", "lab:secret", "").starts_with("HTTP/1.1 405 "));
+    assert!(reset("n1", "Nmi").starts_with("HTTP/1.1 400 "));
+    let is = |state: &str| {
+        let said = ask("GET", "/Systems/n1", "lab:secret", "");
+        said.contains(&format!("\"PowerState\":\"{state}\"")) && said.contains("simulated")
+    };
+    assert!(is("On") && facility.nodes()[0].is_on());
+    for _ in 0..2 {
+        assert!(reset("n1", "ForceOff").starts_with("HTTP/1.1 204 "));
+        assert!(is("Off") && !facility.nodes()[0].is_on() && facility.nodes()[1].is_on());
+    }
+    assert!(engine.heard().is_err() && !path.exists());
+    // Nobody holds a copy of what was mounted for it.
+    let other = facility.nodes()[1].first_process();
+    let mounts = fs::read_to_string(format!("/proc/{other}/mountinfo")).unwrap();
+    assert!(!mounts.contains(&folder.display().to_string()), "{mounts}");
+    assert!(!folder.join("run").exists() && folder.join("state").exists());
+    assert!(reset("n1", "On").starts_with("HTTP/1.1 204 ") && is("On"));
+    assert!(reset("n1", "ForceRestart").starts_with("HTTP/1.1 204 ") && is("On"));
+    assert!(path.exists() && folder.join("run").exists());
+    let started: Vec<bool> = facility.nodes()[0].log().lines().map(|line| line.ends_with("first")).collect();
+    assert_eq!(started, [true, false, false]);
 }
 
 fn two_facilities_do_not_meet() {

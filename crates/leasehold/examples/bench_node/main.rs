@@ -110,7 +110,7 @@ fn leased(guard: &Guard) -> Result<Facility, Failed> {
     let mut facility = Facility::build(plan, guard)?;
     facility.consoles_mut().iter_mut().try_for_each(start)?;
     let identity = said(&facility.consoles()[0], &["console", "identity"])?;
-    facility.enrol(0, identity.to_string())?;
+    facility.enrol(0, &identity.to_string())?;
     facility.nodes_mut()[0].start_supervisor(&[], false)?;
     let node = facility.nodes()[0].settled(PATIENCE)?.node;
     let node = node.ok_or_else(|| Failed::new("go on", "the node has no key"))?.to_string();

@@ -163,7 +163,7 @@ impl<'a> World<'a> {
         let act = |why: &str| Failed::new("enrol the nodes", why);
         let text = identity.answer.to_string();
         let facility = self.facility.as_mut().ok_or_else(|| act("there is no facility"))?;
-        (0..usize::from(NODES)).try_for_each(|place| facility.enrol(place, text.clone()))
+        (0..usize::from(NODES)).try_for_each(|place| facility.enrol(place, &text))
     }
 
     pub(crate) fn parties(&self) -> Result<&Parties, Failed> {
