@@ -2,7 +2,8 @@
 //!
 //! A facility is a router with a bridge, nodes, consoles, and an outside client, each a network namespace. A
 //! node has a first process of its own (kill it and the node is off) which runs the real `bmonitor`.
-//! Packets, filters and processes are the kernel's; nothing is simulated.
+//! Packets, filters and processes are the kernel's; nothing is simulated but the BMC at which consoles turn nodes
+//! off and on, and it says so.
 //!
 //! Whatever is made is recorded first with a *guard*, a process that takes everything away again when
 //! the facility ends: by return, panic, Ctrl-C or `SIGKILL`.

@@ -16,6 +16,7 @@ mod leased;
 mod leased_again;
 mod nodes_up;
 mod orders_refused;
+mod power_cut;
 mod severed;
 mod show;
 mod sub_boundary;

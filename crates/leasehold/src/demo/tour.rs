@@ -10,7 +10,7 @@ use super::show::{Evidence, Show};
 use super::world::World;
 use super::{
     addressed, boundary_refused, cluster_boundary, consoles_up, deeper, enrolled, leased, leased_again,
-    nodes_up, orders_refused, severed, sub_boundary, supervisor_killed, taken_over,
+    nodes_up, orders_refused, power_cut, severed, sub_boundary, supervisor_killed, taken_over,
 };
 
 /// The byte that says at the end that every step held.
@@ -64,6 +64,7 @@ const STEPS: &[Step] = &[
     ),
     step("orders-refused", "Forged, altered, stale, replayed and escalating orders", orders_refused::run),
     step("supervisor-killed", "kill -9 of a node's supervisor", supervisor_killed::run),
+    step("power-cut", "n6 loses its power and comes back", power_cut::run),
     step("deeper", "The tenant leases n2 on to a tier of its own", deeper::run),
     step("severed", "The landlord severs the lease on n1 while a connection is open", severed::run),
     step("leased-again", "n1 goes to tenant-b", leased_again::run),

@@ -108,6 +108,8 @@ impl<'a> World<'a> {
         plan.key_files = true;
         // Nobody is told an address: nodes and realms lease theirs from the landlord's console.
         (plan.dhcp, plan.networks) = (true, vec![ROUTER]);
+        let password = os::random::bytes::<8>().map_err(|error| Failed::new("choose a password", error))?;
+        plan.power = Some(format!("{:016x}", u64::from_ne_bytes(password)));
         plan.bmonitor = Some(beside("bmonitor")?);
         plan.leasehold = Some(beside("leasehold")?);
         let facility = Facility::build(plan, self.guard)?;

@@ -71,7 +71,7 @@ pub(super) fn nodes(business: &mut Business<'_>, evidence: &mut Evidence) -> Res
     let _: Enrolment = business.desk(OWNER)?.post("/v1/enrolment", &OpenWindow { minutes: 5 })?;
     for place in 0..usize::from(NODES) {
         let facility = business.facility_mut()?;
-        facility.enrol(place, identity.clone())?;
+        facility.enrol(place, &identity)?;
         let node = facility.nodes_mut().get_mut(place);
         node.ok_or_else(|| Failed::new("go on", "there is no such node"))?.start_supervisor(&[], true)?;
     }
