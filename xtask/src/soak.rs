@@ -1,5 +1,5 @@
 //! `cargo xtask soak`: what CI does for seconds, for hours: every fuzz target in turn, longer each time
-//! round, and the model of authority searched deeper. Ends when the time is over or something is found.
+//! round, the model of authority searched deeper, and ten times as many frames through the filter. Ends when the time is over or something is found.
 
 use std::time::{Duration, Instant};
 
@@ -12,6 +12,9 @@ use crate::workspace::Workspace;
 /// How many steps deeper than in CI the model is searched; each multiplies the number of states.
 const MODEL_DEEPER: u32 = 1;
 
+/// Frames through the filter program, each with the oracle's verdict.
+const FRAMES: &str = "10000000";
+
 /// Seconds for each fuzz target in the first round; doubled in every further one.
 const FIRST_ROUND_S: u64 = 60;
 
@@ -21,6 +24,10 @@ pub(crate) fn soak(workspace: &Workspace, hours: f64) -> Result<(), Failure> {
     crate::say(&format!("==> the model of authority, {MODEL_DEEPER} deeper"));
     let arguments = ["test", "--release", "--locked", "--package", "tenure", "model_", "--", "--nocapture"];
     run(cargo(workspace).args(arguments).env("TENURE_MODEL_DEEPER", MODEL_DEEPER.to_string()))?;
+    crate::say(&format!("==> {FRAMES} frames through the filter"));
+    let arguments = ["test", "--release", "--locked", "--package", "datapath", "--test", "kernel"];
+    let which = ["--", "--nocapture", "a_million_frames"];
+    run(cargo(workspace).args(arguments).args(which).env("DATAPATH_FRAMES", FRAMES))?;
     let mut seconds = FIRST_ROUND_S;
     while Instant::now() < end {
         crate::say(&format!("==> every fuzz target, {seconds} s each"));

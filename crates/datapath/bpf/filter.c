@@ -2,6 +2,7 @@
  * The filter of one realm, on the host's end of its link: `leave` on ingress judges what the realm
  * sends, `enter` on egress what is sent to it. Whatever is not understood, unset or missing is dropped.
  */
+#include "quote.h"
 #include "short.h"
 #include "log.h"
 
@@ -39,11 +40,17 @@ INLINE enum reason judge(struct __sk_buff *skb, const struct head *head, struct 
 		if (reason || done)
 			return reason;
 	}
+	if (p->multicast)
+		return p->direction == OUT ? UNSUPPORTED : NOT_MINE;
+	if (is_group(&p->remote))
+		return UNSUPPORTED;
 	if (!is_own(head, p))
 		return p->direction == OUT ? SPOOFED : NOT_MINE;
 	reason = parse_transport(skb, p);
 	if (reason)
 		return reason;
+	if (is_error(p) && quotes_live_flow(skb, head, p, now))
+		return PASS;
 	return judge_flow(head, p, now, tier);
 }
 

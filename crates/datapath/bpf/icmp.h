@@ -14,6 +14,16 @@ INLINE enum echo echo_kind(const struct packet *p)
 	return type == 128 ? ECHO_REQUEST : type == 129 ? ECHO_REPLY : NOT_ECHO;
 }
 
+/* Unreachable, too big, time exceeded, bad parameter: RFC 792, RFC 4443. */
+INLINE int is_error(const struct packet *p)
+{
+	__u8 type = p->local_port >> 8;
+
+	if (p->protocol == ICMP)
+		return p->ethertype == TYPE_IPV4 && (type == 3 || type == 11 || type == 12);
+	return p->protocol == ICMPV6 && p->ethertype == TYPE_IPV6 && type >= 1 && type <= 4;
+}
+
 struct arp {
 	__u16 hardware;
 	__u16 protocol;
@@ -119,5 +129,5 @@ INLINE enum reason judge_discovery(struct __sk_buff *skb, const struct head *hea
 		}
 	}
 	*done = 0;
-	return p->multicast ? NOT_MINE : PASS;
+	return PASS;
 }

@@ -6,6 +6,7 @@
 enum { ETHERNET = 14, ARP = 28, IPV4 = 20, IPV6 = 40 };
 enum { TYPE_IPV4 = 0x0800, TYPE_ARP = 0x0806, TYPE_IPV6 = 0x86dd };
 enum { ICMP = 1, TCP = 6, UDP = 17, ICMPV6 = 58, SCTP = 132 };
+enum { DHCP_SERVER = 67, DHCPV6_SERVER = 547 };
 enum { TCP_FIN = 1, TCP_SYN = 2, TCP_RST = 4, TCP_ACK = 16 };
 
 /* A frame as far as it was understood. Ports in host byte order. */
@@ -24,7 +25,7 @@ struct packet {
 	__u8 direction;
 	__u8 tcp_flags;
 	__u8 hop_limit;
-	/* To a multicast MAC: only neighbour discovery may use it. */
+	/* To a group of MACs: only neighbour discovery may use it. */
 	__u8 multicast;
 	__u8 unused[3];
 };
@@ -60,6 +61,16 @@ INLINE void map_v4(struct address *to, __u32 v4)
 	to->low = ((__u64)v4 << 32) | 0xffff0000;
 }
 
+/* Multicast of both families, and the broadcast address of IPv4: no realm speaks to many. */
+INLINE int is_group(const struct address *a)
+{
+	__u32 v4 = swap32((__u32)(a->low >> 32));
+
+	if (is_mapped(a))
+		return v4 >> 28 == 0xe || v4 == 0xffffffff;
+	return (a->high & 0xff) == 0xff;
+}
+
 INLINE enum reason parse_ethernet(struct __sk_buff *skb, const struct head *head, struct packet *p)
 {
 	__u8 frame[ETHERNET] __attribute__((aligned(2)));
@@ -72,8 +83,10 @@ INLINE enum reason parse_ethernet(struct __sk_buff *skb, const struct head *head
 		return UNSUPPORTED;
 	if (p->ethertype != TYPE_IPV4 && p->ethertype != TYPE_ARP && p->ethertype != TYPE_IPV6)
 		return UNSUPPORTED;
-	if (p->direction == OUT)
+	if (p->direction == OUT) {
+		p->multicast = frame[0] & 1;
 		return same_mac(frame + 6, head->mac) ? PASS : SPOOFED;
+	}
 	if (same_mac(frame, head->mac))
 		return PASS;
 	if (p->ethertype == TYPE_ARP && *(__u32 *)frame == 0xffffffff && *(__u16 *)(frame + 4) == 0xffff)
@@ -167,6 +180,11 @@ INLINE enum reason parse_ipv6(struct __sk_buff *skb, struct packet *p)
 	return PASS;
 }
 
+INLINE int is_dhcp_server(int v4, __u16 port)
+{
+	return port == (v4 ? DHCP_SERVER : DHCPV6_SERVER);
+}
+
 INLINE void set_ports(struct packet *p, __u16 source, __u16 destination)
 {
 	p->remote_port = swap16(p->direction == OUT ? destination : source);
@@ -205,5 +223,8 @@ INLINE enum reason parse_transport(struct __sk_buff *skb, struct packet *p)
 		return PASS;
 	}
 	set_ports(p, *(__u16 *)header, *(__u16 *)(header + 2));
+	/* What a DHCP server or relay says, nobody takes from a realm. */
+	if (p->direction == OUT && p->protocol == UDP && is_dhcp_server(p->ethertype == TYPE_IPV4, p->local_port))
+		return UNSUPPORTED;
 	return PASS;
 }

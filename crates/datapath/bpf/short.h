@@ -81,6 +81,8 @@ INLINE int goes_short(const struct __sk_buff *skb, const struct head *head, __u8
 		return 0;
 	if (!same_mac(direction == OUT ? v4->ethernet + 6 : v4->ethernet, head->mac))
 		return 0;
+	if (direction == OUT && v4->ethernet[0] & 1)
+		return 0;
 	zero(&key, sizeof(key));
 	type = *(__u16 *)(v4->ethernet + 12);
 	if (type == swap16(TYPE_IPV4)) {
@@ -112,5 +114,7 @@ INLINE int goes_short(const struct __sk_buff *skb, const struct head *head, __u8
 	}
 	key.remote_port = swap16(remote_port);
 	key.local_port = swap16(local_port);
+	if (direction == OUT && key.protocol == UDP && is_dhcp_server(type == swap16(TYPE_IPV4), key.local_port))
+		return 0;
 	return is_own_address(head, &local) && is_live(head, &key, now);
 }

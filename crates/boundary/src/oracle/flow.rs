@@ -4,13 +4,15 @@
 //! ports. It matches packets both ways, an echo flow requests in the direction that began it and replies
 //! in the other. After a change of the stack, a flow's next packet has the flow's first packet judged
 //! again. Entries idle for long count as absent: a packet of theirs is a miss, and their place is taken
-//! by the next flow of the same key; for other keys they hold their place until swept.
+//! by the next flow of the same key; for other keys they hold their place until swept. A packet that an ICMP
+//! error quotes is one of a flow if it would match and the flow was admitted under the present stack; it does
+//! not refresh the flow.
 
 use std::collections::HashMap;
 
 use packet_set::{Direction, Packet, TCP};
 
-use super::frame::{Echo, Segment};
+use super::frame::{Echo, Quote, Segment};
 
 /// How long a TCP flow may be idle.
 pub const TCP_IDLE_MS: u64 = 3_600_000;
@@ -64,7 +66,7 @@ impl Flows {
 
     pub(super) fn find(&mut self, segment: &Segment, generation: u64, now_ms: u64) -> Found {
         let Some(flow) = key(segment).and_then(|key| self.flows.get_mut(&key)) else { return Found::Nothing };
-        if flow.is_idle(now_ms) || !flow.takes(segment) {
+        if flow.is_idle(now_ms) || !flow.takes(segment.packet.direction, segment.echo) {
             return Found::Nothing;
         }
         if flow.generation != generation {
@@ -72,6 +74,19 @@ impl Flows {
         }
         flow.see(segment, now_ms);
         Found::Current
+    }
+
+    /// Whether a quoted packet is one of a live flow that was admitted under the present stack.
+    pub(super) fn holds(&self, quote: &Quote, generation: u64, now_ms: u64) -> bool {
+        let ports = match quote.echo {
+            Echo::Request(identifier) | Echo::Reply(identifier) => (identifier, 0),
+            Echo::No => quote.ports,
+        };
+        let Some(flow) = self.flows.get(&Key { protocol: quote.protocol, remote: quote.remote, ports })
+        else {
+            return false;
+        };
+        flow.generation == generation && !flow.is_idle(now_ms) && flow.takes(quote.direction, quote.echo)
     }
 
     /// Marks a found flow as admitted under the present stack.
@@ -117,9 +132,9 @@ impl Flow {
         now_ms.saturating_sub(self.seen_ms) >= limit
     }
 
-    fn takes(&self, segment: &Segment) -> bool {
-        let initiating = segment.packet.direction == self.first.direction;
-        match segment.echo {
+    fn takes(&self, direction: Direction, echo: Echo) -> bool {
+        let initiating = direction == self.first.direction;
+        match echo {
             Echo::Request(_) => initiating,
             Echo::Reply(_) => !initiating,
             Echo::No => true,

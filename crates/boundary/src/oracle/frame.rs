@@ -30,6 +30,19 @@ pub(super) struct Segment {
     pub(super) echo: Echo,
     pub(super) reset: bool,
     pub(super) fin: bool,
+    /// What an ICMP error is about.
+    pub(super) quote: Option<Quote>,
+}
+
+/// The packet that an ICMP error quotes.
+pub(super) struct Quote {
+    /// The way that it went.
+    pub(super) direction: Direction,
+    pub(super) protocol: u8,
+    pub(super) remote: u128,
+    /// The remote's, then the realm's.
+    pub(super) ports: (u16, u16),
+    pub(super) echo: Echo,
 }
 
 impl Segment {
@@ -58,11 +71,12 @@ pub(super) fn read(
     if vlan_tagged || ![IPV4, ARP, IPV6].contains(&kind) {
         return Err(Reason::Unsupported);
     }
-    // IPv6 multicast is for the realm only if it turns out to be neighbour discovery.
+    // What goes to a group of MACs passes only if it turns out to be neighbour discovery.
     let mut multicast = false;
     match direction {
         Direction::Out if ethernet[6..12] != realm.mac => return Err(Reason::Spoofed),
-        Direction::Out => {}
+        // The lowest bit of the first byte: IEEE 802.
+        Direction::Out => multicast = ethernet[0] % 2 == 1,
         Direction::In => match &ethernet[..6] {
             mac if mac == realm.mac => {}
             [0xff, 0xff, 0xff, 0xff, 0xff, 0xff] if kind == ARP => {}
@@ -72,15 +86,28 @@ pub(super) fn read(
     }
     match kind {
         ARP => read_arp(realm, direction, payload),
-        IPV4 => read_v4(payload).and_then(|ip| read_ip(realm, direction, &ip)),
+        IPV4 => read_v4(payload).and_then(|ip| read_single(realm, direction, &ip, multicast)),
         _ => {
             let ip = read_v6(payload)?;
-            if let Some(neighbour) = read_neighbour(realm, direction, &ip)? {
-                return Ok(neighbour);
+            match read_neighbour(realm, direction, &ip)? {
+                Some(neighbour) => Ok(neighbour),
+                None => read_single(realm, direction, &ip, multicast),
             }
-            if multicast { Err(Reason::NotMine) } else { read_ip(realm, direction, &ip) }
         }
     }
+}
+
+/// A packet from one to one.
+fn read_single(realm: &Realm, direction: Direction, ip: &Ip<'_>, multicast: bool) -> Result<Content, Reason> {
+    let remote = match direction {
+        _ if multicast && direction == Direction::In => return Err(Reason::NotMine),
+        Direction::Out => ip.destination,
+        Direction::In => ip.source,
+    };
+    if multicast || remote.is_multicast() || remote == IpAddr::V4(Ipv4Addr::BROADCAST) {
+        return Err(Reason::Unsupported);
+    }
+    read_ip(realm, direction, ip)
 }
 
 /// RFC 826 over Ethernet and IPv4.
@@ -225,11 +252,11 @@ fn read_ip(realm: &Realm, direction: Direction, ip: &Ip<'_>) -> Result<Content, 
         (ICMP | ICMPV6, _) => (0, word(bytes, 0)),
         _ => (0, 0),
     };
-    let echo = match (ip.protocol, bytes) {
-        (ICMP, [8, ..]) | (ICMPV6, [128, ..]) => Echo::Request(word(bytes, 4)),
-        (ICMP, [0, ..]) | (ICMPV6, [129, ..]) => Echo::Reply(word(bytes, 4)),
-        _ => Echo::No,
-    };
+    let server = if ip.source.is_ipv4() { 67 } else { 547 };
+    if ip.protocol == UDP && direction == Direction::Out && local_port == server {
+        return Err(Reason::Unsupported);
+    }
+    let echo = echo(ip.protocol, bytes);
     let flags = if ip.protocol == TCP { bytes[13] } else { 0 };
     let begins_flow = match ip.protocol {
         TCP => flags & 0x12 == 0x02,
@@ -245,7 +272,63 @@ fn read_ip(realm: &Realm, direction: Direction, ip: &Ip<'_>) -> Result<Content, 
         echo,
         reset: flags & 0x04 != 0,
         fin: flags & 0x01 != 0,
+        quote: read_quote(direction, ip, local),
     }))
+}
+
+fn echo(protocol: u8, bytes: &[u8]) -> Echo {
+    match (protocol, bytes) {
+        (ICMP, [8, ..]) | (ICMPV6, [128, ..]) => Echo::Request(word(bytes, 4)),
+        (ICMP, [0, ..]) | (ICMPV6, [129, ..]) => Echo::Reply(word(bytes, 4)),
+        _ => Echo::No,
+    }
+}
+
+/// RFC 792 and RFC 4443 §3: an error quotes the packet that it is about, its IP header and 8 bytes at least. It is
+/// sent to the quoted packet's source; a realm's own is about a packet that was sent to the realm.
+fn read_quote(direction: Direction, error: &Ip<'_>, realm_side: IpAddr) -> Option<Quote> {
+    let kind = *error.payload.first()?;
+    let quoted = error.payload.get(8..)?;
+    let (version, header) = match (error.source, error.protocol, kind) {
+        (IpAddr::V4(_), ICMP, 3 | 11 | 12) => (4, usize::from(quoted.first()? & 0xf) * 4),
+        (IpAddr::V6(_), ICMPV6, 1..=4) => (6, 40),
+        _ => return None,
+    };
+    let (fixed, start) = quoted.split_at_checked(header)?;
+    if fixed.len() < 20 || fixed[0] >> 4 != version || start.len() < 8 {
+        return None;
+    }
+    let (source, destination, protocol) = if version == 4 {
+        let v4 = |at: usize| IpAddr::from([fixed[at], fixed[at + 1], fixed[at + 2], fixed[at + 3]]);
+        let fragment = word(fixed, 6) & 0x3fff != 0;
+        (!fragment).then(|| (v4(12), v4(16), fixed[9]))?
+    } else {
+        let (source, destination) = (v6_at(fixed, 8), v6_at(fixed, 24));
+        let strange = NEXT_HEADERS_UNSUPPORTED.contains(&fixed[6])
+            || [source, destination].iter().any(|address| address.to_ipv4_mapped().is_some());
+        (!strange).then_some((source.into(), destination.into(), fixed[6]))?
+    };
+    let ports = match protocol {
+        TCP | UDP | SCTP => (word(start, 0), word(start, 2)),
+        _ => (0, 0),
+    };
+    let echo = echo(protocol, start);
+    if matches!(protocol, ICMP | ICMPV6) && matches!(echo, Echo::No) {
+        return None;
+    }
+    // The quoted packet went the other way.
+    let (went, local, remote, ports) = match direction {
+        Direction::In => (Direction::Out, source, destination, (ports.1, ports.0)),
+        Direction::Out => (Direction::In, destination, source, ports),
+    };
+    let to_its_sender = direction == Direction::In || error.destination == remote;
+    (local == realm_side && to_its_sender).then(|| Quote {
+        direction: went,
+        protocol,
+        remote: address_number(remote),
+        ports,
+        echo,
+    })
 }
 
 fn word(bytes: &[u8], at: usize) -> u16 {

@@ -13,9 +13,14 @@
 //!    §2.5.5.2: they name sockets, not hosts) are unsupported. Bytes behind the IP length are padding.
 //! 6. Neighbour discovery (RFC 4861) passes or falls here; router messages are unsupported; every other
 //!    packet has the realm's leased address on the realm's side. A neighbour message with another hop
-//!    limit than 255, another code than 0 or under 24 bytes is an ordinary ICMPv6 packet.
-//! 7. Transport headers are whole.
-//! 8. Flows: see [`flow`].
+//!    limit than 255, another code than 0 or under 24 bytes is an ordinary ICMPv6 packet. No realm speaks to
+//!    many: other packets to a group of MACs are not-mine on the way in and unsupported on the way out; with a
+//!    multicast or broadcast address (224/4, 255.255.255.255, ff00::/8) on the other side they are unsupported.
+//! 7. Transport headers are whole. What a DHCP server says (UDP from port 67, in IPv6 547) is unsupported
+//!    from a realm.
+//! 8. An ICMP error (unreachable, too big, time exceeded, parameter problem) passes when the packet that it
+//!    quotes is one of a live flow, gone the other way.
+//!    Flows: see [`flow`].
 //! 9. Otherwise each tier decides over the packet as a flow's first, then as a one-way one.
 
 pub mod flow;
@@ -151,6 +156,9 @@ impl Oracle {
     }
 
     fn judge_segment(&mut self, segment: &Segment, now_ms: u64) -> Result<(), Reason> {
+        if segment.quote.as_ref().is_some_and(|quote| self.flows.holds(quote, self.generation, now_ms)) {
+            return Ok(());
+        }
         match self.flows.find(segment, self.generation, now_ms) {
             Found::Current => return Ok(()),
             Found::Older(first) => {

@@ -148,6 +148,42 @@ impl World {
         self.whole(dice, &Draft { packet, tcp_flags, local: draft.local, ..*draft })
     }
 
+    /// An ICMP error about a packet of the flow, sometimes a forged one.
+    pub(crate) fn error_about(&self, dice: &mut Dice, draft: &Draft) -> Frame {
+        let direction = if dice.one_in(2) { Direction::In } else { Direction::Out };
+        let mut packet = draft.packet;
+        if packet.direction == direction {
+            packet.direction = other(direction);
+            match packet.protocol {
+                ICMP => packet.local_port = 0,
+                ICMPV6 => packet.local_port = 0x8100,
+                _ => (),
+            }
+        }
+        let quoted = self.whole(dice, &Draft { packet, padding: 0, ..*draft }).bytes.split_off(14);
+        let (protocol, kinds): (u8, &[u8]) = if draft.local.is_ipv4() {
+            (ICMP, &[3, 3, 3, 11, 12, 4, 5])
+        } else {
+            (ICMPV6, &[1, 2, 3, 4, 5, 100])
+        };
+        let mut payload = vec![dice.pick(kinds), dice.pick(&[0, 1, 4]), 0, 0, 0, 0, 5, 220];
+        payload.extend(quoted);
+        if dice.one_in(3) {
+            let at = dice.below(payload.len());
+            payload[at] ^= 1 << dice.below(8);
+        }
+        if dice.one_in(5) {
+            payload.truncate(8 + dice.below(payload.len() - 7));
+        }
+        // A router on the way may tell of what the realm sent.
+        let strange = direction == Direction::In && dice.one_in(2) || dice.one_in(8);
+        let remote = if strange { dice.pick(&self.remotes) } else { address_of(draft.packet.remote) };
+        let local = if dice.one_in(8) { self.local_for(dice, draft.packet.remote) } else { draft.local };
+        let mut bytes = self.ethernet(direction, if local.is_ipv4() { 0x0800 } else { 0x86dd });
+        bytes.extend(ip(dice, protocol, direction, local, remote, &payload));
+        Frame { direction, bytes }
+    }
+
     /// No flow's packet, and none that could begin one.
     fn stray(&self, dice: &mut Dice) -> Frame {
         let mut packet = self.first_packet(dice);
@@ -382,6 +418,36 @@ fn spoil_kind(bytes: &mut Vec<u8>, dice: &mut Dice) {
         1 => {
             let kinds = [0x8100_u16, 0x88a8, 0x8847, 0x8035, 0x88cc, 0x0600, 0x05dc, 0x0842, 0x8863, 0x9100];
             bytes[12..14].copy_from_slice(&dice.pick(&kinds).to_be_bytes());
+        }
+        // To many: a group of MACs, or a multicast or broadcast address.
+        _ if dice.one_in(3) => {
+            if dice.one_in(2) {
+                bytes[..6].copy_from_slice(&dice.pick(&[
+                    [0xff; 6],
+                    [1, 0, 0x5e, 0, 0, 9],
+                    [0x33, 0x33, 0, 0, 0, 1],
+                ]));
+            } else if v4 {
+                let at = dice.pick(&[26, 30]);
+                bytes[at..at + 4].copy_from_slice(&dice.pick(&[
+                    [224, 0, 0, 1],
+                    [239, 255, 255, 255],
+                    [255; 4],
+                    [240, 0, 0, 1],
+                    [223, 1, 1, 1],
+                ]));
+            } else {
+                let at = dice.pick(&[22, 38]);
+                bytes[at] = dice.pick(&[0xff, 0xff, 0xfe]);
+            }
+        }
+        _ if v4 && bytes[14] == 0x45 && bytes[23] == UDP && dice.one_in(3) => {
+            let at = dice.pick(&[34, 36]);
+            bytes[at..at + 2].copy_from_slice(&dice.pick(&[67_u16, 68, 547]).to_be_bytes());
+        }
+        _ if !v4 && bytes[20] == UDP && dice.one_in(3) => {
+            let at = dice.pick(&[54, 56]);
+            bytes[at..at + 2].copy_from_slice(&dice.pick(&[67_u16, 546, 547]).to_be_bytes());
         }
         _ if v4 => bytes[20..22].copy_from_slice(
             &dice.pick(&[0x2000_u16, 0x2001, 0x0001, 0x1fff, 0x3fff, 0x6000, 0x8001, 0x8000]).to_be_bytes(),

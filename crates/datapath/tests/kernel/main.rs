@@ -13,5 +13,6 @@ mod harness;
 mod loading;
 mod mutants;
 mod place;
+mod vectors;
 mod wire;
 mod world;

@@ -18,7 +18,7 @@ struct Mutant {
     wrong: &'static str,
 }
 
-const MUTANTS: [Mutant; 21] = [
+const MUTANTS: [Mutant; 26] = [
     Mutant {
         name: "a first fragment passes for a whole packet",
         file: "parse.h",
@@ -138,6 +138,36 @@ const MUTANTS: [Mutant; 21] = [
         file: "short.h",
         right: "(TCP_SYN | TCP_FIN | TCP_RST)",
         wrong: "(TCP_SYN | TCP_RST)",
+    },
+    Mutant {
+        name: "the short way lets a realm speak to many",
+        file: "short.h",
+        right: "if (direction == OUT && v4->ethernet[0] & 1)",
+        wrong: "if (direction == OUT && v4->ethernet[0] & 2 && 0)",
+    },
+    Mutant {
+        name: "a realm may speak to a multicast address",
+        file: "filter.c",
+        right: "if (is_group(&p->remote))",
+        wrong: "if (is_group(&p->local))",
+    },
+    Mutant {
+        name: "a realm may answer as a DHCP server",
+        file: "parse.h",
+        right: "p->protocol == UDP && is_dhcp_server(",
+        wrong: "p->protocol == TCP && is_dhcp_server(",
+    },
+    Mutant {
+        name: "an ICMP error about a revoked flow passes",
+        file: "quote.h",
+        right: "!flow || flow->generation != head->generation ||",
+        wrong: "!flow || flow->generation > head->generation ||",
+    },
+    Mutant {
+        name: "an ICMP error may quote what another sent",
+        file: "quote.h",
+        right: "|| !is_same(&local, &p->local))",
+        wrong: "|| is_mapped(&local) != is_mapped(&p->local))",
     },
     Mutant { name: "the clock stands still", file: "clock.h", right: "reading->tick != tick || ", wrong: "" },
 ];
