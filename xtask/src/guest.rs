@@ -77,7 +77,9 @@ fn boot(kernel: &Kernel, initramfs: &Path) -> (Vec<String>, Result<(), Failure>)
     command.args(["-accel", "tcg,thread=multi", "-machine", "q35", "-cpu", "max", "-smp", "2"]);
     command.args(["-m", MEMORY_MIB, "-nic", "none", "-nographic", "-no-reboot", "-kernel"]);
     command.arg(&kernel.image).arg("-initrd").arg(initramfs);
-    command.args(["-append", "console=ttyS0 quiet panic=-1 mitigations=off no_timer_check"]).stdin(Stdio::null());
+    command
+        .args(["-append", "console=ttyS0 quiet panic=-1 mitigations=off no_timer_check"])
+        .stdin(Stdio::null());
     let mut lines = Vec::new();
     let ended = run_lines(&mut command, |line| {
         let line = line.trim_end().to_owned();
