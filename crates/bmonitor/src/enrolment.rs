@@ -128,7 +128,9 @@ mod tests {
         check(&consoles("\"10.0.0.2:7443\""), expect!["landlord"]);
         check(
             &consoles(""),
-            expect!["enrolment.json: a console or one of its addresses is missing or stands twice"],
+            expect![
+                "enrolment.json: a console or one of its addresses is missing, stands twice, or is the node's own"
+            ],
         );
         check(
             &good.replace("\"name\"", "\"nmae\""),

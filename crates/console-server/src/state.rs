@@ -17,6 +17,7 @@ use crate::dhcp::Office;
 use crate::folder::Opened;
 use crate::node::live::{Live, Place};
 use crate::node::mirror::Mirror;
+use crate::node::strangers::Lines;
 use crate::records::{self, KnownNode, KnownTier, Read};
 use crate::{Failed, World};
 
@@ -27,6 +28,7 @@ pub(crate) struct Console {
     /// Who is let in at the channel's door.
     pub(crate) pins: Pins,
     pub(crate) live: Live,
+    pub(crate) strangers: Lines,
     /// The DHCP server, if this console is one.
     pub(crate) dhcp: Option<Office>,
     /// The desk where trouble comes together.
@@ -71,6 +73,7 @@ impl Console {
             world,
             pins: Pins::new([]),
             live: Live::new(),
+            strangers: Lines::default(),
             addressing: Turn::new(()),
             auditing: Turn::new(()),
             refusals: Mutex::default(),

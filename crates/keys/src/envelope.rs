@@ -36,11 +36,14 @@ pub enum PayloadType {
     Head,
     /// A landlord says what names of nodes and clusters mean.
     Directory,
+    /// A root's key gives its node the share that opens custody's store; the payload is sealed.
+    Share,
 }
 
 impl PayloadType {
     /// All of them.
-    pub const ALL: [Self; 5] = [Self::Order, Self::Receipt, Self::Statement, Self::Head, Self::Directory];
+    pub const ALL: [Self; 6] =
+        [Self::Order, Self::Receipt, Self::Statement, Self::Head, Self::Directory, Self::Share];
 
     /// The media type that is signed together with the payload.
     #[must_use]
@@ -51,6 +54,7 @@ impl PayloadType {
             Self::Statement => "application/vnd.leasehold.statement+json",
             Self::Head => "application/vnd.leasehold.head+json",
             Self::Directory => "application/vnd.leasehold.directory+toml",
+            Self::Share => "application/vnd.leasehold.share",
         }
     }
 }

@@ -42,7 +42,7 @@ pub enum Call {
         tier: TierId,
     },
     /// Open custody's store, or lock it, by a share of the root's console. Attachment: the share, sealed for
-    /// the node's root. Answer: [`Answer::Handed`].
+    /// the node's root, in an envelope that a key of the root's has signed. Answer: [`Answer::Handed`].
     GiveShare {},
     /// Say what the sets in force say to a packet of a tier's realm. Answer: [`Answer::Explained`].
     Explain {

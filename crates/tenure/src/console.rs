@@ -48,6 +48,14 @@ impl ConsoleAddress {
         }
     }
 
+    /// Whether it means the node itself, or what only its own link has.
+    const fn is_local(&self) -> bool {
+        match self.0.ip() {
+            IpAddr::V4(ip) => ip.is_loopback() || ip.is_link_local(),
+            IpAddr::V6(ip) => ip.is_loopback() || ip.is_unicast_link_local(),
+        }
+    }
+
     /// The address.
     #[must_use]
     pub const fn get(&self) -> SocketAddr {
@@ -107,4 +115,15 @@ pub fn are_consoles(consoles: &[Console]) -> Result<(), Refusal> {
         }
     }
     Ok(())
+}
+
+/// Whether a tier below the root may have these: the node dials for a stranger then, from its own address, and so
+/// neither itself nor its own link (decision 31).
+///
+/// # Errors
+/// `limit` or `bad-consoles`.
+pub(crate) fn are_consoles_below_the_root(consoles: &[Console]) -> Result<(), Refusal> {
+    are_consoles(consoles)?;
+    let mut addresses = consoles.iter().flat_map(|console| &console.addresses);
+    if addresses.any(ConsoleAddress::is_local) { Err(Refusal::BadConsoles {}) } else { Ok(()) }
 }

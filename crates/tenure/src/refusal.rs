@@ -206,8 +206,8 @@ pub enum Refusal {
         /// Which.
         name: Name,
     },
-    /// A list of consoles is empty, names one twice, or an address of one twice or not at all.
-    #[error("a console or one of its addresses is missing or stands twice")]
+    /// A list of consoles is empty, names one twice, or an address of one twice, not at all, or on the node itself.
+    #[error("a console or one of its addresses is missing, stands twice, or is the node's own")]
     BadConsoles {},
     /// The lease names a key for directories that is not the grantor's, or a directory is signed by another.
     #[error("the key for directories is another one")]

@@ -265,12 +265,13 @@ impl Tenure {
         crate::decide::boundary::beyond(self, tier)
     }
 
-    /// The tiers from the root to `tier`, both included; empty for an unknown one.
+    /// The tiers from the root to `tier`, both included; empty for an unknown one. It ends also where tiers that
+    /// nobody decided on, in the journal of a node that lies, stand above each other in a ring.
     #[must_use]
     pub fn path(&self, tier: TierId) -> Vec<TierId> {
         let mut path = Vec::new();
         let mut next = self.tiers.contains_key(&tier).then_some(tier);
-        while let Some(here) = next {
+        while let Some(here) = next.filter(|_| path.len() < self.tiers.len()) {
             path.push(here);
             next = self.tiers.get(&here).and_then(|tier| tier.parent);
         }
@@ -289,13 +290,14 @@ impl Tenure {
         self.tiers().filter(move |(_, child)| child.parent == Some(tier))
     }
 
-    /// `tier` and everything below it, parents before children.
+    /// `tier` and everything below it, parents before children, each once.
     #[must_use]
     pub fn subtree(&self, tier: TierId) -> Vec<TierId> {
         let mut found = vec![tier];
         let mut at = 0;
         while let Some(here) = found.get(at).copied() {
-            found.extend(self.children(here).map(|(child, _)| child));
+            // Every other tier has one parent; this one may have one below it, if a node lies.
+            found.extend(self.children(here).map(|(child, _)| child).filter(|child| *child != tier));
             at += 1;
         }
         found

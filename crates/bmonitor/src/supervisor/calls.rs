@@ -3,7 +3,7 @@
 use id::{Digest, KeyId, Nonce, TierId};
 use keys::{Envelope, PayloadType, PublicKey};
 use node_protocol::call::{Answer, Call, Refused, code};
-use tenure::{Change, Class, Fresh, Input, Order, Refusal, Verb, Verified};
+use tenure::{Change, Class, Fresh, Input, Order, Refusal, Right, Verb, Verified};
 
 use super::Supervisor;
 use super::custodian::Purpose;
@@ -30,7 +30,7 @@ impl Supervisor {
     ) -> Result<Option<(Answer, Vec<u8>)>, journal::Error> {
         let plain = |answer| Some((answer, Vec::new()));
         Ok(match call {
-            Call::SubmitOrder {} => plain(self.order(&attachment)?),
+            Call::SubmitOrder {} => plain(self.order(ticket.by(), &attachment)?),
             Call::PutObject { name } => return Ok(self.object(ticket, name, attachment).and_then(plain)),
             Call::ReadJournal { from } => Some(self.lines(from)),
             Call::Status { settled: true } => None,
@@ -44,13 +44,13 @@ impl Supervisor {
         })
     }
 
-    /// Obeys an order or refuses it; a sealed one is handed on.
-    pub(super) fn order(&mut self, bytes: &[u8]) -> Result<Answer, journal::Error> {
+    /// Obeys an order or refuses it; a sealed one is handed on. `by` is the tier whose courier brings it.
+    pub(super) fn order(&mut self, by: Option<TierId>, bytes: &[u8]) -> Result<Answer, journal::Error> {
         let envelope = match Envelope::parse(bytes) {
             Ok(envelope) => envelope,
             Err(error) => {
                 let malformed = || refused(code::MALFORMED_ENVELOPE, Exit::Usage, chain(&error));
-                return Ok(self.sealed_order(bytes).unwrap_or_else(malformed));
+                return Ok(self.sealed_order(by, bytes).unwrap_or_else(malformed));
             }
         };
         let Some((signer, payload)) = self.authenticate(&envelope) else {
@@ -168,12 +168,29 @@ impl Supervisor {
         }
     }
 
-    /// Hands a share on to custody, which alone can read it.
-    pub(super) fn share(&mut self, sealed: &[u8]) -> Answer {
-        match self.hand_share(sealed) {
+    /// Hands a share on to custody, which alone can read it. A key of the root's must have signed it: the first one
+    /// locks the store, and whoever can call, or has the root's courier, could lock it for good.
+    pub(super) fn share(&mut self, bytes: &[u8]) -> Answer {
+        let envelope = match Envelope::parse(bytes) {
+            Ok(envelope) => envelope,
+            Err(error) => return refused(code::MALFORMED_ENVELOPE, Exit::Usage, chain(&error)),
+        };
+        let Some(sealed) = self.roots_share(&envelope) else {
+            let why = "no key of the root's that may renew keys has signed this share";
+            return refused(code::NOT_AUTHENTICATED, Exit::NotAuthenticated, why);
+        };
+        match self.hand_share(&sealed) {
             Ok(()) => Answer::Handed {},
             Err(why) => refused(code::FAILED, Exit::Failed, why),
         }
+    }
+
+    fn roots_share(&self, envelope: &Envelope) -> Option<Vec<u8>> {
+        let root = self.node.tenure.tier(self.node.tenure.root()?)?;
+        let entry = root.keys.get(&envelope.only_signer()?)?;
+        let verified = envelope.verify(&entry.key).ok()?;
+        let may = entry.rights.has(Right::Renew) && verified.payload_type == PayloadType::Share;
+        may.then(|| verified.payload.to_vec())
     }
 
     pub(super) fn nonce(&mut self, tier: TierId) -> Answer {

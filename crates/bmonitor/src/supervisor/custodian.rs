@@ -38,12 +38,14 @@ const FORGETS_AT_MOST: Duration = Duration::from_secs(1);
 pub(super) struct Custodian {
     last: u64,
     open: BTreeMap<u64, Asked>,
+    /// When custody last answered anything.
+    heard: Duration,
 }
 
 #[derive(Debug)]
 struct Asked {
     purpose: Purpose,
-    deadline: Duration,
+    at: Duration,
 }
 
 /// What a request is for.
@@ -63,8 +65,9 @@ pub(super) enum Purpose {
     Share,
     /// The journal's head.
     Head(HeadAsked),
-    /// That a sealed order is opened.
-    Order,
+    /// That a sealed order is opened: one at a time of each tier whose courier brings them, and of the node's own
+    /// socket.
+    Order(Option<TierId>),
     /// An object, to be stored when it is sealed.
     Seal(u64),
     /// An object in force, of a store that was opened late or at the start.
@@ -84,7 +87,24 @@ impl Custodian {
 
     /// How long until something is overdue.
     pub(super) fn wake_in(&self) -> Option<Duration> {
-        self.open.values().map(|asked| asked.deadline).min().map(|at| at.saturating_sub(boot()))
+        let deadlines = self.open.values().map(|asked| self.deadline(asked));
+        deadlines.min().map(|at| at.saturating_sub(boot()))
+    }
+
+    /// Custody that has much to do answers one thing after the other: it lets go in time after the last of them.
+    fn deadline(&self, asked: &Asked) -> Duration {
+        match asked.purpose {
+            Purpose::Forget(_) => asked.at.max(self.heard) + FORGETS_AT_MOST,
+            Purpose::Effect(_)
+            | Purpose::Courier(..)
+            | Purpose::Node
+            | Purpose::Open
+            | Purpose::Share
+            | Purpose::Head(_)
+            | Purpose::Order(_)
+            | Purpose::Seal(_)
+            | Purpose::Recall(_) => asked.at + AT_MOST,
+        }
     }
 
     /// Asks custody, which runs. Gives what went wrong otherwise; then it was not asked.
@@ -107,13 +127,12 @@ impl Custodian {
         attachment: &[u8],
         descriptor: Option<OwnedFd>,
     ) -> Result<(), String> {
-        let at_most = if matches!(purpose, Purpose::Forget(_)) { FORGETS_AT_MOST } else { AT_MOST };
         let number = self.last + 1;
         services
             .send(&Service::Custody, &Numbered { number, body: request }, attachment, descriptor)
             .map_err(|error| chain(&error))?;
         self.last = number;
-        self.open.insert(number, Asked { purpose, deadline: boot() + at_most });
+        self.open.insert(number, Asked { purpose, at: boot() });
         Ok(())
     }
 
@@ -121,12 +140,13 @@ impl Custodian {
     pub(super) fn take(&mut self, frame: &Frame) -> Result<(Purpose, Reply), String> {
         let Numbered { number, body } = frame.message().map_err(|error| chain(&error))?;
         let asked = self.open.remove(&number).ok_or("it answers what nobody asked")?;
+        self.heard = boot();
         Ok((asked.purpose, body))
     }
 
     /// Kills custody if something is overdue.
     pub(super) fn enforce_deadlines(&self, services: &mut Services) {
-        if self.open.values().any(|asked| asked.deadline <= boot()) {
+        if self.open.values().any(|asked| self.deadline(asked) <= boot()) {
             services.end_for(&Service::Custody, "it did not answer in time");
         }
     }
@@ -304,17 +324,23 @@ impl Supervisor {
         self.custodian.ask_with(&mut self.services, Purpose::Share, request, sealed, None)
     }
 
-    /// Hands a sealed order on to custody, one at a time.
-    pub(super) fn hand_order(&mut self, to: &Addressee, at: Time, sealed: &[u8]) -> Result<(), String> {
-        if self.custodian.asks(|purpose| *purpose == Purpose::Order) {
-            return Err("another sealed order is being opened".to_owned());
+    /// Hands a sealed order on to custody. Who brings many waits for the one before: nobody else does.
+    pub(super) fn hand_order(
+        &mut self,
+        by: Option<TierId>,
+        to: &Addressee,
+        at: Time,
+        sealed: &[u8],
+    ) -> Result<(), String> {
+        if self.custodian.asks(|purpose| *purpose == Purpose::Order(by)) {
+            return Err("another sealed order that came this way is being opened".to_owned());
         }
         if !is_there(&mut self.services, &mut self.custodian, &self.config, &self.steps) {
             return Err("custody cannot be asked now".to_owned());
         }
         let Addressee { node, tier, epoch } = *to;
         let request = Request::Order { node, tier, epoch, at };
-        self.custodian.ask_with(&mut self.services, Purpose::Order, request, sealed, None)
+        self.custodian.ask_with(&mut self.services, Purpose::Order(by), request, sealed, None)
     }
 
     /// A stream on which custody signs handshakes of a tier's courier; none where custody cannot be asked now,
@@ -364,10 +390,10 @@ impl Supervisor {
             (Purpose::Recall(name), reply) => self.object_opened(name, &reply, &frame.attachment),
             (Purpose::Open, Reply::Shut { why }) => self.services.end_for(&Service::Custody, &why),
             (Purpose::Share, Reply::Refused { why }) => self.warn("share", why),
-            (Purpose::Order, Reply::Opened { envelope }) => self.opened.push(envelope),
-            (Purpose::Order, Reply::Refused { why }) => self.warn("sealed-order", why),
+            (Purpose::Order(_), Reply::Opened { envelope }) => self.opened.push(envelope),
+            (Purpose::Order(_), Reply::Refused { why }) => self.warn("sealed-order", why),
             (Purpose::Forget(_), Reply::Done {}) | (Purpose::Courier(..) | Purpose::Node, _) => {}
-            (Purpose::Open | Purpose::Share | Purpose::Order | Purpose::Forget(_), _) => {
+            (Purpose::Open | Purpose::Share | Purpose::Order(_) | Purpose::Forget(_), _) => {
                 self.services.end_for(&Service::Custody, ELSE);
             }
         }

@@ -13,6 +13,9 @@ use tenure::{Fate, Procedure, ProcedureId, Purpose, Tenure};
 
 use crate::custody::Request;
 
+/// Bytes of documents in one answer: well below what a frame may carry.
+const ANSWER_BYTES_MAX: usize = 4 * 1024 * 1024;
+
 /// One document of a procedure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
@@ -165,23 +168,27 @@ impl Documents {
     }
 
     /// The documents about a lease, a tier, or a tier's name, an envelope a line, oldest first.
-    /// With a reader, what that tier may have of them.
+    /// With a reader, what that tier may have of them. When there are more than an answer may hold, the newest: whoever
+    /// wants all collects them as they come.
     pub(super) fn about(&self, what: &str, reader: Option<TierId>) -> io::Result<(u64, Vec<u8>)> {
         let reader = reader.map(|tier| tier.to_string());
-        let (mut number, mut lines) = (0, Vec::new());
-        for name in self.names()? {
+        let (mut found, mut room) = (Vec::new(), ANSWER_BYTES_MAX);
+        for name in self.names()?.into_iter().rev() {
             let fields: Vec<&str> = name.split('.').collect();
             let [_record, name_of, tier, lease, _procedure, _number, by, "json"] = fields[..] else {
                 continue;
             };
             let is_about = [name_of, tier, lease].contains(&what);
             if is_about && reader.as_deref().is_none_or(|reader| [tier, by].contains(&reader)) {
-                lines.extend_from_slice(&fs::read(self.folder.join(&name))?);
-                lines.push(b'\n');
-                number += 1;
+                let document = fs::read(self.folder.join(&name))?;
+                let Some(left) = room.checked_sub(document.len() + 1) else { break };
+                room = left;
+                found.push(document);
             }
         }
-        Ok((number, lines))
+        let number = found.len() as u64;
+        let lines = found.into_iter().rev().flat_map(|document| [document, b"\n".to_vec()]);
+        Ok((number, lines.collect::<Vec<_>>().concat()))
     }
 
     fn names(&self) -> io::Result<Vec<String>> {
@@ -212,4 +219,28 @@ pub(super) fn put(folder: &Path, name: &str, bytes: &[u8]) -> io::Result<()> {
     file.sync_all()?;
     fs::rename(&unfinished, folder.join(name))?;
     File::open(folder)?.sync_all()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_more_documents_than_an_answer_holds_the_newest_are_given() {
+        let folder = tempfile::tempdir().unwrap();
+        let documents = Documents::new(folder.path().to_owned());
+        let tier = "0123456789abcdef0123456789abcdef";
+        let long = |record: u8| vec![b'a' + record; 1024 * 1024];
+        for record in 0..6_u8 {
+            let name = format!("{record:012}.tenant-a.{tier}.{tier}.{}.0.{tier}.json", "0".repeat(64));
+            put(folder.path(), &name, &long(record)).unwrap();
+        }
+        let (number, lines) = documents.about("tenant-a", None).unwrap();
+        assert_eq!(number, 3);
+        assert_eq!(
+            lines,
+            [long(3), b"\n".to_vec(), long(4), b"\n".to_vec(), long(5), b"\n".to_vec()].concat()
+        );
+        assert_eq!(documents.about("tenant-b", None).unwrap(), (0, Vec::new()));
+    }
 }

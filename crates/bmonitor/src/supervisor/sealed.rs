@@ -2,6 +2,7 @@
 //! at like one when it comes back. Whoever brought it learns that it was handed on and no more: it may
 //! be a mailbox that is not to know what was ordered. What came of it is on record.
 
+use id::TierId;
 use keys::{Addressee, Outside, SealedOrder};
 use node_protocol::call::{Answer, code};
 use tenure::Refusal;
@@ -13,7 +14,7 @@ use crate::failure::Exit;
 impl Supervisor {
     /// Hands a sealed order on; nothing if it is none. What stands on its outside is looked at first, so that
     /// custody is not kept busy with what it would refuse.
-    pub(super) fn sealed_order(&mut self, bytes: &[u8]) -> Option<Answer> {
+    pub(super) fn sealed_order(&mut self, by: Option<TierId>, bytes: &[u8]) -> Option<Answer> {
         let sealed = SealedOrder::parse(bytes).ok()?;
         let Outside { addressee, not_after, .. } = sealed.outside();
         let now = self.node.now();
@@ -23,7 +24,7 @@ impl Supervisor {
         if now >= *not_after {
             return Some(as_answer(&Refusal::Expired { not_after: *not_after, now }));
         }
-        Some(match self.hand_order(addressee, now, bytes) {
+        Some(match self.hand_order(by, addressee, now, bytes) {
             Ok(()) => Answer::Handed {},
             Err(why) => refused(code::FAILED, Exit::Failed, why),
         })
@@ -46,7 +47,7 @@ impl Supervisor {
     /// the answer.
     pub(super) fn obey_opened(&mut self) -> Result<(), Ended> {
         for envelope in std::mem::take(&mut self.opened) {
-            self.order(envelope.as_bytes())?;
+            self.order(None, envelope.as_bytes())?;
             // What an order cuts is cut before the next one is read.
             self.advance()?;
         }

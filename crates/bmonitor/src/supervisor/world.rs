@@ -231,7 +231,7 @@ impl Supervisor {
             | Purpose::Node
             | Purpose::Open
             | Purpose::Share
-            | Purpose::Order
+            | Purpose::Order(_)
             | Purpose::Head(_)
             | Purpose::Seal(_)
             | Purpose::Recall(_) => false,

@@ -6,6 +6,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use keys::{Envelope, PayloadType, SigningKey};
 use node_protocol::call::{Answer, Call, Status, TierStatus};
 use tenure::{Renew, Target, Verb};
 
@@ -166,11 +167,25 @@ pub(crate) fn a_share_opens_the_store_at_each_start() {
     world.settled(0);
     let sealing = world.statement(0, "landlord").sealing.unwrap();
     let node = world.settled(0).node.unwrap();
-    let give = |world: &World, share: [u8; 32]| {
+    let give_by = |world: &World, key: &SigningKey, as_type: PayloadType, share: [u8; 32]| {
         let sealed = keys::seal_share(&share, node, &sealing).unwrap();
+        let signed = Envelope::sign(as_type, sealed, key).to_json();
         let caller = world.facility.nodes()[0].caller();
-        caller.call(&Call::GiveShare {}, &sealed, SOON).unwrap().0
+        caller.call(&Call::GiveShare {}, signed.as_bytes(), SOON).unwrap().0
     };
+    let give = |world: &World, share| give_by(world, world.landlord.key(), PayloadType::Share, share);
+    // Whoever can call has the node's sealing key, and locks nothing with it.
+    let (tenant, landlord) = (world.tenant.key(), world.landlord.key());
+    for answer in [
+        give_by(&world, tenant, PayloadType::Share, [41; 32]),
+        give_by(&world, landlord, PayloadType::Order, [41; 32]),
+    ] {
+        assert!(
+            matches!(&answer, Answer::Refused(refused) if refused.code == "not-authenticated"),
+            "{answer:?}"
+        );
+    }
+    assert!(warns(&world.settled(0), "stolen-disk-unprotected"));
     assert_eq!(give(&world, [42; 32]), Answer::Handed {});
     world.status_with(0, |status| !warns(status, "stolen-disk-unprotected"));
     let (tier, _lease) = world.lease(0, REALMS);

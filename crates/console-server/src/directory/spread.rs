@@ -17,6 +17,9 @@ use crate::order::Wanted;
 use crate::records::{self, KnownNode, Read, key, value};
 use crate::state::Console;
 
+/// One version a second for longer than anything runs.
+const COUNTED_MAX: u64 = 1 << 40;
+
 /// The version that nodes are to have.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Current {
@@ -83,27 +86,28 @@ pub(super) async fn publish(console: &Console, base: Option<String>) -> Result<C
     let old = before.as_ref().map(|read| &read.value);
     let base = base.or_else(|| old.map(|old| old.base.clone())).unwrap_or_default();
     let (nodes, reservations) = (console.nodes()?, console.reservations()?);
-    let (mut known, mut newest) = (Vec::new(), 0);
+    let (mut known, mut counted) = (Vec::new(), Vec::new());
     for node in &nodes {
         let turns = console.turns(node)?;
         let mirror = turns.mirror.lock().await;
-        // A console that lost its store learns from its nodes how far it had counted.
-        newest = newest.max(mirror.tenure.directory().map_or(0, |directory| directory.serial));
         let Some(root) = mirror.tenure.root() else { continue };
         let ours = console.tier((node.node, root))?.is_some_and(|read| read.value.state == TierState::Held);
         if ours {
+            counted.extend(mirror.tenure.directory().map(|directory| directory.serial));
             let cluster = mirror.tenure.children(root).next().map(|(_, tier)| tier.name.clone());
             let reservations = reservations.iter().filter(|one| one.node == node.node).collect();
             known.push(Known { node, cluster, reservations });
         }
     }
+    let newest = newest_of(&counted);
     if let Some(old) = old
         && compile(&base, old.serial, &known)? == old.text
         && old.serial >= newest
     {
         return Ok(old.clone());
     }
-    let serial = old.map_or(0, |old| old.serial).max(newest) + 1;
+    let serial = old.map_or(0, |old| old.serial).max(newest).checked_add(1);
+    let serial = serial.ok_or_else(|| No::new("exhausted", Exit::Refused, "no serial is left"))?;
     let text = compile(&base, serial, &known)?;
     let envelope = sign_directory(&text, &console.opened.keys.directory);
     let object = Digest::of(&console.make_object(envelope.as_bytes())?);
@@ -113,6 +117,12 @@ pub(super) async fn publish(console: &Console, base: Option<String>) -> Result<C
     console.world.tell(&format!("directory {serial} is published"));
     console.live.happen();
     Ok(next)
+}
+
+/// How far the console had counted, by what its own nodes have: for one that lost its store. A node may lie: what
+/// no console counts to is not believed, so that it cannot use up the serials of all.
+fn newest_of(serials: &[u64]) -> u64 {
+    serials.iter().copied().filter(|serial| *serial <= COUNTED_MAX).max().unwrap_or(0)
 }
 
 /// Gives a node the newest version, if it has an older one.
@@ -166,4 +176,16 @@ pub(super) async fn pushes(console: &Console, current: &Current) -> Result<Vec<D
         });
     }
     Ok(pushes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_node_that_lies_does_not_use_up_the_serials() {
+        assert_eq!(newest_of(&[3, 7, u64::MAX, 5]), 7);
+        assert_eq!(newest_of(&[COUNTED_MAX + 1]), 0);
+        assert_eq!(newest_of(&[]), 0);
+    }
 }

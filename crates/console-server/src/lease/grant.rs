@@ -40,10 +40,20 @@ pub(super) async fn grant(console: &Arc<Console>, grant: &Grant) -> Result<Grant
         .map_err(|problems| usage(format!("the boundary is no boundary file: {problems}")))?;
     let nodes = grant.nodes.iter().map(|node| console.node(node)).collect::<Result<Vec<_>, _>>()?;
     let (mut leases, mut failed) = (Vec::new(), Vec::new());
-    for node in &nodes {
-        match one(console, grant, &name, node).await {
-            Ok(lease) => leases.push(lease),
-            Err(no) => failed.push(NotGranted { node_name: node.name.to_string(), problem: *no.0 }),
+    // Side by side: a node that does not answer takes its patience once, and nobody else's.
+    let asked = nodes.into_iter().map(|node| {
+        let (console, grant, name) = (Arc::clone(console), grant.clone(), name.clone());
+        let node_name = node.name.to_string();
+        (node_name, tokio::spawn(async move { one(&console, &grant, &name, &node).await }))
+    });
+    for (node_name, asked) in asked.collect::<Vec<_>>() {
+        match asked.await {
+            Ok(Ok(lease)) => leases.push(lease),
+            Ok(Err(no)) => failed.push(NotGranted { node_name, problem: *no.0 }),
+            Err(ended) => {
+                let no = No::new("failed", Exit::Failed, format!("the grant's task ended: {ended}"));
+                failed.push(NotGranted { node_name, problem: *no.0 });
+            }
         }
     }
     if let (true, Some(first)) = (leases.is_empty(), failed.first()) {

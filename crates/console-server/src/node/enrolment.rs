@@ -147,7 +147,9 @@ pub(crate) async fn introduce(console: Arc<Console>, dialler: Dialler) {
     let (identity, from) = (dialler.identity(), dialler.from());
     let lines = match dialler.statements().await {
         Ok(lines) => lines,
-        Err(failed) => return console.world.tell(&format!("a stranger from {from}: {}", told(&failed))),
+        Err(failed) => {
+            return console.tell_of_stranger(&format!("a stranger from {from}: {}", told(&failed)));
+        }
     };
     // The newest that names the identity that was shown.
     let mut newest: Option<(Statement, &[u8])> = None;
@@ -161,7 +163,7 @@ pub(crate) async fn introduce(console: Arc<Console>, dialler: Dialler) {
         }
     }
     let Some((statement, envelope)) = newest else {
-        return console.world.tell(&format!("a stranger from {from} has no statement about itself"));
+        return console.tell_of_stranger(&format!("a stranger from {from} has no statement about itself"));
     };
     let place = (statement.node, statement.tier);
     let envelope = String::from_utf8_lossy(envelope).into_owned();
@@ -169,7 +171,10 @@ pub(crate) async fn introduce(console: Arc<Console>, dialler: Dialler) {
         Ok(Some(read)) if read.value.state == TierState::Renewing => {
             match crate::lease::renewal::complete(&console, read, identity, &envelope).await {
                 Ok(()) => console.tell(place, "renewed: the new identity is this console's alone"),
-                Err(no) => console.tell(place, &format!("the renewal's statement: {}", no.0.message)),
+                Err(no) => console.tell_of_stranger(&format!(
+                    "node {}, tier {}, from {from}: the renewal's statement: {}",
+                    statement.node, statement.tier, no.0.message
+                )),
             }
         }
         Ok(None) if console.standby(statement.node).is_ok_and(|standby| standby.is_some()) => {
@@ -193,7 +198,8 @@ pub(crate) async fn introduce(console: Arc<Console>, dialler: Dialler) {
                 at: console.world.now(),
                 fault,
             };
-            console.world.tell(&format!("a stranger from {from} says that it is node {}", statement.node));
+            console
+                .tell_of_stranger(&format!("a stranger from {from} says that it is node {}", statement.node));
             console.live.introduced(identity, Introduced { shown, envelope });
         }
         Ok(_) => {}

@@ -29,6 +29,8 @@ pub(crate) struct Mirror {
     node_key: PublicKey,
     file: PathBuf,
     end: Option<End>,
+    /// The newest record that there was when lines were forgotten last.
+    floor: u64,
     /// The digests of the newest records: heads are compared with them.
     recent: BTreeMap<u64, Digest>,
     /// The newest head, for a record that is here: the node's word for all before it.
@@ -74,16 +76,8 @@ impl Mirror {
     /// What the file says; an empty mirror if it says nothing that holds.
     pub(crate) fn open(folder: &Path, node: NodeId, node_key: PublicKey) -> io::Result<Self> {
         let file = folder.join(format!("{}.journal", node.to_string().trim_start_matches("lh1:")));
-        let mut mirror = Self {
-            node,
-            node_key,
-            file,
-            end: None,
-            recent: BTreeMap::new(),
-            head: None,
-            tenure: Tenure::unenrolled(),
-            accepted: BTreeMap::new(),
-        };
+        let mut mirror = Self::empty(file, node, node_key);
+        mirror.floor = mirror.kept_floor()?;
         let mut lines = Vec::new();
         match File::open(&mirror.file) {
             Ok(file) => file.take(FILE_BYTES_MAX).read_to_end(&mut lines)?,
@@ -100,6 +94,13 @@ impl Mirror {
         }
         mirror.accepted.clear();
         Ok(mirror)
+    }
+
+    /// One that knows nothing, and keeps what it learns in a file.
+    pub(crate) fn empty(file: PathBuf, node: NodeId, node_key: PublicKey) -> Self {
+        let (recent, accepted) = (BTreeMap::new(), BTreeMap::new());
+        let tenure = Tenure::unenrolled();
+        Self { node, node_key, file, end: None, floor: 0, recent, head: None, tenure, accepted }
     }
 
     /// The number of the newest record; 0 for none.
@@ -141,8 +142,33 @@ impl Mirror {
         }
     }
 
+    /// The newest record that was ever here. A journal that ends before it is an older one, also when what was here
+    /// is forgotten, and after a start.
+    pub(crate) fn seen(&self) -> u64 {
+        self.record().max(self.floor)
+    }
+
+    fn floor_file(&self) -> PathBuf {
+        self.file.with_extension("floor")
+    }
+
+    fn kept_floor(&self) -> io::Result<u64> {
+        match fs::read_to_string(self.floor_file()) {
+            Ok(text) => text.trim_end().parse().map_err(io::Error::other),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(0),
+            Err(error) => Err(error),
+        }
+    }
+
     /// Begins anew.
     pub(crate) fn forget(&mut self) -> io::Result<()> {
+        if self.seen() > self.floor {
+            self.floor = self.seen();
+            let mut options = OpenOptions::new();
+            let mut file =
+                options.create(true).write(true).truncate(true).mode(0o600).open(self.floor_file())?;
+            file.write_all(format!("{}\n", self.floor).as_bytes())?;
+        }
         (self.end, self.head) = (None, None);
         self.recent.clear();
         self.tenure = Tenure::unenrolled();
@@ -167,7 +193,8 @@ impl Mirror {
         std::mem::take(&mut self.accepted)
     }
 
-    fn take(&mut self, lines: &[u8]) -> Result<(), Broken> {
+    /// Takes lines, or none of them. The medium has no part in it.
+    pub(crate) fn take(&mut self, lines: &[u8]) -> Result<(), Broken> {
         let (mut end, mut tenure, mut recent) = (self.end, self.tenure.clone(), self.recent.clone());
         let mut accepted = Vec::new();
         for line in lines.split_inclusive(|byte| *byte == b'\n') {
@@ -201,5 +228,73 @@ impl Mirror {
         (self.end, self.recent, self.tenure) = (end, recent, tenure);
         self.accepted.extend(accepted);
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use keys::SigningKey;
+
+    use super::*;
+
+    /// The lines with their digests, and in the place of each `@` that of the line before.
+    fn chained(text: &str) -> Vec<u8> {
+        let (mut lines, mut before) = (String::new(), "null".to_owned());
+        for line in text.lines() {
+            let line = line.replacen('@', &before, 1);
+            let digest = Digest::of(line.as_bytes()).to_string();
+            lines += &format!("{} {line}\n", digest.trim_start_matches("sha256:"));
+            before = format!("{digest:?}");
+        }
+        lines.into_bytes()
+    }
+
+    fn mirror() -> Mirror {
+        let node = "lh1:jAzBegSULMT44P4LMCYG0xCIYMEmQouizutfntQcKwU".parse().unwrap();
+        Mirror::empty(PathBuf::new(), NodeId(node), *SigningKey::from_seed(&[1; 32]).unwrap().public())
+    }
+
+    /// A node's journal is its own word: two tiers below each other are no reason to walk for ever.
+    #[test]
+    fn tiers_in_a_ring_end_no_console() {
+        let mut mirror = mirror();
+        mirror.take(&chained(include_str!("../../tests/journals/cycle"))).unwrap();
+        let root = mirror.tenure.root().unwrap();
+        let tiers: Vec<_> = mirror.tenure.tiers().map(|(tier, _)| tier).collect();
+        assert_eq!(tiers.len(), 3);
+        for tier in tiers.into_iter().filter(|tier| *tier != root) {
+            assert!(!mirror.tenure.is_below(tier, root));
+            assert_eq!(mirror.tenure.subtree(tier).len(), 2);
+            assert!(serde_json::to_value(mirror.tenure.standing(tier)).is_ok());
+        }
+    }
+
+    /// What does not hold is not taken, and what was there stays.
+    #[test]
+    fn lines_are_taken_whole_or_not_at_all() {
+        let whole = chained(include_str!("../../tests/journals/today"));
+        let mut mirror = mirror();
+        mirror.take(&whole).unwrap();
+        let (record, tenure) = (mirror.record(), mirror.tenure.clone());
+        assert!(record > 2);
+        assert!(mirror.take(&whole).is_err());
+        assert!(mirror.take(&chained("{\"number\":1}")).is_err());
+        assert_eq!((mirror.record(), &mirror.tenure), (record, &tenure));
+    }
+    /// A node that has forgotten old records has its mirror begun anew; an older journal is told from that also when
+    /// the reading breaks off, and by the next console on the same folder.
+    #[test]
+    fn what_was_seen_is_remembered_when_the_lines_are_forgotten() {
+        let folder = tempfile::tempdir().unwrap();
+        let open = || Mirror::open(folder.path(), mirror().node, mirror().node_key).unwrap();
+        let mut one = open();
+        one.extend(&chained(include_str!("../../tests/journals/today"))).unwrap().unwrap();
+        let seen = one.record();
+        assert!(seen > 2);
+        one.forget().unwrap();
+        assert_eq!((one.record(), one.seen()), (0, seen));
+        one.forget().unwrap();
+        let next = open();
+        assert_eq!((next.record(), next.seen()), (0, seen));
     }
 }

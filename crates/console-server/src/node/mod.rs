@@ -7,6 +7,7 @@ pub(crate) mod mirror;
 mod routes;
 pub(crate) mod session;
 mod share;
+pub(crate) mod strangers;
 
 pub(crate) use routes::{no_longer_than, routes};
 pub(crate) use session::Gate;

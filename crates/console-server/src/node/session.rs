@@ -139,7 +139,6 @@ async fn follow(console: &Arc<Console>, node: &KnownNode, place: Place, link: &A
 pub(crate) async fn read_journal(console: &Console, node: &KnownNode, link: &Link) -> Result<(), No> {
     let turns = console.turns(node)?;
     let _turn = turns.reading.lock().await;
-    let seen = turns.mirror.lock().await.record();
     let mut begun_anew = false;
     loop {
         let from = turns.mirror.lock().await.wanted();
@@ -147,7 +146,7 @@ pub(crate) async fn read_journal(console: &Console, node: &KnownNode, link: &Lin
         match link.call(&Call::ReadJournal { from }, &[]).await.map_err(call_failed)? {
             (Answer::Lines { newest, head, .. }, lines) => {
                 let mut mirror = turns.mirror.lock().await;
-                if newest < seen.max(mirror.record()) {
+                if newest < mirror.seen() {
                     let told = format!("the journal of node {} is shorter than it was", node.name);
                     return Err(No::new("journal-broken", Exit::Failed, told));
                 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use console_api::{Exit, Lock};
 use id::{NodeId, SealingKey};
-use keys::{NodeRecord as _, SHARE_BYTES, Statement, seal_share};
+use keys::{Envelope, NodeRecord as _, PayloadType, SHARE_BYTES, Statement, seal_share};
 use node_protocol::call::{Answer, Call, Status};
 use store::{Key, Transaction};
 use tokio::time::Instant;
@@ -132,7 +132,8 @@ impl Console {
         let link = self.live.link(place).ok_or_else(|| crate::order::unreachable(&node.name))?;
         let sealed = seal_share(share, node.node, sealing)
             .map_err(|unusable| refused("no-sealing-key", told(&unusable)).hint(MAKE_ONE))?;
-        match link.call(&Call::GiveShare {}, &sealed).await.map_err(call_failed)? {
+        let signed = Envelope::sign(PayloadType::Share, sealed, &self.opened.keys.controller).to_json();
+        match link.call(&Call::GiveShare {}, signed.as_bytes()).await.map_err(call_failed)? {
             (Answer::Handed {}, _) => Ok(()),
             (Answer::Refused(refused), _) => Err(No(Box::new(refused.into()))),
             (other, _) => Err(not_understood(&other)),

@@ -7,7 +7,7 @@ use serde_json::json;
 
 use crate::fig6::{World, enrol, grant, world};
 use crate::node::Vice;
-use crate::party::{Party, STORE, until_told};
+use crate::party::{Party, STORE, until, until_told};
 
 fn suspend(tier: id::TierId) -> serde_json::Value {
     json!({ "node": "n1", "verb": "suspend", "args": { "tier": tier } })
@@ -51,9 +51,7 @@ async fn a_node_that_gives_no_journal_keeps_nobody_from_the_list() {
     let World { consoles: _consoles, landlord, node } = world().await;
     node.become_vicious(Vice { mute_journal: true, ..Vice::default() });
     node.reconnect();
-    while !node.is_waited_for() {
-        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
-    }
+    until("who asks for the journal", || node.is_waited_for()).await;
     // The console waits for the journal longer than this client waits for the console.
     let nodes: Page<Shown> = landlord.get("/v1/nodes").await;
     assert_eq!(nodes.items.len(), 1);

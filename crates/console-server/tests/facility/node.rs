@@ -316,6 +316,7 @@ impl Shared {
                     {
                         dialled.serve(Arc::clone(&service), &Limits::default()).await;
                     }
+                    // As a courier rests between two tries; nobody waits for this.
                     tokio::time::sleep(Duration::from_millis(20)).await;
                 }
             });
@@ -527,7 +528,12 @@ impl State {
             Call::GiveShare {} => {
                 assert_eq!(self.tenure.root(), Some(own));
                 let node = self.tenure.node().unwrap();
-                let share = *keys::open_share(attachment, node, &self.opening).unwrap();
+                let envelope = Envelope::parse(attachment).unwrap();
+                let root = self.tenure.tier(own).unwrap();
+                let signer = &root.keys[&envelope.only_signer().unwrap()];
+                let verified = envelope.verify(&signer.key).unwrap();
+                assert_eq!(verified.payload_type, keys::PayloadType::Share);
+                let share = *keys::open_share(verified.payload, node, &self.opening).unwrap();
                 self.shares.push(share);
                 match self.store {
                     Store::Plain if !self.vice.no_share => self.store = Store::Share { share, open: true },

@@ -7,7 +7,7 @@ use serde_json::json;
 
 use crate::fig6::{World, enrol, grant, wanted, world};
 use crate::node::Node;
-use crate::party::Party;
+use crate::party::{Party, until};
 
 fn order(verb: &str, args: serde_json::Value) -> NewOrder {
     NewOrder { node: "n1".to_owned(), tier: None, verb: verb.to_owned(), args, objects: Vec::new() }
@@ -51,9 +51,7 @@ async fn an_order_whose_answer_was_lost_is_found_in_the_journal() {
     let cut = async {
         // Once the node has it on record, the connection goes.
         let signer = landlord.identity().await.controllers[0].key.id();
-        while node.last_sequence(signer) < 2 {
-            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
-        }
+        until("the order's record", || node.last_sequence(signer) >= 2).await;
         node.reconnect();
     };
     let (problem, ()) = tokio::join!(asked, cut);

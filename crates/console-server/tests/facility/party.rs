@@ -12,6 +12,7 @@ use serde::de::DeserializeOwned;
 use crate::node::{Consoles, now, random};
 
 const PATIENCE: Duration = Duration::from_secs(30);
+const LOOK: Duration = Duration::from_millis(5);
 
 /// The files of a console's store.
 pub(crate) const STORE: [&str; 3] = ["console.sqlite", "console.sqlite-wal", "console.sqlite-shm"];
@@ -34,13 +35,18 @@ static TOLD: Mutex<Vec<String>> = Mutex::new(Vec::new());
 const WORLD: World =
     World { random: || Ok(random()), now, tell: |line| TOLD.lock().unwrap().push(line.to_owned()) };
 
+/// Looks again and again until it is so, where nothing tells of it; gives up when that takes too long.
+pub(crate) async fn until(what: &str, mut is_so: impl FnMut() -> bool) {
+    let deadline = Instant::now() + PATIENCE;
+    while !is_so() {
+        assert!(Instant::now() < deadline, "it never comes: {what}\n{}", told());
+        tokio::time::sleep(LOOK).await;
+    }
+}
+
 /// Waits until some console has told it.
 pub(crate) async fn until_told(is_it: impl Fn(&str) -> bool) {
-    let deadline = Instant::now() + PATIENCE;
-    while !TOLD.lock().unwrap().iter().any(|line| is_it(line)) {
-        assert!(Instant::now() < deadline, "{:?}", TOLD.lock().unwrap());
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
+    until("a line", || TOLD.lock().unwrap().iter().any(|line| is_it(line))).await;
 }
 
 /// All that was told up to now.
@@ -57,7 +63,7 @@ impl Party {
         let folder = tempfile::tempdir().unwrap();
         let listen = "127.0.0.1:0".parse().unwrap();
         // Fake nodes ask `consoles` where that really is.
-        let addresses = vec!["127.0.0.1:7443".parse().unwrap()];
+        let addresses = vec!["192.0.2.7:7443".parse().unwrap()];
         let init = Init {
             name: name.parse().unwrap(),
             listen,
@@ -108,14 +114,10 @@ impl Party {
     /// The same, with something done to the folder in between.
     pub(crate) async fn restart_after(mut self, consoles: &Consoles, between: impl FnOnce(&Path)) -> Self {
         self.task.abort();
-        while !self.task.is_finished() {
-            tokio::task::yield_now().await;
-        }
+        until("the console's end", || self.task.is_finished()).await;
         let lock = std::fs::File::open(self.folder.path().join("console.sqlite.lock")).unwrap();
         // What it had spawned ends a moment later, and with it the store is free.
-        while lock.try_lock().is_err() {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
+        until("a free store", || lock.try_lock().is_ok()).await;
         drop(lock);
         let folder = std::mem::replace(&mut self.folder, tempfile::tempdir().unwrap());
         drop(self);
@@ -174,7 +176,7 @@ impl Party {
                 Err(failed) => panic!("{path}: {failed:?}"),
             };
             assert!(Instant::now() < deadline, "{path} stays {answer:?}");
-            tokio::time::sleep(Duration::from_millis(10)).await;
+            tokio::time::sleep(LOOK).await;
         }
     }
 }

@@ -2,13 +2,17 @@
 
 use super::Signer;
 use crate::change::Change;
-use crate::console::are_consoles;
+use crate::console::{are_consoles, are_consoles_below_the_root};
 use crate::order::Consoles;
 use crate::refusal::Refusal;
 use crate::rule::{Rule, holds};
 
 pub(super) fn set(signer: &Signer<'_>, args: &Consoles) -> Result<Vec<Change>, Refusal> {
-    are_consoles(&args.consoles)?;
+    if signer.tier.parent.is_some() {
+        are_consoles_below_the_root(&args.consoles)?;
+    } else {
+        are_consoles(&args.consoles)?;
+    }
     if args.consoles.is_empty() {
         // Nobody could reach the tier any more to take that back.
         return Err(Refusal::BadConsoles {});

@@ -2,7 +2,7 @@
 
 use super::{Signer, boundary, enrolment, keys};
 use crate::change::Change;
-use crate::console::are_consoles;
+use crate::console::are_consoles_below_the_root;
 use crate::input::Verified;
 use crate::lease::{Quota, Terms};
 use crate::limits::DEPTH_MAX;
@@ -40,7 +40,7 @@ pub(super) fn grant(
     if unknown > args.quota.keys as usize {
         return Err(Refusal::ExceedsQuota { what: QuotaKind::Keys, left: args.quota.keys });
     }
-    are_consoles(&args.consoles)?;
+    are_consoles_below_the_root(&args.consoles)?;
     let directory = signer.tier.directory;
     if args.directory.is_some() && args.directory != directory {
         return Err(Refusal::WrongDirectory {});

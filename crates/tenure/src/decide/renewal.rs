@@ -10,7 +10,7 @@ use id::{KeyId, Nonce, TierId};
 
 use super::{Signer, keys};
 use crate::change::Change;
-use crate::console::are_consoles;
+use crate::console::are_consoles_below_the_root;
 use crate::input::Verified;
 use crate::limits::CONSENTS_PER_TIER_MAX;
 use crate::order::{Consent, Reassign, Renew};
@@ -46,7 +46,7 @@ pub(super) fn reassign(
     verified: &Verified,
 ) -> Result<Vec<Change>, Refusal> {
     let child = signer.child(tenure, args.tier)?;
-    are_consoles(&args.consoles)?;
+    are_consoles_below_the_root(&args.consoles)?;
     keys::are_a_set(&args.keys, child.named_rights(), child.rights.exercise)?;
     let unknown = args.keys.iter().filter(|key| !tenure.sequences.contains_key(&key.key.id())).count();
     if child.used.keys as usize + unknown > tenure.own_share(args.tier).keys as usize {

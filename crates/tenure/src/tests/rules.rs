@@ -383,6 +383,20 @@ fn consoles_are_few_and_each_stands_once() {
     assert!(!effects(&example.tenure).realm(five).unwrap().courier, "a courier that has nobody to dial");
 }
 
+/// The node dials for its tiers from its own address: those below the root send it neither to itself nor to its link.
+#[test]
+fn a_tier_below_the_root_has_no_console_on_the_node_itself() {
+    let mut example = Example::four_tiers();
+    for text in ["127.0.0.1:22", "127.9.9.9:7443", "[::1]:7443", "169.254.169.254:80", "[fe80::1]:7443"] {
+        let consoles = vec![Console { addresses: vec![text.parse().unwrap()], ..console(5) }];
+        let own = Verb::Consoles(Consoles { consoles: consoles.clone() });
+        assert_eq!(refused(&mut example, 2, own.clone()), "bad-consoles", "{text}");
+        let given = Verb::Lease(Lease { consoles, ..lease(5, Grant::ALL, 1) });
+        assert_eq!(refused(&mut example, 2, given), "bad-consoles", "{text}");
+        example.order(1, own).unwrap();
+    }
+}
+
 #[test]
 fn an_address_of_a_console_has_one_spelling_and_can_be_dialled() {
     for text in ["10.0.0.2:7443", "[fd00:10::2]:7443"] {
