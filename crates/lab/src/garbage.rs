@@ -17,7 +17,7 @@ use crate::failed::{Act, Failed};
 /// How long an answer to garbage is waited for, and how long a full socket.
 const PATIENCE: Duration = Duration::from_millis(20);
 /// Beginnings that lead further in: frames of every length, TLS records and hellos, HTTP of both kinds, JSON, DHCP.
-const BEGINNINGS: [&[u8]; 12] = [
+const BEGINNINGS: [&[u8]; 13] = [
     b"",
     b"\0\0\0\0",
     b"\0\0\0\x02{}",
@@ -30,6 +30,7 @@ const BEGINNINGS: [&[u8]; 12] = [
     b"GET /v1/nodes HTTP/1.1\r\nAuthorization: Bearer ",
     b"{\"payloadType\":\"application/vnd.leasehold.order+json\",\"payload\":\"",
     b"\x01\x01\x06\0",
+    b"\x02\x01\x06\0",
 ];
 const TAIL_BYTES_MAX: u64 = 3_000;
 
@@ -46,7 +47,7 @@ impl Garbage {
 
     /// The next row: a beginning that may lead further in, then anything.
     pub fn row(&mut self) -> Vec<u8> {
-        let beginning = BEGINNINGS[usize::try_from(self.below(12)).unwrap_or(0)];
+        let beginning = BEGINNINGS[usize::try_from(self.below(13)).unwrap_or(0)];
         let length = self.below(TAIL_BYTES_MAX);
         let tail = (0..length).map(|_| self.next().to_le_bytes()[5]);
         beginning.iter().copied().chain(tail).collect()
@@ -144,6 +145,29 @@ impl Facility {
         });
         thrown.act(act)?.act(act)?;
         Ok(doors)
+    }
+}
+
+impl Facility {
+    /// Sends so many rows of garbage to everybody on the management network, as datagrams from one port to another:
+    /// who listens below IP has no socket that could be looked up.
+    ///
+    /// # Errors
+    /// When they cannot be sent.
+    pub fn broadcast_garbage(
+        &self,
+        (from, to): (u16, u16),
+        garbage: &mut Garbage,
+        rows: usize,
+    ) -> Result<(), Failed> {
+        let act = || "send garbage to everybody".to_owned();
+        let sent = self.namespace("router")?.run(|| -> std::io::Result<()> {
+            // A sender's own address says which link is meant (ip(7)).
+            let socket = UdpSocket::bind((Ipv4Addr::new(10, 0, 0, 1), from))?;
+            socket.set_broadcast(true)?;
+            (0..rows).try_for_each(|_| socket.send_to(&garbage.row(), (Ipv4Addr::BROADCAST, to)).map(drop))
+        });
+        sent.act(act)?.act(act)
     }
 }
 

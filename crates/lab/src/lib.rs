@@ -13,6 +13,7 @@
 #![forbid(unsafe_code)]
 
 mod console;
+mod core_dump;
 mod engine;
 mod facility;
 mod failed;
@@ -26,12 +27,15 @@ mod node;
 mod party;
 mod plan;
 mod power;
+mod recording;
 mod role;
 mod search;
+mod secrets;
 mod site;
 pub mod trial;
 
 pub use console::Console;
+pub use core_dump::{Region, core_of};
 pub use facility::Facility;
 pub use failed::Failed;
 pub use garbage::{Door, Garbage, Running};
@@ -42,5 +46,7 @@ pub use node::{Ending, Node};
 pub use party::{Caller, Object, Party, Said, Standing};
 pub use plan::{ConsolePlan, INTERNET, NodePlan, Plan, RealmPlan};
 pub use power::PowerPort;
+pub use recording::{Recorded, Recording, Stream};
 pub use role::serve;
 pub use search::{Form, Found, Search, WINDOW_BYTES};
+pub use secrets::{Secrets, secrets_of_console, secrets_of_custody};

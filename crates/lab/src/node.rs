@@ -115,6 +115,25 @@ impl Node {
         self.power().machine.as_ref().map_or(0, Machine::first_process)
     }
 
+    /// Its processes: the first argument of each, which names its role, and its id as the machine counts.
+    ///
+    /// # Errors
+    /// When it has no power.
+    pub fn processes(&self) -> Result<Vec<(String, u32)>, Failed> {
+        let act = || format!("look who runs on {:?}", self.name);
+        let namespace = |id: u32| std::fs::read_link(format!("/proc/{id}/ns/pid"));
+        let own = namespace(self.first_process()).act(act)?;
+        let entries = std::fs::read_dir("/proc").act(act)?;
+        let ids = entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<u32>().ok());
+        let process = |id: u32| {
+            // Who ends meanwhile does not run.
+            let line = std::fs::read(format!("/proc/{id}/cmdline")).ok()?;
+            let word = line.split(|byte| *byte == 0).nth(1)?;
+            Some((String::from_utf8_lossy(word).into_owned(), id))
+        };
+        Ok(ids.filter(|id| namespace(*id).is_ok_and(|its| its == own)).filter_map(process).collect())
+    }
+
     /// Its folder, with its configuration, state, pins and the supervisor's output.
     #[must_use]
     pub fn folder(&self) -> &Path {

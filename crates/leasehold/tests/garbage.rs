@@ -1,6 +1,7 @@
 //! Garbage on every socket of a console: whoever sends it, the console goes on. Needs root.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+use std::fs;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -31,6 +32,10 @@ fn console() {
         .run(&["console", "init", &folder, "--name", "landlord", "--listen", &listen, "--api", api])
         .unwrap();
     assert_eq!(made.exit, 0, "{}", made.talk);
+    let settings = format!("{folder}/console.toml");
+    let dhcp = "\n[dhcp]\ninterface = \"eth0\"\nserver = \"10.0.0.2\"\n\
+                nodes = { addresses = \"10.0.0.100-10.0.0.199\", prefix = 16 }\n";
+    fs::write(&settings, fs::read_to_string(&settings).unwrap() + dhcp).unwrap();
     console.start(&["console", "run", &folder]).unwrap();
     console.answers(&["console", "show"], SOON).unwrap();
     let running = facility.running("landlord").unwrap();
@@ -38,7 +43,10 @@ fn console() {
     let wanted =
         [Door::Tcp(api.parse().unwrap()), Door::Unix(PathBuf::from(format!("{folder}/console.sock")))];
     assert!(wanted.iter().all(|door| doors.contains(door)), "{doors:?}");
+    facility.broadcast_garbage((68, 67), &mut Garbage::new(20_261_125), 200).unwrap();
     facility.consoles_mut()[0].answers(&["console", "show"], SOON).unwrap();
+    let log = facility.consoles()[0].log();
+    assert!(!log.contains("DHCP is served no more") && !log.contains("panicked"), "{log}");
     // The commands have ended by then; the server is the same.
     let server = facility.consoles()[0].server().unwrap();
     assert!(running.iter().any(|(id, _)| *id == server));

@@ -1,5 +1,6 @@
 //! Whole frames over one link: packet(7).
 
+mod record;
 mod tap;
 
 use std::io;
@@ -8,6 +9,7 @@ use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use crate::failed::{Act, Failed};
 use crate::link::Links;
 
+pub use self::record::Recorder;
 pub use self::tap::{Tap, Tapped};
 
 /// A socket that sends whole Ethernet frames over one link and receives nothing.
@@ -71,5 +73,13 @@ fn bind(socket: &OwnedFd, index: i32, protocol: i32) -> io::Result<()> {
     let length = libc::socklen_t::try_from(size_of_val(&address)).map_err(io::Error::other)?;
     // SAFETY: `address` is a whole sockaddr_ll of `length` bytes that outlives the call; bind(2) only reads it.
     let answer = unsafe { libc::bind(socket.as_raw_fd(), (&raw const address).cast(), length) };
+    if answer < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+}
+
+fn set(socket: &OwnedFd, level: i32, option: i32, value: i32) -> io::Result<()> {
+    let length = libc::socklen_t::try_from(size_of_val(&value)).map_err(io::Error::other)?;
+    // SAFETY: `value` is an int of `length` bytes that outlives the call; setsockopt(2) only reads it.
+    let answer =
+        unsafe { libc::setsockopt(socket.as_raw_fd(), level, option, (&raw const value).cast(), length) };
     if answer < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }

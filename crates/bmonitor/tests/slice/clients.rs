@@ -2,6 +2,7 @@
 
 use std::fs::{self, Permissions};
 use std::io::{Read, Write};
+use std::net::{Shutdown, TcpListener};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
@@ -64,6 +65,32 @@ pub(crate) fn garbage() {
     let after = world.settled(0);
     assert_eq!((after.record, after.digest, after.tiers), (before.record, before.digest, before.tiers));
     assert_eq!(world.facility.running("n1").unwrap(), running);
+}
+
+/// So does a courier, whatever answers in its console's place.
+pub(crate) fn garbage_to_a_courier() {
+    const DIALS: usize = 6;
+    let mut world = World::unstarted();
+    let console = crate::console::Unopened::new(7444);
+    crate::console::courier_is_built();
+    let router = world.facility.namespace("router").unwrap();
+    let listener = router.run(|| TcpListener::bind(console.address())).unwrap().unwrap();
+    world.tenants_consoles = vec![console.named()];
+    world.start(0, &[]);
+    let (tier, _lease) = world.lease(0, crate::world::REALMS);
+    world.settled(0);
+    let running = world.facility.running("n1").unwrap();
+    let mut garbage = lab::Garbage::new(20_261_126);
+    for _ in 0..DIALS {
+        let (mut courier, _from) = listener.accept().unwrap();
+        courier.set_read_timeout(Some(crate::world::SOON * 4)).unwrap();
+        // It hangs up as soon as it has seen enough of it.
+        courier.write_all(&garbage.row()).unwrap_or_default();
+        courier.shutdown(Shutdown::Write).unwrap_or_default();
+        courier.read_to_end(&mut Vec::new()).unwrap_or_default();
+    }
+    assert_eq!(world.facility.running("n1").unwrap(), running);
+    assert_eq!(world.tier(0, crate::world::TENANT).unwrap().tier, tier);
 }
 
 const ORDERER: u32 = 65_301;

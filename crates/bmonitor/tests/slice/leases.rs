@@ -190,6 +190,14 @@ pub(crate) fn live_and_die() {
     waits_for(&world, "no server", |status| is_warned(status, "no-address"));
     let server = Serving::start(&world.facility, &office);
     waits_for(&world, "an address", |status| !is_warned(status, "no-address"));
+    // Whatever else comes from a server's port harms neither.
+    world.settled(0);
+    let running = world.facility.running("n1").unwrap();
+    let mut garbage = lab::Garbage::new(20_261_124);
+    for ports in [(SERVER_PORT, CLIENT_PORT), (CLIENT_PORT, SERVER_PORT)] {
+        world.facility.broadcast_garbage(ports, &mut garbage, 200).unwrap();
+    }
+    assert_eq!(world.facility.running("n1").unwrap(), running);
     let node = world.facility.namespace("n1").unwrap();
     let own = node.run(|| Links::open().and_then(|mut links| links.addresses("br0"))).unwrap().unwrap();
     let leased = |class| {

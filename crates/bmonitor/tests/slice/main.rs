@@ -67,6 +67,7 @@ const TRIALS: &[Trial] = &[
     ("addresses_come_and_go_by_dhcp", leases::live_and_die),
     ("hostile_clients_are_answered_or_dropped", clients::hostile),
     ("garbage_on_every_socket_of_a_node_harms_nothing", clients::garbage),
+    ("garbage_to_a_courier_harms_nothing", clients::garbage_to_a_courier),
     ("only_root_and_orderers_are_listened_to", clients::uids),
     ("a_term_that_ends_closes_and_erases_nothing", terms::closes_while_the_supervisor_lives),
     ("the_kernel_closes_what_a_record_takes_back", crashes::kernel_closes_what_a_record_takes_back),

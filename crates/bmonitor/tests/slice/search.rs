@@ -1,45 +1,22 @@
 //! Secrets are custody's alone: every one of them is looked for in all that the node wrote, said or holds elsewhere.
 
-use std::collections::BTreeMap;
-use std::fs::{self, File};
-use std::os::unix::fs::{FileExt, MetadataExt};
+use std::fs;
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-use keys::OPENING_SECRET_BYTES;
-use keys::at_rest::unseal;
-use lab::{Object, Search};
+use lab::{Object, Region, Search, Secrets, core_of, secrets_of_custody};
 use tenure::{Boundary, Renew, Target, Verb};
 
 use crate::couriers::Tenancy;
 use crate::custody::{self, Custody, TIER};
 use crate::world::{WEB, World};
 
-/// Where the public key lies within an opening secret, with its hash (FIPS 203).
-const PUBLIC: std::ops::Range<usize> = 1152..2368;
-
 /// The secrets in custody's folder, whose storage key lies there, by name.
-fn secrets_in(folder: &Path) -> BTreeMap<String, Vec<u8>> {
-    let storage = fs::read(folder.join("storage.key")).unwrap();
-    let key: [u8; 32] = storage.strip_prefix(b"leasehold storage key 1 plain\n").unwrap().try_into().unwrap();
-    let mut found = BTreeMap::from([("storage.key".to_owned(), key.to_vec())]);
-    for entry in fs::read_dir(folder).unwrap() {
-        let name = entry.unwrap().file_name().into_string().unwrap();
-        let Ok(content) = unseal(&key, &name, &fs::read(folder.join(&name)).unwrap()) else { continue };
-        if name.ends_with(".secret") {
-            let (own, opening) = content.split_at(content.len() - OPENING_SECRET_BYTES);
-            for (place, part) in own.chunks(32).enumerate() {
-                found.insert(format!("{name} {place}"), part.to_vec());
-            }
-            found.insert(format!("{name} opening"), opening[..PUBLIC.start].to_vec());
-            found.insert(format!("{name} opening, end"), opening[PUBLIC.end..].to_vec());
-        } else if name == "node.key" || name.ends_with(".salt") || name.ends_with(".objects") {
-            found.insert(name, content.to_vec());
-        }
-    }
-    found
+fn secrets_in(folder: &Path) -> Secrets {
+    secrets_of_custody(folder).unwrap()
 }
 
-fn search_for(secrets: &BTreeMap<String, Vec<u8>>) -> Search {
+fn search_for(secrets: &Secrets) -> Search {
     Search::new(secrets.iter().map(|(name, secret)| (name.as_str(), secret.as_slice())))
 }
 
@@ -88,27 +65,12 @@ fn files_below(folder: &Path, pins: &Path, each: &mut impl FnMut(&Path)) {
     }
 }
 
-/// The memory of a process, as far as root can read it.
-fn memory_of(id: u32, mut each: impl FnMut(&[u8], &str)) {
-    let maps = fs::read_to_string(format!("/proc/{id}/maps")).unwrap();
-    let memory = File::open(format!("/proc/{id}/mem")).unwrap();
-    for line in maps.lines().filter(|line| line.contains(" rw")) {
-        let (start, rest) = line.split_once('-').unwrap();
-        let end = rest.split_once(' ').unwrap().0;
-        let [start, end] = [start, end].map(|number| u64::from_str_radix(number, 16).unwrap());
-        let mut bytes = vec![0; usize::try_from(end - start).unwrap()];
-        if memory.read_exact_at(&mut bytes, start).is_ok() {
-            each(&bytes, line);
-        }
-    }
-}
-
 /// Files, logs, and the memory of every process of the node but custody, throughout a tenancy.
 pub(crate) fn no_secret_is_anywhere_else() {
     let mut tenancy = Tenancy::begin();
     let folder = tenancy.world.facility.nodes()[0].folder().to_owned();
     let mut secrets = secrets_in(&folder.join("state/custody"));
-    let places = |world: &World, secrets: &BTreeMap<String, Vec<u8>>| {
+    let places = |world: &World, secrets: &Secrets| {
         let search = search_for(secrets);
         let pins = world.facility.nodes()[0].pins();
         files_below(&folder, &pins, &mut |path| {
@@ -120,7 +82,8 @@ pub(crate) fn no_secret_is_anywhere_else() {
         for (name, id) in
             processes.iter().filter(|(name, _)| !["custody", "lab:init"].contains(&name.as_str()))
         {
-            memory_of(*id, |bytes, place| nothing_in(&search, bytes, &format!("{name}: {place}")));
+            let each = |part: Region| nothing_in(&search, &part.bytes, &format!("{name}: {}", part.name));
+            core_of(*id, each).unwrap();
         }
     };
     places(&tenancy.world, &secrets);
@@ -182,8 +145,8 @@ pub(crate) fn custodys_memory_is_hidden_as_the_status_says() {
     assert!(locked, "{maps}");
     let storage =
         secrets_in(&world.facility.nodes()[0].folder().join("state/custody")).remove("storage.key").unwrap();
-    let search = search_for(&BTreeMap::from([("storage.key".to_owned(), storage)]));
+    let search = search_for(&Secrets::from([("storage.key".to_owned(), storage)]));
     let mut found = 0;
-    memory_of(custody, |bytes, _| found += search.find(bytes).len());
+    core_of(custody, |part| found += search.find(&part.bytes).len()).unwrap();
     assert!(ordinary || found == 0, "the storage key lies {found} times in memory that root reads");
 }

@@ -271,18 +271,7 @@ impl World {
 
     /// The processes of the node: the first argument and the machine's id of each.
     pub(crate) fn processes(&self, node: usize) -> Vec<(String, u32)> {
-        let first = self.facility.nodes()[node].first_process();
-        let namespace = |id: u32| std::fs::read_link(format!("/proc/{id}/ns/pid")).ok();
-        let own = namespace(first).unwrap();
-        let entries = std::fs::read_dir("/proc").unwrap();
-        let ids = entries.filter_map(|entry| entry.unwrap().file_name().to_str()?.parse::<u32>().ok());
-        ids.filter(|id| namespace(*id).as_ref() == Some(&own))
-            .filter_map(|id| {
-                let line = std::fs::read(format!("/proc/{id}/cmdline")).ok()?;
-                let word = line.split(|byte| *byte == 0).nth(1)?;
-                Some((String::from_utf8_lossy(word).into_owned(), id))
-            })
-            .collect()
+        self.facility.nodes()[node].processes().unwrap()
     }
 
     /// The machine's id of the node's custody, once it is there.

@@ -8,7 +8,7 @@ use rustix::net::{RecvFlags, SendFlags};
 use crate::failed::{Act, Failed};
 use crate::link::{Links, Mac};
 
-use super::{bind, packet_socket};
+use super::{bind, packet_socket, set};
 
 /// `struct virtio_net_hdr`: what the kernel puts before a frame, and wants before one (packet(7),
 /// `PACKET_VNET_HDR`).
@@ -154,13 +154,5 @@ fn attach(socket: &OwnedFd, program: &[libc::sock_filter]) -> io::Result<()> {
     // outlives the call; setsockopt(2) copies the instructions and writes nothing.
     let answer =
         unsafe { libc::setsockopt(socket.as_raw_fd(), level, option, (&raw const whole).cast(), length) };
-    if answer < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
-}
-
-fn set(socket: &OwnedFd, level: i32, option: i32, value: i32) -> io::Result<()> {
-    let length = libc::socklen_t::try_from(size_of_val(&value)).map_err(io::Error::other)?;
-    // SAFETY: `value` is an int of `length` bytes that outlives the call; setsockopt(2) only reads it.
-    let answer =
-        unsafe { libc::setsockopt(socket.as_raw_fd(), level, option, (&raw const value).cast(), length) };
     if answer < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }

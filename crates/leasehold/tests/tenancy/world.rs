@@ -1,0 +1,222 @@
+//! A landlord's and a tenant's console and one node, each with its own processes and links.
+
+use std::net::{Ipv4Addr, SocketAddrV4};
+use std::path::PathBuf;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use console_api::{
+    Client, Confirm, Enrolment, Grant, Granted, Identity, LeasePlan, NewOrder, Node, NodeState, Offer,
+    OpenWindow, Order, OrderState, Page, Sever, Severed, Take, Taken, TierState,
+};
+use data_encoding::BASE64;
+use lab::{Facility, Guard, Object, Plan, Recording};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+use tenure::{Quota, Rights, Terms};
+use tokio::runtime::Runtime;
+
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+const LOOK: Duration = Duration::from_millis(10);
+pub(crate) const LANDLORD: usize = 0;
+pub(crate) const TENANT: usize = 1;
+pub(crate) const PARTIES: [&str; 2] = ["landlord", "tenant"];
+/// Where a console listens for nodes.
+pub(crate) const CHANNEL_PORT: u16 = 7443;
+const CLOSED: &str = "version = 1\n";
+const WEB: &str = "version = 1\n[[allow]]\ndirection = \"in\"\nprotocol = \"tcp\"\nremote = [\"10.1.0.0/16\"]\n\
+                   local_port = [80]\n";
+
+pub(crate) struct World {
+    pub(crate) facility: Facility,
+    pub(crate) runtime: Runtime,
+    /// What the tenant says of itself.
+    tenant: Option<Identity>,
+    /// All that programs and doors of consoles have said.
+    pub(crate) said: Vec<String>,
+    _guard: Guard,
+}
+
+/// The programs of the other packages: `cargo test -p leasehold` alone does not build them.
+fn bmonitor() -> PathBuf {
+    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command.args(["build", "--quiet", "--offline"]);
+    command.args(["--package", "leasehold", "--package", "bmonitor", "--package", "courier"]);
+    assert!(command.status().unwrap().success());
+    PathBuf::from(env!("CARGO_BIN_EXE_leasehold")).with_file_name("bmonitor")
+}
+
+impl World {
+    /// Two consoles that run, and a node that has power.
+    pub(crate) fn new() -> Self {
+        let random: [u8; 3] = os::random::bytes().unwrap();
+        let prefix = format!("lt{:02x}{:02x}{:02x}", random[0], random[1], random[2]);
+        let mut plan = Plan::new(prefix, 1, &["tenant"]).with_consoles(&PARTIES);
+        plan.leasehold = Some(PathBuf::from(env!("CARGO_BIN_EXE_leasehold")));
+        plan.bmonitor = Some(bmonitor());
+        let guard = Guard::start().unwrap();
+        let mut facility = Facility::build(plan, &guard).unwrap();
+        let mut said = Vec::new();
+        for (console, name) in facility.consoles_mut().iter_mut().zip(PARTIES) {
+            let folder = console.folder().join("console").display().to_string();
+            let listen = format!("{}:{CHANNEL_PORT}", console.address());
+            console.set("LEASEHOLD_CONSOLE", format!("unix:{folder}/console.sock"));
+            let made =
+                console.run(&["console", "init", &folder, "--name", name, "--listen", &listen]).unwrap();
+            assert_eq!(made.exit, 0, "{}", made.talk);
+            console.start(&["console", "run", &folder]).unwrap();
+            let shown = console.answers(&["console", "show"], PATIENCE).unwrap();
+            said.extend([made.talk, shown.talk, shown.answer.to_string()]);
+        }
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
+        let mut world = Self { facility, runtime: runtime.unwrap(), tenant: None, said, _guard: guard };
+        let identity: Identity = world.get(LANDLORD, "/v1/console/identity");
+        world.facility.enrol(0, &json!(identity).to_string()).unwrap();
+        world.tenant = Some(world.get(TENANT, "/v1/console/identity"));
+        world
+    }
+
+    /// Hears all that passes any link of the facility.
+    pub(crate) fn record(&self) -> Recording {
+        self.facility.record(&["router", "internet", "n1", "landlord", "tenant"]).unwrap()
+    }
+
+    pub(crate) fn console_folder(&self, party: usize) -> PathBuf {
+        self.facility.consoles()[party].folder().join("console")
+    }
+
+    /// Where a console listens for nodes.
+    pub(crate) fn channel(&self, party: usize) -> SocketAddrV4 {
+        let address: Ipv4Addr = self.facility.consoles()[party].address();
+        SocketAddrV4::new(address, CHANNEL_PORT)
+    }
+
+    fn client(&self, party: usize) -> Client {
+        let socket = self.console_folder(party).join("console.sock");
+        Client::new(console_api::Address::Unix(socket), None, PATIENCE)
+    }
+
+    pub(crate) fn get<A: DeserializeOwned + Serialize>(&mut self, party: usize, path: &str) -> A {
+        let client = self.client(party);
+        let answer: A = self.runtime.block_on(client.get(path)).unwrap();
+        self.said.push(json!(answer).to_string());
+        answer
+    }
+
+    pub(crate) fn post<A: DeserializeOwned + Serialize>(
+        &mut self,
+        party: usize,
+        path: &str,
+        body: &impl Serialize,
+    ) -> A {
+        let client = self.client(party);
+        let answer: A = self.runtime.block_on(client.post(path, body)).unwrap();
+        self.said.push(json!(answer).to_string());
+        answer
+    }
+
+    pub(crate) fn until<A: DeserializeOwned + Serialize>(
+        &mut self,
+        party: usize,
+        path: &str,
+        is_so: impl Fn(&A) -> bool,
+    ) -> A {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let answer: A = self.get(party, path);
+            if is_so(&answer) {
+                return answer;
+            }
+            assert!(Instant::now() < deadline, "{path} stays {}", json!(answer));
+            os::poll::wait(&[], Some(LOOK)).unwrap();
+        }
+    }
+
+    pub(crate) fn settled(&self) -> node_protocol::call::Status {
+        self.facility.nodes()[0].settled(PATIENCE).unwrap()
+    }
+
+    /// The node starts, dials the landlord's console, and is compared with its own screen.
+    pub(crate) fn enrol(&mut self) {
+        self.facility.nodes_mut()[0].start_supervisor(&[], false).unwrap();
+        let node = self.settled().node.unwrap();
+        let _: Enrolment = self.post(LANDLORD, "/v1/enrolment", &OpenWindow { minutes: 5 });
+        let there = |window: &Enrolment| window.strangers.iter().any(|stranger| stranger.node == node);
+        let _: Enrolment = self.until(LANDLORD, "/v1/enrolment", there);
+        let confirm = Confirm { node, name: "n1".to_owned() };
+        let _: Node = self.post(LANDLORD, "/v1/enrolment/confirm", &confirm);
+        let up = |nodes: &Page<Node>| nodes.items.iter().any(|node| node.state == NodeState::Up);
+        let _: Page<Node> = self.until(LANDLORD, "/v1/nodes", up);
+    }
+
+    pub(crate) fn grant(&mut self, contract: &str) -> Offer {
+        let to = self.tenant.clone().unwrap();
+        let wanted = Grant {
+            contract: contract.to_owned(),
+            to,
+            name: Some("tenant".to_owned()),
+            nodes: vec!["n1".to_owned()],
+            terms: Terms::ALWAYS,
+            exercise: Rights::ALL,
+            grant: Rights::ALL,
+            quota: Quota { tiers: 4, keys: 16, objects: 64, records_per_hour: 1000, space_mib: 0 },
+            boundary: WEB.to_owned(),
+        };
+        let granted: Granted = self.post(LANDLORD, "/v1/leases", &wanted);
+        assert!(granted.failed.is_empty(), "{}", json!(granted));
+        granted.offer
+    }
+
+    /// The tenant takes the node over, which makes new keys for it.
+    pub(crate) fn take(&mut self, offer: Offer) {
+        let node_keys = offer.leases.iter().map(|lease| lease.node.to_string()).collect();
+        let taken: Taken = self.post(TENANT, "/v1/leases/take", &Take { offer, node_keys });
+        assert!(taken.leases[0].accepted, "{}", json!(taken));
+        let held = |nodes: &Page<Node>| {
+            let mut tiers = nodes.items.iter().flat_map(|node| &node.tiers);
+            tiers.any(|tier| tier.state == TierState::Held && tier.connected)
+        };
+        let _: Page<Node> = self.until(TENANT, "/v1/nodes", held);
+    }
+
+    /// The tenant orders a few things.
+    pub(crate) fn live(&mut self) {
+        for text in [CLOSED, WEB] {
+            let object = Object::new(text).unwrap();
+            let order = NewOrder {
+                node: "n1".to_owned(),
+                tier: None,
+                verb: "boundary".to_owned(),
+                args: json!({ "object": object.name() }),
+                objects: vec![BASE64.encode(object.as_bytes())],
+            };
+            let done: Order = self.post(TENANT, "/v1/orders", &order);
+            assert_eq!(done.state, OrderState::Accepted, "{}", json!(done));
+        }
+        let renew = NewOrder {
+            node: "n1".to_owned(),
+            tier: None,
+            verb: "enrol-key".to_owned(),
+            args: json!(lab::Party::new().unwrap().controller(Rights::ALL)),
+            objects: Vec::new(),
+        };
+        let _: Order = self.post(TENANT, "/v1/orders", &renew);
+        self.settled();
+    }
+
+    pub(crate) fn sever(&mut self, contract: &str) {
+        let mut sever = Sever { what: contract.to_owned(), nodes: Vec::new(), if_match: None };
+        let plan: LeasePlan = self.post(LANDLORD, "/v1/leases/sever/plan", &sever);
+        sever.if_match = Some(plan.plan);
+        let severed: Severed = self.post(LANDLORD, "/v1/leases/sever", &sever);
+        assert!(severed.leases.iter().all(|lease| lease.problem.is_none()), "{}", json!(severed));
+        self.until(TENANT, "/v1/nodes", |nodes: &Value| !connected(nodes));
+        assert_eq!(self.settled().tiers.len(), 1);
+    }
+}
+
+/// Whether any tier of any node is connected to the console that said this.
+pub(crate) fn connected(nodes: &Value) -> bool {
+    nodes.to_string().contains("\"connected\":true")
+}
