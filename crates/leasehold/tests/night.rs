@@ -173,7 +173,7 @@ fn night() {
     assert!(seconds(died, known) < 15.0 && seconds(died, served) < 45.0, "{told}");
 
     // It comes back, and the incident goes by itself once it stays.
-    facility.power_on(0, &guard).unwrap();
+    facility.power_on(0).unwrap();
     facility.nodes_mut()[0].start_supervisor(&[], true).unwrap();
     let [landlord, _] = facility.consoles() else { panic!("two consoles are planned") };
     let over = |incident: &Value| incident["state"] == "settling" || incident["state"] == "resolved";
@@ -184,7 +184,7 @@ fn night() {
 fn enrol(facility: &mut Facility) -> Vec<String> {
     let identity = ran(&facility.consoles()[0], &["console", "identity"]).to_string();
     for place in 0..3 {
-        facility.enrol(place, identity.clone()).unwrap();
+        facility.enrol(place, &identity).unwrap();
         facility.nodes_mut()[place].start_supervisor(&[], true).unwrap();
     }
     let landlord = &facility.consoles()[0];
