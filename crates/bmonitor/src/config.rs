@@ -48,6 +48,10 @@ pub(crate) struct Config {
     pub(crate) dhcp: bool,
     /// The realms whose addresses are said here.
     pub(crate) realms: Vec<Realm>,
+    /// The folder that has the volumes' images and in which they are mounted; none: no tier has volumes here.
+    pub(crate) volumes: Option<PathBuf>,
+    /// The control group at the root of each hierarchy that has those of the engines.
+    pub(crate) cgroup: String,
     /// The file on another medium that has the key of custody's store.
     pub(crate) key_file: Option<PathBuf>,
 }
@@ -135,7 +139,11 @@ impl Config {
         let orderers = table.integers("orderers", ORDERERS_MAX);
         let dhcp = table.flag("dhcp");
         let realms = table.tables("realm", REALMS_MAX, realm);
+        let default_cgroup = name.as_ref().map_or("bmonitor".to_owned(), |name| format!("bmonitor-{name}"));
+        let cgroup =
+            table.part("engines", |engines| engines.text("cgroup", None, prefix_is_right, PREFIX_SHAPE));
         let key_file = table.part("custody", |custody| custody.file("key_file"));
+        let volumes = table.part("volumes", |volumes| volumes.folder("directory", None).map(Some));
         table.finish();
         let config = Self {
             name: name?,
@@ -149,6 +157,8 @@ impl Config {
             orderers: orderers?,
             dhcp: dhcp?,
             realms: realms?,
+            volumes: volumes?,
+            cgroup: cgroup.map(|cgroup| if cgroup.is_empty() { default_cgroup } else { cgroup })?,
             key_file: key_file?,
         };
         config.check_together(text, problems);

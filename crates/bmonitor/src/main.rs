@@ -9,6 +9,7 @@ mod enrolment;
 mod entry;
 mod failure;
 mod helper;
+mod launching;
 mod leasing;
 mod node;
 mod output;
@@ -69,6 +70,18 @@ enum Command {
         #[arg(long)]
         die_at: Option<DieAt>,
     },
+    /// Launcher: the supervisor starts it and hands it the streams to shims
+    #[command(hide = true)]
+    Launcher {
+        #[arg(long)]
+        parent: u32,
+    },
+    /// Shim: the launcher starts it for one engine
+    #[command(hide = true)]
+    Shim,
+    /// Unpacker: the supervisor starts it for one image
+    #[command(hide = true)]
+    Unpacker(launching::Unpacking),
     /// Dhcp: the supervisor starts it and tells it which addresses to lease
     #[command(hide = true)]
     Dhcp {
@@ -113,6 +126,15 @@ fn run(command: &Command) -> Result<(), Failure> {
         }
         Command::Helper { parent, die_at } => helper::run(*parent, &Steps::new(*die_at))
             .map_err(|error| Failure::because("the helper failed", &error)),
+        Command::Launcher { parent } => {
+            launching::launcher(*parent).map_err(|error| Failure::because("launching failed", &error))
+        }
+        Command::Shim => {
+            launching::shim().map_err(|error| Failure::because("the engine was not started", &error))
+        }
+        Command::Unpacker(unpacking) => {
+            launching::unpacker(unpacking).map_err(|error| Failure::because("unpacking failed", &error))
+        }
         Command::Dhcp { bridge, parent } => leasing::run(*parent, bridge)
             .map_err(|error| Failure::because("leasing addresses failed", &error)),
         Command::Custody { folder, parent, die_at } => custody::run(folder, *parent, &Steps::new(*die_at))

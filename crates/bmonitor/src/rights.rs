@@ -31,6 +31,12 @@ pub(crate) enum Role {
     Courier,
     /// Leases the node's and the realms' addresses.
     Dhcp,
+    /// Starts shims: what engines may do, it may, too.
+    Launcher,
+    /// Confines, hears and ends one engine.
+    Shim,
+    /// Unpacks one image.
+    Unpacker,
 }
 
 impl fmt::Display for Role {
@@ -41,6 +47,9 @@ impl fmt::Display for Role {
             Self::Custody => "custody",
             Self::Courier => "courier",
             Self::Dhcp => "dhcp",
+            Self::Launcher => "launcher",
+            Self::Shim => "shim",
+            Self::Unpacker => "unpacker",
         })
     }
 }
@@ -56,8 +65,10 @@ pub(crate) struct Rights {
     pub(crate) uids: u32,
     /// Permitted, effective and bounding set; nothing is inheritable or ambient.
     pub(crate) capabilities: &'static [(Capability, &'static str)],
-    /// The system calls that work. Any other kills the process.
+    /// The system calls that work.
     pub(crate) calls: &'static [Call],
+    /// What any other call does.
+    pub(crate) others: Others,
     /// Who may speak to it, and how.
     pub(crate) callers: &'static str,
     /// Whether it keeps the node's network, or has an empty one of its own.
@@ -68,12 +79,24 @@ pub(crate) struct Rights {
     pub(crate) limits: &'static [(Limit, u64)],
 }
 
+/// What becomes of a call that is not on a list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Others {
+    /// It kills the process: its code is not ours any more.
+    Kill,
+    /// It is refused: what others wrote inherits the list, and tries what it does not need.
+    Refuse,
+}
+
 /// Custody's uid and gid: of the range that Debian leaves to the machine's administrator (60000 to 64999
 /// are given out by Debian itself, 65534 is shared with everything that is nobody).
 pub(crate) const CUSTODY_UID: u32 = 65_210;
 
 /// The uid and gid of who leases addresses.
 const DHCP_UID: u32 = 65_211;
+
+/// The uid and gid of who unpacks images.
+pub(crate) const UNPACKER_UID: u32 = 65_212;
 
 /// The first courier's uid and gid.
 const COURIER_UID: u32 = 65_220;
@@ -84,7 +107,7 @@ pub(crate) const COURIERS_MAX: u32 = 32;
 const MIB: u64 = 1024 * 1024;
 
 /// The table.
-pub(crate) const TABLE: [Rights; 5] = [
+pub(crate) const TABLE: [Rights; 8] = [
     Rights {
         role: Role::Supervisor,
         uid: 0,
@@ -102,11 +125,12 @@ pub(crate) const TABLE: [Rights; 5] = [
             (Capability::NetRaw, "for dhcp: its one socket, opened before it gives up every right"),
             (Capability::PerfMon, "for helpers: the verifier's leave to compare packet pointers"),
             (Capability::SysPtrace, "for helpers: which namespace a process of another uid is in"),
-            (Capability::SetUid, "for custody, couriers and dhcp: their own uid"),
-            (Capability::SetGid, "for custody, couriers and dhcp: their own gid"),
+            (Capability::SetUid, "for custody, couriers, dhcp and unpackers: their own uid"),
+            (Capability::SetGid, "for custody, couriers, dhcp and unpackers: their own gid"),
             (Capability::SetPcap, "for children: narrowing the bounding set"),
         ],
         calls: calls::SUPERVISOR,
+        others: Others::Kill,
         callers: "run/bmonitor.sock: root and the uids of `orderers`, by SO_PEERCRED",
         network: true,
         dies_with_supervisor: false,
@@ -126,6 +150,7 @@ pub(crate) const TABLE: [Rights; 5] = [
             (Capability::DacOverride, "reads objects and the pins' folder whoever made them"),
         ],
         calls: calls::HELPER,
+        others: Others::Kill,
         callers: "the supervisor, by its stdin: one effect",
         network: true,
         dies_with_supervisor: true,
@@ -137,6 +162,7 @@ pub(crate) const TABLE: [Rights; 5] = [
         uids: 1,
         capabilities: &[],
         calls: calls::CUSTODY,
+        others: Others::Kill,
         callers: "the supervisor, by its stdin: numbered requests; couriers, by streams that the supervisor \
                   hands over: one signature a handshake",
         network: false,
@@ -154,6 +180,7 @@ pub(crate) const TABLE: [Rights; 5] = [
         uids: COURIERS_MAX,
         capabilities: &[],
         calls: calls::COURIER,
+        others: Others::Kill,
         callers: "the supervisor, by its stdin: statuses and answers; its tier's consoles, by the connections \
                   that it dials: calls, which the supervisor answers",
         network: true,
@@ -166,6 +193,7 @@ pub(crate) const TABLE: [Rights; 5] = [
         uids: 1,
         capabilities: &[],
         calls: calls::DHCP,
+        others: Others::Kill,
         callers: "the supervisor, by its stdin: which addresses are wished for; anybody on the bridge, by \
                   its one socket, whose filter takes DHCP to clients and ARP",
         network: true,
@@ -175,6 +203,56 @@ pub(crate) const TABLE: [Rights; 5] = [
             (Limit::Descriptors, 32),
             (Limit::AddressSpaceBytes, 256 * MIB),
             (Limit::FileBytes, MIB),
+        ],
+    },
+    Rights {
+        role: Role::Launcher,
+        uid: 0,
+        uids: 1,
+        capabilities: &[
+            (Capability::Chown, "for shims: an engine's folder is the engine's"),
+            (Capability::DacOverride, "for shims: an engine's folder, to show it to the engine"),
+            (Capability::Kill, "for shims: ending an engine, which has another uid"),
+            (Capability::SetUid, "for shims: an engine's own uid"),
+            (Capability::SetGid, "for shims: an engine's own gid"),
+            (Capability::SetPcap, "for shims: narrowing the bounding set"),
+            (Capability::SysAdmin, "for shims: an engine's namespaces and mounts"),
+        ],
+        calls: calls::LAUNCHER,
+        others: Others::Refuse,
+        callers: "the supervisor, by its stdin: descriptors, each the stream to a shim that is to be started",
+        network: true,
+        dies_with_supervisor: true,
+        limits: &[(Limit::CoreBytes, 0), (Limit::Descriptors, 4096)],
+    },
+    Rights {
+        role: Role::Shim,
+        uid: 0,
+        uids: 1,
+        capabilities: &[(Capability::Kill, "ends its engine, which has another uid")],
+        calls: calls::SHIM,
+        others: Others::Kill,
+        callers: "the supervisor, by its stdin or by the socket in its run folder, which is root's: two commands; its \
+                  engine, by a socket of its own: notices; and by its output",
+        network: true,
+        dies_with_supervisor: false,
+        limits: &[(Limit::CoreBytes, 0), (Limit::Descriptors, 64), (Limit::AddressSpaceBytes, 256 * MIB)],
+    },
+    Rights {
+        role: Role::Unpacker,
+        uid: UNPACKER_UID,
+        uids: 1,
+        capabilities: &[],
+        calls: calls::UNPACKER,
+        others: Others::Kill,
+        callers: "nobody: it has the image's descriptor and its folder, opened before it gives up every right",
+        network: false,
+        dies_with_supervisor: true,
+        limits: &[
+            (Limit::CoreBytes, 0),
+            (Limit::Descriptors, 32),
+            (Limit::AddressSpaceBytes, 256 * MIB),
+            (Limit::FileBytes, 1024 * MIB),
         ],
     },
 ];
@@ -188,6 +266,9 @@ impl Role {
             Self::Custody => &TABLE[2],
             Self::Courier => &TABLE[3],
             Self::Dhcp => &TABLE[4],
+            Self::Launcher => &TABLE[5],
+            Self::Shim => &TABLE[6],
+            Self::Unpacker => &TABLE[7],
         }
     }
 }

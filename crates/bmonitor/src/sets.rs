@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use boundary::{Budget, Directory, FilterSet, Problems, ResolvedRule, ResolvedSet};
+use engine::specification::Specification;
 use id::{Digest, Name, NodeId};
 use keys::{PublicKey, verify_directory};
 use tenure::{Console, Tenure};
@@ -24,6 +25,8 @@ pub(crate) struct Sets {
     files: BTreeMap<Digest, FilterSet>,
     resolved: BTreeMap<Digest, ResolvedSet>,
     directories: BTreeMap<Digest, Directory>,
+    /// What engines are.
+    specifications: BTreeMap<Digest, Specification>,
     /// The sets of which a directory has lost names.
     lost: BTreeSet<Digest>,
     /// What no realm reaches, as the configuration says.
@@ -37,6 +40,8 @@ pub(crate) struct Sets {
 pub(crate) enum NoMeaning {
     #[error("it is no boundary that this node can use: {0}")]
     Boundary(String),
+    #[error("it is no engine's specification: {0}")]
+    Specification(String),
     #[error("its names mean nothing on this node: {0}")]
     Names(String),
     #[error("it is no directory that this node can use: {0}")]
@@ -52,6 +57,7 @@ impl Sets {
             files: BTreeMap::new(),
             resolved: BTreeMap::new(),
             directories: BTreeMap::new(),
+            specifications: BTreeMap::new(),
             lost: BTreeSet::new(),
             management,
             own: None,
@@ -73,6 +79,9 @@ impl Sets {
     ) -> Result<(), NoMeaning> {
         if is_directory(content) {
             return self.learn_directory(tenure, name, content);
+        }
+        if Specification::is_meant(content) {
+            return self.learn_specification(tenure, name, content);
         }
         let no_boundary = |problems: Problems| NoMeaning::Boundary(problems.to_string());
         if content.len() > BOUNDARY_BYTES_MAX {
@@ -105,6 +114,9 @@ impl Sets {
         if is_directory(content) {
             return self.learn_directory(tenure, name, content);
         }
+        if Specification::is_meant(content) {
+            return self.learn_specification(tenure, name, content);
+        }
         let file = FilterSet::parse(content).map_err(|problems| NoMeaning::Boundary(problems.to_string()))?;
         self.files.insert(name, file);
         self.resolve_closed(tenure, name).map_err(NoMeaning::Boundary)
@@ -130,12 +142,18 @@ impl Sets {
         self.files.retain(|name, _| named.contains(name));
         self.resolved.retain(|name, _| named.contains(name));
         self.directories.retain(|name, _| named.contains(name));
+        self.specifications.retain(|name, _| named.contains(name));
         self.lost.retain(|name| named.contains(name));
     }
 
     /// The rules of an object; one that is gone admits nothing.
     pub(crate) fn rules(&self, name: Digest) -> ResolvedSet {
         self.resolved.get(&name).cloned().unwrap_or_default()
+    }
+
+    /// The specification of an engine, if it is held.
+    pub(crate) fn specification(&self, name: Digest) -> Option<&Specification> {
+        self.specifications.get(&name)
     }
 
     /// The sets in force of which a directory has lost names.
@@ -175,6 +193,19 @@ impl Sets {
     /// The directory in force, if there is one and its object is there.
     pub(crate) fn names(&self, tenure: &Tenure) -> Option<&Directory> {
         self.directories.get(&tenure.directory()?.object)
+    }
+
+    fn learn_specification(
+        &mut self,
+        tenure: &mut Tenure,
+        name: Digest,
+        content: &[u8],
+    ) -> Result<(), NoMeaning> {
+        let specification =
+            Specification::parse(content).map_err(|wrong| NoMeaning::Specification(wrong.to_string()))?;
+        tenure.hold_specification(name, specification.engine.clone());
+        self.specifications.insert(name, specification);
+        Ok(())
     }
 
     fn learn_directory(

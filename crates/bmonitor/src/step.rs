@@ -68,6 +68,9 @@ steps! {
     DownKilled Helper "realm-down:killed" "the processes of a realm that ended are dead, its link stands";
     DownLink Helper "realm-down:link" "its link is gone, its namespace has a name";
     DownNamespace Helper "realm-down:namespace" "its namespace is gone, its filter is still pinned";
+    EngineAsked Supervisor "engine:asked" "the launcher was asked for a shim, which was told nothing";
+    EngineLaunched Supervisor "engine:launched" "a shim was told what to launch, nothing was heard of it";
+    EngineEnded Supervisor "engine:ended" "a run of an engine ended, the next is not begun";
     CustodyWritten Custody "custody:written" "a secret is written under a temporary name";
     CustodyKept Custody "custody:kept" "a secret is kept, the supervisor does not know it";
     CustodySigned Custody "custody:signed" "something is signed and not handed over";

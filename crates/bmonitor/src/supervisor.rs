@@ -13,6 +13,7 @@ mod connections;
 mod couriers;
 mod custodian;
 mod documents;
+mod engines;
 mod explain;
 mod heads;
 mod jobs;
@@ -40,6 +41,7 @@ use self::connections::Connections;
 use self::couriers::Couriers;
 use self::custodian::Custodian;
 use self::documents::Documents;
+use self::engines::{Engines, Images};
 use self::heads::Heads;
 use self::jobs::Jobs;
 use self::objects::{Opening, Ticket, Unsealed};
@@ -74,6 +76,8 @@ pub(crate) struct Supervisor {
     services: Services,
     custodian: Custodian,
     couriers: Couriers,
+    engines: Engines,
+    images: Images,
     store: StoreState,
     heads: Heads,
     unsealed: Unsealed,
@@ -136,6 +140,7 @@ impl Supervisor {
             self.serve()?;
             self.serve_couriers()?;
             self.advance()?;
+            self.attend_engines();
             self.when_settled();
         }
     }
@@ -145,6 +150,7 @@ impl Supervisor {
         descriptors.extend(self.connections.descriptors());
         descriptors.extend(self.jobs.descriptors());
         descriptors.extend(self.services.descriptors());
+        descriptors.extend(self.engines.descriptors());
         let wakes = [
             self.connections.wake_in(),
             self.jobs.wake_in(),
@@ -152,6 +158,7 @@ impl Supervisor {
             self.custodian.wake_in(),
             self.couriers.wake_in(&self.services),
             self.addresses.wake_in(),
+            self.engines.wake_in(),
             self.next_term_in(),
         ];
         let at_most = wakes.into_iter().flatten().fold(WAIT_AT_MOST, Duration::min);
@@ -201,6 +208,10 @@ impl Supervisor {
                 Event::Ended(Service::Courier(tier)) => self.courier_ended(tier),
                 Event::Said(Service::Dhcp, frame) => self.dhcp_said(&frame),
                 Event::Ended(Service::Dhcp) => self.dhcp_ended(),
+                Event::Said(Service::Launcher, _) => {}
+                Event::Ended(Service::Launcher) => self.launcher_ended(),
+                Event::Said(Service::Unpacker(unpacks), frame) => self.unpacker_said(&unpacks, &frame),
+                Event::Ended(Service::Unpacker(unpacks)) => self.unpacker_ended(&unpacks),
             }
         }
     }

@@ -338,6 +338,8 @@ impl Stranger {
                 | Answer::Status(_)
                 | Answer::Nonce { .. }
                 | Answer::Handed {}
+                | Answer::Image(_)
+                | Answer::Output {}
                 | Answer::Explained(_)
                 | Answer::Denials(_),
                 _,

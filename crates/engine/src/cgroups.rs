@@ -145,6 +145,23 @@ impl Layout {
     }
 }
 
+impl Layout {
+    /// Removes what is left of an engine's groups: they must be empty. What is not there is no error.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub fn remove(&self, path: &[&str]) -> io::Result<()> {
+        for home in self.0.values() {
+            let group = path.iter().fold(home.mount.clone(), |path, name| path.join(name));
+            match std::fs::remove_dir(&group) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                Ok(()) | Err(_) => {}
+            }
+        }
+        Ok(())
+    }
+}
+
 fn limit(folder: &Folder, controller: Controller, unified: bool, limits: &Limits) -> Result<(), NotLimited> {
     let memory = (u64::from(limits.memory_mib) * MIB).to_string();
     let processes = limits.processes.to_string();

@@ -210,8 +210,10 @@ impl Unpacked<'_> {
         let target = target.filter(|target| self.made.get(*target) == Some(&Made::File));
         let target = target.ok_or_else(|| entry_error(path, "a link to no file of the image"))?.to_owned();
         self.above(path)?;
-        self.count(path, Made::File)?;
-        fs::hard_link(self.folder.join(target), self.folder.join(path)).map_err(unwritable(path))
+        self.count(path, Made::Link)?;
+        // A link by name serves as well, and needs no right to make others.
+        let up = "../".repeat(path.components().count().saturating_sub(1));
+        symlink(Path::new(&up).join(target), self.folder.join(path)).map_err(unwritable(path))
     }
 
     fn count(&mut self, path: &Path, made: Made) -> Result<(), NotUnpacked> {

@@ -253,6 +253,8 @@ impl Caller {
                 | Answer::Status(_)
                 | Answer::Nonce { .. }
                 | Answer::Handed {}
+                | Answer::Image(_)
+                | Answer::Output {}
                 | Answer::Explained(_)
                 | Answer::Denials(_)
                 | Answer::Refused(_) => {

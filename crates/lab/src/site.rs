@@ -76,6 +76,7 @@ impl Site {
         let folder = self.folder.join(&planned.name);
         let pins = Node::pins_in(&folder);
         fs::create_dir_all(&pins).act(act)?;
+        self.guard.record(&Thing::ControlGroups(control_group(&self.plan, planned)))?;
         self.guard.record(&Thing::Mount(pins.clone()))?;
         mount::bpffs(&pins).act(act)?;
         let key_file = self.medium.as_ref().map(|medium| medium.join(format!("{}.key", planned.name)));
@@ -134,6 +135,11 @@ fn wire_node(address: Option<IpAddr>) -> Result<(), os::Failed> {
     Ok(())
 }
 
+/// The control group of a node's engines, at the root of each hierarchy.
+fn control_group(plan: &Plan, node: &NodePlan) -> String {
+    format!("{}-{}", plan.prefix, node.name)
+}
+
 /// `bmonitor.toml` and `enrolment.json`, in the node's configuration folder. What a node wrote there
 /// itself while it was powered stays.
 fn write_configuration(
@@ -167,6 +173,8 @@ fn write_configuration(
             realm.gateway()
         );
     }
+    text += &format!("\n[volumes]\ndirectory = \"{}/volumes\"\n", folder.display());
+    text += &format!("\n[engines]\ncgroup = \"{}\"\n", control_group(plan, node));
     if let Some(key_file) = key_file {
         text += &format!("\n[custody]\nkey_file = \"{}\"\n", key_file.display());
     }

@@ -56,6 +56,33 @@ pub enum Call {
         /// Whose realm.
         tier: TierId,
     },
+    /// Take a part of an image. Attachment: at most 1 MiB. Answer: [`Answer::Image`], which says where to go on.
+    PutImage {
+        /// Whose it is.
+        tier: TierId,
+        /// The tier's volume on which it is to lie.
+        volume: Name,
+        /// Its digest.
+        image: Digest,
+        /// Where in the image the part begins; 0: the image begins anew.
+        offset: u64,
+    },
+    /// Say how far an image is. Answer: [`Answer::Image`].
+    Image {
+        /// Whose it is.
+        tier: TierId,
+        /// The tier's volume.
+        volume: Name,
+        /// Its digest.
+        image: Digest,
+    },
+    /// Give the end of an engine's output. Only of a tier's own courier. Answer: [`Answer::Output`].
+    EngineOutput {
+        /// Whose it is.
+        tier: TierId,
+        /// The engine.
+        engine: Name,
+    },
     /// Connect to an engine. Answered with the code `not-yet` until there are engines.
     Attach {
         /// The realm's name.
@@ -111,6 +138,10 @@ pub enum Answer {
         /// To be used in one order.
         nonce: Nonce,
     },
+    /// How far an image is.
+    Image(ImageState),
+    /// Attachment: the end of an engine's output.
+    Output {},
     /// Custody has it; the status says what came of it.
     Handed {},
     /// What the sets in force say to a packet.
@@ -119,6 +150,19 @@ pub enum Answer {
     Denials(Box<Denials>),
     /// It was not done.
     Refused(Refused),
+}
+
+/// How far an image is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ImageState {
+    /// How many of its bytes have arrived.
+    pub bytes: u64,
+    /// Whether it was unpacked for an engine.
+    pub unpacked: bool,
+    /// Why it was not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub why: Option<String>,
 }
 
 /// What the sets in force on a node say to a packet of a realm.

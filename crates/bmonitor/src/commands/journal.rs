@@ -49,6 +49,8 @@ pub(crate) fn run(verb: &Verb) -> Result<(), Failure> {
             | Answer::Status(_)
             | Answer::Nonce { .. }
             | Answer::Handed {}
+            | Answer::Image(_)
+            | Answer::Output {}
             | Answer::Explained(_)
             | Answer::Denials(_) => return Err(unexpected()),
         }

@@ -70,6 +70,8 @@ fn end(answer: Answer, format: Format) -> Result<(), Failure> {
         | Answer::Signed { .. }
         | Answer::Status(_)
         | Answer::Nonce { .. }
+        | Answer::Image(_)
+        | Answer::Output {}
         | Answer::Explained(_)
         | Answer::Denials(_) => Err(unexpected()),
     }

@@ -36,6 +36,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
         | Answer::Status(_)
         | Answer::Nonce { .. }
         | Answer::Handed {}
+        | Answer::Image(_)
+        | Answer::Output {}
         | Answer::Explained(_)
         | Answer::Denials(_) => Err(unexpected()),
     }

@@ -4,7 +4,7 @@ use os::privilege::Limit;
 use serde_json::{Value, json};
 
 use crate::output::{Format, line};
-use crate::rights::{Rights, TABLE};
+use crate::rights::{Others, Rights, TABLE};
 
 /// Prints the table.
 pub(crate) fn print(format: Format) {
@@ -23,6 +23,10 @@ fn as_json(rights: &Rights) -> Value {
         "uids": rights.uids,
         "network": if rights.network { "node" } else { "none" },
         "dies_with_supervisor": rights.dies_with_supervisor,
+        "others": match rights.others {
+            Others::Kill => "killed",
+            Others::Refuse => "refused",
+        },
         "callers": rights.callers,
         "capability_mask": format!("{:016x}", os::capability::mask(&rights.capabilities())),
         "capabilities": Value::from_iter(capabilities.map(|(capability, reason)| json!({
@@ -52,6 +56,11 @@ fn as_text(rights: &Rights) {
     for (capability, reason) in rights.capabilities {
         line(&format!("  may      {:26} {reason}", capability.to_string()));
     }
+    let others = match rights.others {
+        Others::Kill => "any other call kills it",
+        Others::Refuse => "any other call is refused",
+    };
+    line(&format!("  calls    these; {others}"));
     for call in rights.calls {
         let name = match call.allowed.first {
             [] => call.allowed.call.to_owned(),

@@ -38,6 +38,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
             | Answer::Signed { .. }
             | Answer::Nonce { .. }
             | Answer::Handed {}
+            | Answer::Image(_)
+            | Answer::Output {}
             | Answer::Explained(_)
             | Answer::Denials(_),
             _,

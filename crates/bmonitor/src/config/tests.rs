@@ -81,7 +81,7 @@ gate = 1
             bmonitor.toml:6: `bridge` is not the name of a link: 1 to 15 of a-z, A-Z, 0-9, - and _
             bmonitor.toml:7: `management`: an entry is not an IPv4 or IPv6 address
             bmonitor.toml:8: `orderers`: an entry is not a number from 0 to 4294967295
-            bmonitor.toml:9: unknown key `colour`; known are version, name, state, run, pins, namespaces, prefix, bridge, management, orderers, dhcp, realm, custody
+            bmonitor.toml:9: unknown key `colour`; known are version, name, state, run, pins, namespaces, prefix, bridge, management, orderers, dhcp, realm, engines, custody, volumes
             bmonitor.toml:12: `address`: an entry is not a host's address with its prefix length, as 10.1.0.11/16
             bmonitor.toml:12: `address`: an entry is not a host's address with its prefix length, as 10.1.0.11/16
             bmonitor.toml:13: realm[0]: unknown key `gate`; known are tier, address, gateway"#]],

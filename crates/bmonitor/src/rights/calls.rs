@@ -139,6 +139,8 @@ const SUPERVISING: &[Call] = &[
     call("setpgid", "a child's own process group"),
     call("close_range", "close-on-exec of what it inherited"),
     call("bpf", "the cut bit of pinned maps; for helpers: filters"),
+    call("symlink", "for unpackers: links in images"),
+    call("connect", "shims that an earlier supervisor had started"),
 ];
 
 /// How a child begins: what the loader and the enforcement of this table call. It needs them on its
@@ -173,7 +175,6 @@ const HELPING: &[Call] = &[
     call("umount2", "the names of namespaces"),
     call("fstatfs", "whether a name is a namespace"),
     call("rmdir", "the folder of a realm's pins"),
-    call("connect", "netlink"),
     call("getsockname", "netlink"),
     call("uname", "the kernel's version, for the filter's loader"),
 ];
@@ -254,6 +255,7 @@ const HELPER_MORE: &[Call] = &[
     socket(&[UNIX, NETLINK], "netlink; no other family, least of all the internet's"),
     call("bpf", "filters: programs, maps, pins"),
     call("bind", "netlink"),
+    call("connect", "netlink"),
     call("getsockopt", "netlink"),
     call("setsockopt", "netlink"),
     call("recvfrom", "netlink"),
@@ -295,3 +297,84 @@ const CUSTODY_CALLS: [Call; RUNTIME.len() + FILES.len() + KEEPING.len()] = join(
 
 /// Custody's: memory, its own files, the streams to the supervisor and to couriers.
 pub(super) const CUSTODY: &[Call] = &CUSTODY_CALLS;
+
+/// What starting a shim takes, and what a shim does until its engine runs, beyond what engines may do.
+const LAUNCHING: &[Call] = &[
+    call("clone3", "shims"),
+    call("clone", "shims, where clone3 is not there; an engine's first process"),
+    call("capset", "for shims: dropping capabilities"),
+    call("mount", "for shims: an engine's world"),
+    call("umount2", "for shims: the world outside"),
+    call("pivot_root", "for shims: an engine's world"),
+    call("unshare", "for shims: an engine's namespaces"),
+    call("setns", "for shims: the realm's network"),
+    call("sethostname", "for shims: an engine's name"),
+];
+
+/// What shims and the start of launchers share with engines.
+const ENGINES: usize = engine::sandbox::ENGINE_CALLS.len();
+
+const LAUNCHER_CALLS: [Call; ENGINES + LAUNCHING.len()] = {
+    let mut joined = [call("", ""); ENGINES + LAUNCHING.len()];
+    let mut at = 0;
+    while at < ENGINES {
+        joined[at] = Call { allowed: engine::sandbox::ENGINE_CALLS[at], reason: "engines inherit the list" };
+        at += 1;
+    }
+    while at < joined.len() {
+        joined[at] = LAUNCHING[at - ENGINES];
+        at += 1;
+    }
+    joined
+};
+
+/// A launcher's: engines inherit it. No `bpf`, no keys, no tracing, no modules, no netlink, no packets.
+pub(super) const LAUNCHER: &[Call] = &LAUNCHER_CALLS;
+
+/// What a shim does once its engine runs.
+const ATTENDING: &[Call] = &[
+    call("poll", "waiting"),
+    call("ppoll", "waiting"),
+    call("openat", "files of its control groups, its log and its run folder"),
+    call("close", "files, streams"),
+    call("read", "output, files"),
+    call("write", "the log, files, stderr"),
+    call("writev", "stderr"),
+    call("lseek", "files"),
+    call("fstat", "sizes of files"),
+    call("statx", "sizes of files"),
+    call("newfstatat", "sizes of files"),
+    call("fcntl", "streams that do not block"),
+    call("ioctl", "streams that do not block (FIONBIO)"),
+    call("accept4", "its control socket"),
+    call("recvfrom", "streams, notices"),
+    call("sendto", "streams"),
+    call("renameat", "the log before this one"),
+    call("renameat2", "the log before this one"),
+    call("unlinkat", "its control socket, its control groups"),
+    call("pidfd_send_signal", "ending its engine"),
+    call("wait4", "reaping its engine"),
+];
+
+const SHIM_CALLS: [Call; RUNTIME.len() + ATTENDING.len()] = join(&[RUNTIME, ATTENDING]);
+
+/// A shim's: memory, descriptors that it has, files below folders that it holds.
+pub(super) const SHIM: &[Call] = &SHIM_CALLS;
+
+/// What unpacking an image takes.
+const UNPACKING: &[Call] = &[
+    call("mkdir", "folders"),
+    call("chmod", "modes of folders"),
+    call("fchmod", "modes of files"),
+    call("symlink", "links"),
+    call("unlink", "an image that was unpacked before"),
+    call("unlinkat", "an image that was unpacked before"),
+    call("rmdir", "an image that was unpacked before"),
+    call("poll", "the standard library's check of its streams"),
+];
+
+const UNPACKER_CALLS: [Call; RUNTIME.len() + FILES.len() + UNPACKING.len()] =
+    join(&[RUNTIME, FILES, UNPACKING]);
+
+/// An unpacker's: memory, files.
+pub(super) const UNPACKER: &[Call] = &UNPACKER_CALLS;

@@ -5,7 +5,9 @@ use std::io;
 use os::{capability, descriptor, privilege, seccomp, signal};
 use thiserror::Error;
 
-use super::{Rights, Role};
+use os::seccomp::Refusing;
+
+use super::{Others, Rights, Role};
 
 /// What a role needs to know to begin.
 #[derive(Debug, Clone, Copy)]
@@ -36,7 +38,13 @@ pub(crate) fn enforce(begin: Begin) -> Result<(), NotEnforced> {
         step("die with the supervisor", privilege::die_with_parent(begin.parent.unwrap_or(0)))?;
     }
     let allowed: Vec<_> = rights.calls.iter().map(|call| call.allowed).collect();
-    seccomp::enforce(&allowed).map_err(NotEnforced::Calls)
+    match rights.others {
+        Others::Kill => seccomp::enforce(&allowed),
+        Others::Refuse => {
+            seccomp::refuse_others(&Refusing { allowed: &allowed, without_bits: &[], unknown: &[] })
+        }
+    }
+    .map_err(NotEnforced::Calls)
 }
 
 fn give_up_surroundings(rights: &Rights) -> Result<(), NotEnforced> {

@@ -40,6 +40,14 @@ impl Supervisor {
             Call::FreshNonce { tier } => plain(self.nonce(tier)),
             Call::Explain { tier, packet } => plain(self.explain(tier, packet)),
             Call::Denials { tier } => plain(self.denials(tier)),
+            Call::PutImage { tier, volume, image, offset } => {
+                plain(self.put_image((tier, &volume, image), offset, &attachment))
+            }
+            Call::Image { tier, volume, image } => plain(self.image_state(tier, &volume, image)),
+            // What an engine says is its tier's alone.
+            Call::EngineOutput { .. } => {
+                plain(refused(code::NOT_FOUND, Exit::NotFound, "a tier's consoles read its engines' output"))
+            }
             Call::Attach { .. } => plain(refused(code::NOT_YET, Exit::Failed, "there are no engines yet")),
         })
     }

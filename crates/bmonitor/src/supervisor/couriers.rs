@@ -300,6 +300,16 @@ impl Supervisor {
             Call::FreshNonce { .. } => {
                 plain(refused(code::NOT_FOUND, Exit::NotFound, "a console gets nonces for its own tier"))
             }
+            Call::PutImage { tier: of, volume, image, offset } if of == tier => {
+                plain(self.put_image((tier, &volume, image), offset, &attachment))
+            }
+            Call::Image { tier: of, volume, image } if of == tier => {
+                plain(self.image_state(tier, &volume, image))
+            }
+            Call::EngineOutput { tier: of, engine } if of == tier => self.engine_output(tier, &engine),
+            Call::PutImage { .. } | Call::Image { .. } | Call::EngineOutput { .. } => {
+                plain(refused(code::NOT_FOUND, Exit::NotFound, "a console hears of its own tier's engines"))
+            }
             Call::Explain { tier: of, packet } if of == tier => plain(self.explain(tier, packet)),
             Call::Denials { tier: of } if of == tier => plain(self.denials(tier)),
             Call::Explain { .. } | Call::Denials { .. } => {

@@ -24,6 +24,8 @@ use os::descriptor;
 use os::poll::Wanted;
 use serde::Serialize;
 
+use super::engines::Unpacks;
+
 /// What a child may leave untaken before nothing more is sent to it. One message may go beyond it.
 const UNSENT_MAX: usize = 1024 * 1024;
 /// Bytes read from one child in one turn.
@@ -41,6 +43,10 @@ pub(super) enum Service {
     Courier(TierId),
     /// Leases addresses.
     Dhcp,
+    /// Starts shims; is started once, before the supervisor narrows itself.
+    Launcher,
+    /// Unpacks an image.
+    Unpacker(Unpacks),
 }
 
 impl fmt::Display for Service {
@@ -49,6 +55,8 @@ impl fmt::Display for Service {
             Self::Custody => f.write_str("custody"),
             Self::Courier(tier) => write!(f, "the courier of tier {tier}"),
             Self::Dhcp => f.write_str("dhcp"),
+            Self::Launcher => f.write_str("the launcher"),
+            Self::Unpacker(unpacks) => write!(f, "the unpacker of image {}", unpacks.image),
         }
     }
 }
@@ -131,6 +139,11 @@ impl Services {
             Ok(child) => drop(self.running.insert(service, Running::new(child))),
             Err(error) => self.fail(service, format!("it cannot be started: {error}")),
         }
+    }
+
+    /// Takes in one that was started already.
+    pub(super) fn adopt(&mut self, service: Service, child: Child) {
+        self.running.insert(service, Running::new(child));
     }
 
     /// Sends a message, and a descriptor with it. Never waits.

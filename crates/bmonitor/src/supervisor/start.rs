@@ -24,6 +24,7 @@ use super::connections::Connections;
 use super::couriers::Couriers;
 use super::custodian::{self, Custodian};
 use super::documents::{Documents, put};
+use super::engines::{self, Engines, Images};
 use super::heads::{self, Heads};
 use super::jobs::Jobs;
 use super::objects::{self, Unsealed};
@@ -129,11 +130,14 @@ const NODE_KEY: &str = "node.pub";
 
 /// Starts the node whose configuration is in `folder`.
 pub(crate) fn start(folder: &Path, steps: Steps) -> Result<Supervisor, Halt> {
+    let config = read_config(folder)?;
+    // In the mount namespace that is the supervisor's from now on, and without its list of system calls.
+    let launcher = engines::start_launcher().map_err(because("start", "the launcher"))?;
     rights::enforce(Begin { role: Role::Supervisor, parent: None })?;
     let signals = Signals::open().map_err(because("open", "its signals"))?;
-    let config = read_config(folder)?;
     make_folders(&config)?;
     let (mut services, mut custodian) = (Services::default(), Custodian::default());
+    services.adopt(Service::Launcher, launcher);
     let remembered = remember(folder, &config, &steps, &mut services, &mut custodian);
     let Remembered { mut node, node_key, mut warned, store } = match remembered {
         Ok(remembered) => remembered,
@@ -158,6 +162,8 @@ pub(crate) fn start(folder: &Path, steps: Steps) -> Result<Supervisor, Halt> {
         connections: Connections::new(listener, config.orderers.clone()),
         observed: Observed { secrets, signed, courier_program: couriers.can_run(), ..Observed::default() },
         couriers,
+        engines: Engines::default(),
+        images: Images::default(),
         steps,
         signals,
         node,
@@ -188,6 +194,7 @@ pub(crate) fn start(folder: &Path, steps: Steps) -> Result<Supervisor, Halt> {
     for name in traces(&supervisor.config) {
         supervisor.look_at(&name).map_err(Halt::Realms)?;
     }
+    supervisor.find_engines().map_err(because("look into", "the engines' run folders"))?;
     supervisor.steps.reach(Step::StartListening);
     Ok(supervisor)
 }

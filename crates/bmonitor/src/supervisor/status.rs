@@ -39,6 +39,9 @@ impl Supervisor {
             status.warnings.extend(self.names_lost(Some(tier)));
             status.forged = 0;
         }
+        for own in status.tiers.iter_mut().filter(|own| own.tier == tier) {
+            own.engines = self.engines_of(tier, status.at);
+        }
         for other in status.tiers.iter_mut().filter(|other| other.tier != tier) {
             // The packet would tell what stands in another tier's own set.
             other.beyond = other.beyond.take().map(|_witness| true.into());

@@ -22,7 +22,9 @@ fn steps() -> Vec<(String, String)> {
 /// A lease, a narrower boundary and a severing, with a death at each step in turn: what was acknowledged is
 /// in the journal, and the world is as the journal says.
 pub(crate) fn at_every_step() {
-    let all = steps();
+    let mut all = steps();
+    // Those of engines are passed where there are some: see `engines`.
+    all.retain(|(step, _)| !step.starts_with("engine:"));
     assert!(all.len() >= 20, "{all:?}");
     courier_is_built();
     for (step, role) in all {

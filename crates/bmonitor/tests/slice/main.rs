@@ -9,6 +9,7 @@ mod couriers;
 mod crashes;
 mod custody;
 mod directory;
+mod engines;
 mod explain;
 mod leases;
 mod memory;
@@ -78,6 +79,7 @@ const TRIALS: &[Trial] = &[
     ("a_tenant_renews_and_nobody_else_learns_its_identity", couriers::renewal),
     ("nothing_of_a_tenancy_is_accepted_after_its_severing", replays::of_a_whole_tenancy),
     ("a_courier_taken_over_gains_nothing_and_stops_no_severing", takeover::gains_nothing),
+    ("an_engine_serves_and_comes_back_and_ends_with_its_tier", engines::serves_and_comes_back),
     ("live_processes_have_what_the_table_says", rights::of_live_processes),
     ("other_calls_are_denied", rights::other_calls_are_denied),
 ];

@@ -93,7 +93,7 @@ fn waits_for_input(id: u32) {
 
 /// Each list kills what calls something that is not on it.
 pub(crate) fn other_calls_are_denied() {
-    for row in table() {
+    for row in table().into_iter().filter(|row| row["others"] == "killed") {
         let process = row["process"].as_str().unwrap();
         let mut child = Command::new("/proc/self/exe")
             .args(["probe", process])

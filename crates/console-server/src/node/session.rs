@@ -197,6 +197,8 @@ pub(crate) fn not_understood(answer: &Answer) -> No {
         Answer::Signed { .. } => "signed",
         Answer::Nonce { .. } => "nonce",
         Answer::Handed {} => "handed",
+        Answer::Image(_) => "how far an image is",
+        Answer::Output {} => "an engine's output",
         Answer::Explained(_) => "an explanation",
         Answer::Denials(_) => "denials",
         Answer::Refused(_) => "refused",

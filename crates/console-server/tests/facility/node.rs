@@ -550,7 +550,13 @@ impl State {
                 let said = self.couriers[&own].status.borrow().clone().unwrap();
                 (Answer::Status(serde_json::from_slice(&said).unwrap()), Vec::new())
             }
-            Call::SubmitOrder {} | Call::Explain { .. } | Call::Denials { .. } | Call::Attach { .. } => {
+            Call::SubmitOrder {}
+            | Call::Explain { .. }
+            | Call::Denials { .. }
+            | Call::PutImage { .. }
+            | Call::Image { .. }
+            | Call::EngineOutput { .. }
+            | Call::Attach { .. } => {
                 panic!("not asked here")
             }
         }

@@ -1,0 +1,406 @@
+//! Engines as the supervisor sees them: which should run, which do, and what closes the gap. What should run
+//! follows from the journal, what does is told by shims; they outlive a supervisor, and the next one finds them by
+//! their run folders. An engine never runs twice: the kernel's lock on its run folder says so, whoever dies.
+
+mod images;
+mod status;
+
+use std::collections::BTreeMap;
+use std::fs::{self, DirBuilder, Metadata};
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::process::Command as Process;
+use std::time::Duration;
+
+use engine::cgroups::Layout;
+use engine::keeper::{Ending, Exit, Keeper};
+use engine::run::Phase;
+use engine::shim::{self, Command, Key, Launch, Lines, Report};
+use engine::specification::{Restart, Specification};
+use id::{Digest, Digester, Name, TierId};
+use node_protocol::call::EngineExit;
+use os::child::Child;
+use os::clock::boot;
+use os::poll::Wanted;
+use tenure::{Realm, WantedEngine, effects};
+
+pub(super) use self::images::{Images, Unpacks};
+use super::Supervisor;
+use super::services::Service;
+use crate::config::Config;
+use crate::failure::chain;
+use crate::launching::StartShim;
+use crate::rights::Role;
+use crate::step::Step;
+
+/// The folder of run folders, in the run folder of the node: short, for sockets have short names.
+const RUNS: &str = "e";
+/// The first user that an engine may be, and how many there are (of those that Debian leaves to containers).
+const UID_FIRST: u32 = 600_000_000;
+const UIDS: u32 = 1_000_000_000;
+/// How long a shim may take to say something once it was started.
+const SPEAKS_IN: Duration = Duration::from_secs(30);
+
+/// Of which tier, by which name.
+pub(super) type EngineId = (TierId, Name);
+
+/// All engines of the node that are wanted or run.
+#[derive(Debug, Default)]
+pub(super) struct Engines {
+    each: BTreeMap<EngineId, Engine>,
+    /// Shims whose engines nobody wants any more, and of whom nothing is known but their run folders.
+    strays: Vec<(String, Lines)>,
+}
+
+/// One engine.
+#[derive(Debug, Default)]
+struct Engine {
+    shim: Option<Shim>,
+    keeper: Keeper,
+    last: Option<Ending>,
+    /// How often it was started by itself.
+    restarts: u64,
+    started_once: bool,
+    /// Why it is not started though it should be.
+    waits: Option<String>,
+    missing: Vec<String>,
+    rule: Restart,
+}
+
+/// The shim of a run, as far as it has said something.
+#[derive(Debug)]
+struct Shim {
+    lines: Lines,
+    key: Key,
+    report: Option<Report>,
+    since: Duration,
+    told_to_end: bool,
+}
+
+impl Engines {
+    /// What to wait for.
+    pub(super) fn descriptors(&self) -> Vec<(BorrowedFd<'_>, Wanted)> {
+        let shims = self.each.values().filter_map(|engine| engine.shim.as_ref()).map(|shim| &shim.lines);
+        let all = shims.chain(self.strays.iter().map(|(_, lines)| lines));
+        all.map(|lines| (lines.stream.as_fd(), Wanted { read: true, write: lines.has_unsent() })).collect()
+    }
+
+    /// How long until an engine may be started again, or a shim is overdue.
+    pub(super) fn wake_in(&self) -> Option<Duration> {
+        let pauses = self.each.values().filter(|engine| engine.shim.is_none());
+        let pauses = pauses.filter_map(|engine| engine.keeper.starts_at()).filter(|at| *at > boot());
+        let silent = self.each.values().filter_map(|engine| engine.shim.as_ref());
+        let silent = silent.filter(|shim| shim.report.is_none()).map(|shim| shim.since + SPEAKS_IN);
+        pauses.chain(silent).min().map(|at| at.saturating_sub(boot()))
+    }
+}
+
+/// Starts the launcher. To be called before the supervisor narrows itself.
+pub(super) fn start_launcher() -> io::Result<Child> {
+    let mut command = Process::new("/proc/self/exe");
+    let parent = std::process::id().to_string();
+    command.env_clear().arg(Role::Launcher.to_string()).args(["--parent", &parent]);
+    Child::start(command)
+}
+
+/// The name of an engine's run folder and control groups: the same after every start.
+fn run_name(id: &EngineId) -> String {
+    let digest = Digester::new("engine run").part(id.0.as_bytes()).part(id.1.as_str().as_bytes()).finish();
+    digest.as_bytes().iter().take(8).fold(String::new(), |text, byte| format!("{text}{byte:02x}"))
+}
+
+/// An engine's own user on the node, the same after every start: what it wrote stays its own.
+fn uid(id: &EngineId) -> u32 {
+    let digest = Digester::new("engine uid").part(id.0.as_bytes()).part(id.1.as_str().as_bytes()).finish();
+    let [a, b, c, d, ..] = *digest.as_bytes();
+    UID_FIRST + u32::from_be_bytes([a, b, c, d]) % UIDS
+}
+
+fn runs(config: &Config) -> PathBuf {
+    config.run.join(RUNS)
+}
+
+fn key(wanted: &WantedEngine) -> Key {
+    Key {
+        specification: wanted.demand.specification,
+        restarts: wanted.demand.restarts,
+        reloads: wanted.demand.reloads,
+    }
+}
+
+impl Supervisor {
+    /// Finds the shims that an earlier supervisor had started.
+    pub(super) fn find_engines(&mut self) -> io::Result<()> {
+        match DirBuilder::new().mode(0o700).create(runs(&self.config)) {
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
+            Ok(()) | Err(_) => {}
+        }
+        let world = effects(&self.node.tenure);
+        let named = |realm: &Realm, engine: &WantedEngine| {
+            let id = (realm.tier, engine.name.clone());
+            (run_name(&id), id)
+        };
+        let known: BTreeMap<String, EngineId> = world
+            .realms
+            .iter()
+            .flat_map(|realm| realm.wanted.iter().map(move |engine| named(realm, engine)))
+            .collect();
+        for entry in fs::read_dir(runs(&self.config))? {
+            let folder = entry?;
+            let Some(name) = folder.file_name().to_str().map(str::to_owned) else { continue };
+            let connected = UnixStream::connect(folder.path().join(shim::SOCKET)).and_then(Lines::new);
+            match (connected, known.get(&name)) {
+                (Ok(lines), Some(id)) => self.found(id.clone(), lines),
+                (Ok(mut lines), None) => {
+                    lines.tell(&Command::Kill);
+                    self.engines.strays.push((name, lines));
+                }
+                (Err(_), Some(id)) => {
+                    let last = shim::ended(&folder.path()).and_then(|report| report.ending);
+                    self.engines.each.entry(id.clone()).or_default().last = last;
+                }
+                (Err(_), None) => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn found(&mut self, id: EngineId, lines: Lines) {
+        // Which run it is, its first line says.
+        let none = Key { specification: Digest::of(b""), restarts: 0, reloads: 0 };
+        let found = Shim { lines, key: none, report: None, since: boot(), told_to_end: false };
+        let engine = self.engines.each.entry(id).or_default();
+        engine.started_once = true;
+        engine.shim = Some(found);
+    }
+
+    /// Hears what shims say, ends what should not run, starts what should.
+    pub(super) fn attend_engines(&mut self) {
+        self.hear_shims();
+        let world = effects(&self.node.tenure);
+        let mut wanted = BTreeMap::new();
+        for realm in &world.realms {
+            for engine in &realm.wanted {
+                wanted.insert((realm.tier, engine.name.clone()), (realm, engine));
+            }
+        }
+        let known: Vec<EngineId> = self.engines.each.keys().cloned().collect();
+        for id in &known {
+            self.end_what_should_not_run(id, wanted.get(id).map(|(_, engine)| *engine));
+        }
+        for (id, (realm, engine)) in wanted {
+            if engine.runs {
+                self.start_what_should_run(&id, realm, engine);
+            } else {
+                self.engines.each.entry(id).or_default().waits = None;
+            }
+        }
+        self.sweep_images();
+    }
+
+    fn end_what_should_not_run(&mut self, id: &EngineId, wanted: Option<&WantedEngine>) {
+        let Some(engine) = self.engines.each.get_mut(id) else { return };
+        let Some(shim) = &mut engine.shim else {
+            if wanted.is_none() {
+                self.engines.each.remove(id);
+            }
+            return;
+        };
+        // What it runs is known once it has spoken.
+        let other = shim.report.is_some() && wanted.is_some_and(|wanted| shim.key != key(wanted));
+        let unwanted = wanted.is_none_or(|wanted| !wanted.runs);
+        if (unwanted || other) && !shim.told_to_end {
+            shim.told_to_end = true;
+            shim.lines.tell(if wanted.is_none() { &Command::Kill } else { &Command::Stop });
+        }
+        if shim.report.is_none() && boot() > shim.since + SPEAKS_IN {
+            shim.lines.tell(&Command::Kill);
+        }
+    }
+
+    fn start_what_should_run(&mut self, id: &EngineId, realm: &Realm, wanted: &WantedEngine) {
+        let engine = self.engines.each.entry(id.clone()).or_default();
+        if engine.shim.is_some() {
+            engine.waits = None;
+            return;
+        }
+        if !engine.keeper.may_start(boot()) {
+            return;
+        }
+        if self.runs_already(id) {
+            return;
+        }
+        let started = self.launch_of(id, realm, wanted).and_then(|launch| self.start_engine(id, &launch));
+        let Some(engine) = self.engines.each.get_mut(id) else { return };
+        match started {
+            Ok(()) => {
+                engine.restarts += u64::from(engine.started_once);
+                engine.started_once = true;
+                engine.waits = None;
+            }
+            Err(why) => engine.waits = Some(why),
+        }
+    }
+
+    /// Whether a run is under way that an earlier supervisor had begun: its shim may not have been there yet when
+    /// this one was looking.
+    fn runs_already(&mut self, id: &EngineId) -> bool {
+        let run = runs(&self.config).join(run_name(id));
+        if let Ok(lines) = UnixStream::connect(run.join(shim::SOCKET)).and_then(Lines::new) {
+            self.found(id.clone(), lines);
+            return true;
+        }
+        let locked = shim::is_locked(&run).unwrap_or(false);
+        if locked && let Some(engine) = self.engines.each.get_mut(id) {
+            engine.keeper.not_started(boot());
+            engine.waits = Some("an earlier run is not over".to_owned());
+        }
+        locked
+    }
+
+    /// What an engine is launched with, if all of it is there.
+    fn launch_of(&mut self, id: &EngineId, realm: &Realm, wanted: &WantedEngine) -> Result<Launch, String> {
+        let specification = self.node.sets.specification(wanted.demand.specification);
+        let specification: Specification = specification.cloned().ok_or("specification-missing")?;
+        let volume = self.open_volume(id.0, &specification.volume).ok_or("no-volume")?;
+        let realm_stands = self.observed.realms.get(&realm.name).is_some_and(|seen| seen.whole);
+        if !realm_stands {
+            return Err("no-realm".to_owned());
+        }
+        let image = self.image_of(id.0, &specification, wanted.demand.reloads)?;
+        if let Some(engine) = self.engines.each.get_mut(id) {
+            engine.rule = specification.restart;
+        }
+        let home = volume.join("engines").join(id.1.as_str());
+        for folder in [volume.join("engines"), home.clone()] {
+            make_folder(&folder).map_err(|error| chain(&error))?;
+        }
+        let run = runs(&self.config).join(run_name(id));
+        make_folder(&run).map_err(|error| chain(&error))?;
+        Ok(Launch {
+            key: key(wanted),
+            uid: uid(id),
+            namespace: self.config.namespace(&realm.name),
+            image,
+            data: home.join("data"),
+            logs: home.join("logs"),
+            run,
+            cgroup: vec![self.config.cgroup.clone(), run_name(id)],
+            specification,
+        })
+    }
+
+    fn start_engine(&mut self, id: &EngineId, launch: &Launch) -> Result<(), String> {
+        let (here, there) = UnixStream::pair().map_err(|error| chain(&error))?;
+        let mut lines = Lines::new(here).map_err(|error| chain(&error))?;
+        let there = Some(OwnedFd::from(there));
+        self.services.send(&Service::Launcher, &StartShim {}, &[], there).map_err(|error| chain(&error))?;
+        self.steps.reach(Step::EngineAsked);
+        lines.tell(launch);
+        let shim = Shim { lines, key: launch.key.clone(), report: None, since: boot(), told_to_end: false };
+        self.engines.each.entry(id.clone()).or_default().shim = Some(shim);
+        self.steps.reach(Step::EngineLaunched);
+        Ok(())
+    }
+
+    fn hear_shims(&mut self) {
+        let mut over = Vec::new();
+        for (id, engine) in &mut self.engines.each {
+            let Some(shim) = &mut engine.shim else { continue };
+            for report in shim.lines.take::<Report>() {
+                shim.key = report.key.clone();
+                shim.since = Duration::from_millis(report.since);
+                engine.missing.clone_from(&report.missing);
+                shim.report = Some(report);
+            }
+            shim.lines.flush();
+            if shim.lines.is_over() {
+                over.push(id.clone());
+            }
+        }
+        for id in over {
+            self.run_ended(&id);
+        }
+        for (_, lines) in &mut self.engines.strays {
+            drop(lines.take::<Report>());
+            lines.flush();
+        }
+        let ended: Vec<String> = self
+            .engines
+            .strays
+            .iter()
+            .filter(|(_, lines)| lines.is_over())
+            .map(|(name, _)| name.clone())
+            .collect();
+        self.engines.strays.retain(|(_, lines)| !lines.is_over());
+        for name in ended {
+            self.remove_groups(&name);
+        }
+    }
+
+    /// A shim has ended, and with it every process of the run.
+    fn run_ended(&mut self, id: &EngineId) {
+        let Some(engine) = self.engines.each.get_mut(id) else { return };
+        let Some(shim) = engine.shim.take() else { return };
+        let report = shim.report;
+        if let Some(why) = report.as_ref().and_then(|report| report.refused.clone()) {
+            engine.waits = Some(why);
+            engine.keeper.not_started(boot());
+            return;
+        }
+        let killed = Ending { exit: None, out_of_memory: false, hung: false, asked: shim.told_to_end };
+        let ending = report.and_then(|report| report.ending).unwrap_or(killed);
+        engine.keeper.ended(&ending, engine.rule, shim.since, boot());
+        engine.last = Some(ending);
+        self.remove_groups(&run_name(id));
+        self.steps.reach(Step::EngineEnded);
+    }
+
+    /// A shim that was killed left its control groups.
+    fn remove_groups(&mut self, name: &str) {
+        let removed =
+            Layout::of_this_machine().and_then(|layout| layout.remove(&[&self.config.cgroup, name]));
+        if let Err(error) = removed {
+            self.warn("engine", format!("control groups cannot be removed: {error}"));
+        }
+    }
+
+    /// Where an engine's tier has its volume, if that is open now: a mount of its own, never a plain folder.
+    fn open_volume(&self, tier: TierId, name: &Name) -> Option<PathBuf> {
+        let above = self.config.volumes.as_ref()?.join(tier.to_string());
+        let volume = above.join(name.as_str());
+        let device =
+            |path: &Path| fs::symlink_metadata(path).ok().filter(Metadata::is_dir).map(|found| found.dev());
+        (device(&volume)? != device(&above)?).then_some(volume)
+    }
+
+    pub(super) fn launcher_ended(&mut self) {
+        self.warn(
+            "engine",
+            "the launcher ended: no engine is started before the supervisor is started anew".to_owned(),
+        );
+    }
+}
+
+fn make_folder(path: &Path) -> io::Result<()> {
+    match DirBuilder::new().mode(0o711).create(path) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
+        Ok(()) | Err(_) => Ok(()),
+    }
+}
+
+/// As it is told to the tier.
+const fn as_told(exit: Exit) -> EngineExit {
+    match exit {
+        Exit::Code(code) => EngineExit::Code(code),
+        Exit::Signal(signal) => EngineExit::Signal(signal),
+    }
+}
+
+/// What a phase is called.
+const fn is_ready(phase: Phase) -> bool {
+    matches!(phase, Phase::Running)
+}

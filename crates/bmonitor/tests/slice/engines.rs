@@ -1,0 +1,224 @@
+//! Engines on a real node: a web server that is deployed, serves a page through the filters, comes back after
+//! whatever dies, and ends with its tier.
+
+use std::fs;
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::path::Path;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use id::{Digest, TierId};
+use lab::Object;
+use node_protocol::call::{Call, EngineState, EngineStatus};
+use tenure::{Engine, EngineAction, Verb};
+
+use crate::couriers::Tenancy;
+use crate::world::{SOON, TENANT, at};
+
+const PAGE_BYTES: usize = 1_000_000;
+const PATIENCE: Duration = Duration::from_secs(20);
+/// Longer than a connection that nobody answers takes to be tried again.
+const A_TRY: Duration = Duration::from_millis(500);
+
+pub(crate) fn serves_and_comes_back() {
+    let mut tenancy = Tenancy::begin();
+    let tier = tenancy.tier;
+    let page: Vec<u8> = (0..PAGE_BYTES).map(|number| u8::try_from(number * 7 % 251).unwrap()).collect();
+    let image = image(&page);
+    // Without its volume nothing is taken and nothing starts.
+    deploy(&mut tenancy, &image);
+    let waits = engine(&tenancy, |engine| engine.state == EngineState::Waiting);
+    assert_eq!(waits.reason.as_deref(), Some("no-volume"));
+    volume(&tenancy, tier);
+    engine(&tenancy, |engine| engine.reason.as_deref() == Some("image-missing"));
+    push(&tenancy, tier, &image);
+    tenancy.tenant_orders(order(EngineAction::Restart));
+    let first = engine(&tenancy, |engine| engine.state == EngineState::Running);
+    assert_eq!((first.restarts, first.reason, first.ready), (0, None, true));
+    assert_eq!(served(&tenancy), page);
+
+    // Nobody above sees it.
+    let status = tenancy.landlord.status_with(&tenancy.landlords, |_| true);
+    assert!(status.tiers.iter().all(|tier| tier.engines.is_empty()));
+
+    // A supervisor that dies takes no engine along, and the next starts none twice.
+    let before = shims(&tenancy);
+    assert_eq!(before.len(), 1);
+    tenancy.world.facility.nodes_mut()[0].kill_supervisor().unwrap();
+    assert_eq!(served(&tenancy), page);
+    tenancy.world.start(0, &[]);
+    tenancy.world.settled(0);
+    tenancy.tenants = tenancy.tenant.link();
+    tenancy.landlords = tenancy.landlord.link();
+    let found = engine(&tenancy, |engine| engine.state == EngineState::Running);
+    assert_eq!((shims(&tenancy), found.restarts), (before, 0));
+
+    // An engine that is killed is served again, from another run.
+    let began = Instant::now();
+    kill_program(&tenancy);
+    let again = engine(&tenancy, |engine| engine.state == EngineState::Running && engine.restarts == 1);
+    assert!(again.last_exit.is_some());
+    assert_eq!(served(&tenancy), page);
+    assert!(began.elapsed() < PATIENCE);
+
+    // Whatever the supervisor dies at, one run comes of it.
+    for step in ["engine:ended", "engine:asked", "engine:launched"] {
+        tenancy.world.facility.nodes_mut()[0].kill_supervisor().unwrap();
+        let before = shims(&tenancy);
+        tenancy.world.start(0, &["--die-at", step]);
+        let standing = tenancy.world.standing_now(0, TENANT);
+        let restart = tenancy.world.tenant.order(&standing, order(EngineAction::Restart));
+        assert_eq!(tenancy.world.facility.nodes()[0].submit(&restart, &[]).unwrap().exit, 0);
+        tenancy.world.facility.nodes_mut()[0].supervisor_ended(PATIENCE).unwrap();
+        tenancy.world.start(0, &[]);
+        tenancy.world.settled(0);
+        tenancy.tenants = tenancy.tenant.link();
+        tenancy.landlords = tenancy.landlord.link();
+        engine(&tenancy, |engine| engine.state == EngineState::Running);
+        let after = shims(&tenancy);
+        assert!(after.len() == 1 && after != before, "{step}: {before:?} {after:?}");
+        assert_eq!(served(&tenancy), page);
+    }
+
+    tenancy.tenant_orders(order(EngineAction::Stop));
+    engine(&tenancy, |engine| engine.state == EngineState::Stopped);
+    assert!(shims(&tenancy).is_empty());
+    tenancy.tenant_orders(order(EngineAction::Reload));
+    engine(&tenancy, |engine| engine.state == EngineState::Running);
+    assert_eq!(served(&tenancy), page);
+
+    tenancy.sever();
+    tenancy.world.settled(0);
+    assert!(shims(&tenancy).is_empty());
+    let groups = fs::read_dir("/sys/fs/cgroup/pids").into_iter().flatten().filter_map(Result::ok);
+    let own = tenancy.world.facility.plan().prefix.clone();
+    for group in groups.filter(|group| group.file_name().to_string_lossy().starts_with(&own)) {
+        assert!(
+            fs::read_dir(group.path()).unwrap().filter_map(Result::ok).all(|entry| entry.path().is_file())
+        );
+    }
+}
+
+fn order(action: EngineAction) -> Verb {
+    Verb::Engine(Engine { name: "web".parse().unwrap(), action })
+}
+
+/// A tar file with busybox and a page.
+fn image(page: &[u8]) -> Vec<u8> {
+    let mut image = tar::Builder::new(Vec::new());
+    let mut add = |path: &str, content: &[u8], mode: u32| {
+        let mut header = tar::Header::new_gnu();
+        header.set_size(content.len() as u64);
+        header.set_mode(mode);
+        image.append_data(&mut header, path, content).unwrap();
+    };
+    add("bin/busybox", &fs::read("/bin/busybox").unwrap(), 0o755);
+    add("www/page", page, 0o644);
+    image.into_inner().unwrap()
+}
+
+/// A volume as an engine sees it: a mount of its own.
+fn volume(tenancy: &Tenancy, tier: TierId) {
+    let node = &tenancy.world.facility.nodes()[0];
+    let folder = node.folder().join("volumes").join(tier.to_string()).join("data");
+    fs::create_dir_all(&folder).unwrap();
+    // In the node's own mount namespace: it goes with the node.
+    let mounted = Command::new("nsenter")
+        .args([
+            "--mount",
+            "--target",
+            &node.first_process().to_string(),
+            "mount",
+            "-t",
+            "tmpfs",
+            "-o",
+            "mode=711",
+            "none",
+        ])
+        .arg(&folder)
+        .status();
+    assert!(mounted.unwrap().success());
+}
+
+fn push(tenancy: &Tenancy, tier: TierId, image: &[u8]) {
+    let (volume, digest) = ("data".parse().unwrap(), Digest::of(image));
+    let mut offset = 0;
+    while offset < image.len() {
+        let part = &image[offset..image.len().min(offset + 1024 * 1024)];
+        let call =
+            Call::PutImage { tier, volume: Clone::clone(&volume), image: digest, offset: offset as u64 };
+        let (answer, _) = tenancy.world.facility.nodes()[0]
+            .call(&call, part, SOON)
+            .unwrap_or_else(|error| panic!("{error}"));
+        let _ = answer;
+        offset += part.len();
+    }
+}
+
+fn deploy(tenancy: &mut Tenancy, image: &[u8]) {
+    let text = format!(
+        "version = 1\nengine = \"web\"\nimage = \"{}\"\nvolume = \"data\"\n\
+         command = [\"/bin/busybox\", \"httpd\", \"-f\", \"-p\", \"80\", \"-h\", \"/www\"]\nstop_seconds = 1\n\
+         [limits]\nmemory_mib = 64\nprocesses = 32\n",
+        Digest::of(image)
+    );
+    let object = Object::new(&text).unwrap();
+    tenancy.tenant.put(&tenancy.tenants, &object);
+    tenancy.tenant_orders(order(EngineAction::Deploy { specification: object.name() }));
+}
+
+fn engine(tenancy: &Tenancy, wanted: impl Fn(&EngineStatus) -> bool) -> EngineStatus {
+    let began = Instant::now();
+    loop {
+        let status = tenancy.tenant.status_with(&tenancy.tenants, |_| true);
+        let own = status.tiers.iter().find(|tier| tier.name.as_str() == TENANT).unwrap();
+        match own.engines.first() {
+            Some(engine) if wanted(engine) => return engine.clone(),
+            other if began.elapsed() > PATIENCE => {
+                panic!("{other:?}\n{:?}\n{}", status.warnings, tenancy.world.facility.nodes()[0].log())
+            }
+            _ => {}
+        }
+    }
+}
+
+/// The page, as a client in another realm's place gets it: through the filters.
+fn served(tenancy: &Tenancy) -> Vec<u8> {
+    let router = tenancy.world.facility.namespace("router").unwrap();
+    let began = Instant::now();
+    loop {
+        match router.run(|| page(at(0, 80))).unwrap() {
+            Ok(page) => return page,
+            Err(error) => assert!(began.elapsed() < PATIENCE, "{error}"),
+        }
+    }
+}
+
+fn page(from: SocketAddr) -> std::io::Result<Vec<u8>> {
+    let mut stream = TcpStream::connect_timeout(&from, A_TRY)?;
+    stream.set_read_timeout(Some(PATIENCE))?;
+    stream.write_all(b"GET /page HTTP/1.0\r\n\r\n")?;
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer)?;
+    let head = answer.windows(4).position(|window| window == b"\r\n\r\n");
+    head.map(|head| answer.split_off(head + 4)).ok_or_else(|| std::io::ErrorKind::InvalidData.into())
+}
+
+/// The shims of the node.
+fn shims(tenancy: &Tenancy) -> Vec<u32> {
+    let processes = tenancy.world.processes(0);
+    processes.into_iter().filter(|(name, _)| name == "shim").map(|(_, id)| id).collect()
+}
+
+/// Kills the engine's program, wherever it is: it is another's child's child.
+fn kill_program(_tenancy: &Tenancy) {
+    let own = Path::new("/proc");
+    for entry in fs::read_dir(own).unwrap().filter_map(Result::ok) {
+        let Some(id) = entry.file_name().to_str().and_then(|name| name.parse::<u32>().ok()) else { continue };
+        let line = fs::read(entry.path().join("cmdline")).unwrap_or_default();
+        if line.starts_with(b"/bin/busybox\0httpd\0-f\0-p\080") {
+            os::process::Process::open(id).unwrap().kill().unwrap();
+        }
+    }
+}
