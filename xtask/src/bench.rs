@@ -12,12 +12,13 @@ use crate::trusted_base;
 use crate::workspace::Workspace;
 
 /// A bench, the package whose example it is, and the example.
-const BENCHES: [(&str, &str, &str); 5] = [
+const BENCHES: [(&str, &str, &str); 6] = [
     ("policy", "boundary", "bench_policy"),
     ("filter", "datapath", "bench_filter"),
     ("tour", "leasehold", "bench_tour"),
     ("node", "leasehold", "bench_node"),
     ("keys", "channel", "bench_keys"),
+    ("volume", "volume", "bench_volume"),
 ];
 
 /// What the examples of `leasehold` start, built beside them.

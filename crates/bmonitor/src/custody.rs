@@ -4,7 +4,8 @@
 //!
 //! The folder has `node.key` (N, made once), and for each tier and epoch `TIER.EPOCH.secret` (its identity U,
 //! the key that orders are sealed for, its secret K), `TIER.EPOCH.salt` (S) and `TIER.EPOCH.commitment`, a
-//! digest of S and K that outlives them. All but the last are sealed under the storage key ([`lock`]). The
+//! digest of S and K that outlives them; and for each volume `TIER.EPOCH.NUMBER.volume` (its own S, its header) with a
+//! commitment. All but the last are sealed under the storage key ([`lock`]). The
 //! supervisor can unlink a secret without custody; nothing hands one out. Custody reads a secret anew for
 //! each use and keeps none: what is unlinked is of no use any more at once.
 
@@ -16,6 +17,7 @@ mod signers;
 mod store;
 #[cfg(test)]
 mod tests;
+mod volumes;
 
 use std::io;
 
@@ -25,7 +27,10 @@ use os::secret::Hiding;
 
 pub(crate) use self::messages::{KeptHead, Numbered, Protection, Reply, Request, StoreState};
 pub(crate) use self::serve::run;
-pub(crate) use self::store::{Store, StoreError, gone_up_to, has_node_key, has_storage_key, secrets};
+pub(crate) use self::store::{
+    Gone, Store, StoreError, gone_up_to, has_node_key, has_storage_key, salts, secrets, volume_gone, volumes,
+};
+pub(crate) use self::volumes::Path;
 use crate::failure::chain;
 use crate::step::Step;
 
@@ -39,6 +44,7 @@ impl Reply {
             | Self::Public { .. }
             | Self::Tier { .. }
             | Self::Opened { .. }
+            | Self::Key { .. }
             | Self::Done {}
             | Self::Refused { .. } => None,
         }
@@ -77,12 +83,17 @@ fn answer(
             }
             Ok(signed)
         }
+        Request::Rewrap { node, path, number } => {
+            store.rewrap_volume(node, &path, number, random)?;
+            Ok(Reply::Done {})
+        }
         // What they are about is kept by the loop; it has done its part.
         Request::Open { .. } | Request::Share { .. } => state(store),
         Request::Seal { .. }
         | Request::Unseal { .. }
         | Request::Order { .. }
         | Request::Courier { .. }
+        | Request::Volume { .. }
         | Request::Forget { .. } => Ok(Reply::Done {}),
     }
 }

@@ -3,6 +3,7 @@
 
 mod processes;
 mod realm;
+mod volume;
 
 use std::io::{self, Read, Write};
 use std::net::IpAddr;
@@ -10,7 +11,7 @@ use std::path::PathBuf;
 
 use boundary::{PacketSet, ResolvedSet};
 use datapath::{Filter, Lease, Program, Settings, compile};
-use id::Generation;
+use id::{Generation, Name};
 use serde::{Deserialize, Serialize};
 
 use crate::failure::chain;
@@ -33,6 +34,14 @@ pub(crate) enum Task {
     Kill { namespaces: Vec<PathBuf> },
     /// Kill what is in a realm, and remove it.
     RealmDown { place: Place },
+    /// Make a volume of so many bytes, if it is not there, and mount it without its key.
+    VolumeAttach { place: VolumePlace, bytes: u64 },
+    /// Show the content of a volume, of which the kernel has this key.
+    VolumeOpen { place: VolumePlace, key: String },
+    /// Close a volume, and kill whoever holds it open.
+    VolumeClose { place: VolumePlace },
+    /// Remove a closed volume.
+    VolumeRemove { place: VolumePlace },
 }
 
 impl Task {
@@ -51,6 +60,10 @@ impl Task {
                 matches!(step, Step::PolicyBuilt | Step::PolicyPrepared | Step::PolicyLoaded)
             }
             Self::Kill { .. } => false,
+            Self::VolumeAttach { .. } => matches!(step, Step::VolumeMade | Step::VolumeAttached),
+            Self::VolumeOpen { .. } => matches!(step, Step::VolumeOpened),
+            Self::VolumeClose { .. } => matches!(step, Step::VolumeClosed),
+            Self::VolumeRemove { .. } => matches!(step, Step::VolumeRemoved),
             Self::RealmDown { .. } => matches!(step, Step::DownKilled | Step::DownLink | Step::DownNamespace),
         }
     }
@@ -70,6 +83,25 @@ pub(crate) struct Place {
     pub(crate) mac: [u8; 6],
     /// Its addresses.
     pub(crate) addresses: Vec<(IpAddr, u8)>,
+}
+
+/// Where a volume is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct VolumePlace {
+    /// The folder of its tier.
+    pub(crate) folder: PathBuf,
+    /// Its name, while the tier has it.
+    pub(crate) name: Option<Name>,
+    /// Which of all that the tier ever had.
+    pub(crate) number: u64,
+}
+
+impl VolumePlace {
+    /// The same for the driver.
+    pub(crate) fn place(&self) -> ::volume::Place {
+        ::volume::Place::new(self.folder.clone(), self.name.as_ref(), self.number)
+    }
 }
 
 /// What came of a task.
@@ -106,6 +138,10 @@ fn outcome(task: &Task, steps: &Steps) -> Outcome {
             let killed = namespaces.iter().try_for_each(|namespace| processes::kill_in(namespace));
             killed.map(|()| None).map_err(|failed| chain(&failed))
         }
+        Task::VolumeAttach { place, bytes } => volume::attach(place, *bytes, steps).map(|()| None),
+        Task::VolumeOpen { place, key } => volume::open(place, key, steps).map(|()| None),
+        Task::VolumeClose { place } => volume::close(place, steps).map(|()| None),
+        Task::VolumeRemove { place } => volume::remove(place, steps).map(|()| None),
         Task::RealmDown { place } => {
             realm::down(place, steps).map(|()| None).map_err(|failed| chain(&failed))
         }

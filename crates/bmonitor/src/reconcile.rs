@@ -3,9 +3,12 @@
 
 #[cfg(test)]
 mod tests;
+pub(crate) mod volumes;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use self::volumes::{SeenVolume, VolumeKey};
+use crate::custody::{Gone, Path};
 use id::{Digest, Digester, Epoch, Name, TierId, Time};
 use tenure::{Console, Fate, Gate, Made, Part, Procedure, ProcedureId, Realm, Step, World};
 
@@ -16,6 +19,16 @@ pub(crate) struct Observed {
     pub(crate) realms: BTreeMap<Name, Seen>,
     /// The secrets in custody's folder.
     pub(crate) secrets: BTreeSet<(TierId, Epoch)>,
+    /// The salts in custody's folder, those of volumes too.
+    pub(crate) salts: BTreeSet<(TierId, Epoch)>,
+    /// The volumes of which there is a salt.
+    pub(crate) locked: BTreeSet<VolumeKey>,
+    /// The volumes of which there is a trace on the medium.
+    pub(crate) volumes: BTreeMap<VolumeKey, SeenVolume>,
+    /// The paths by which custody has wrapped volumes that are kept.
+    pub(crate) wrapped: BTreeMap<VolumeKey, Path>,
+    /// Whether the node has a medium for volumes.
+    pub(crate) medium: bool,
     /// The identities that custody made since the start: digests of public keys.
     pub(crate) identities: BTreeMap<(TierId, Epoch), Digest>,
     /// The procedures whose realms have no process left.
@@ -62,8 +75,10 @@ pub(crate) enum Seal {
 pub(crate) enum Effect {
     /// Set the cut bit. At once, by the supervisor.
     Cut(Name),
-    /// Unlink a tier's secrets up to an epoch (none: all). At once, by the supervisor.
-    UnlinkSecrets(TierId, Option<Epoch>),
+    /// Unlink a tier's secrets, or its salts alone, up to an epoch (none: all). At once, by the supervisor.
+    UnlinkSecrets(TierId, Option<Epoch>, Gone),
+    /// Unlink a removed volume's salt. At once, by the supervisor.
+    UnlinkVolume(VolumeKey),
     /// Kill a tier's courier, and its connections with it. At once, by the supervisor.
     EndCourier(TierId),
     /// Tell that a step is done. At once, by the supervisor.
@@ -74,6 +89,10 @@ pub(crate) enum Effect {
     Kill(ProcedureId, Vec<Name>),
     /// Remove a realm. By a helper.
     RealmDown(Name),
+    /// Close a volume: by a helper, which reads back that the kernel has its key no more.
+    CloseVolume(VolumeKey),
+    /// Remove a closed volume. By a helper.
+    RemoveVolume(VolumeKey),
     /// Make a realm, or make it whole again. By a helper.
     RealmUp(Name),
     /// Put a policy in force. By a helper.
@@ -82,6 +101,14 @@ pub(crate) enum Effect {
     MakeIdentity(TierId, Epoch),
     /// Start a tier's courier. At once, by the supervisor, once custody can be asked.
     StartCourier(TierId, Epoch),
+    /// Make a volume of so many bytes if need be, and mount it. By a helper.
+    AttachVolume(VolumeKey, u64),
+    /// Have custody give the kernel the key of a mounted volume.
+    GiveKey(VolumeKey),
+    /// Show what is in a volume whose key the kernel has. By a helper.
+    OpenVolume(VolumeKey, String),
+    /// Have custody wrap a kept volume by the present path.
+    Rewrap(VolumeKey, Path),
     /// Tell a courier that its consoles are others. At once, by the supervisor.
     TellConsoles(TierId),
     /// Sign a document of a procedure, the n-th. By custody.
@@ -107,6 +134,7 @@ pub(crate) fn reconcile(
         }
     }
     courier_effects(world, observed, &mut effects);
+    volumes::effects(world, observed, &mut effects);
     for procedure in &world.due {
         procedure_effects(world, procedure, observed, documents(procedure), &mut effects);
     }
@@ -230,8 +258,10 @@ fn procedure_effects(
     match procedure.next {
         Step::Cut => realms(Fate::destroys).iter().for_each(|name| cut(name, observed, effects)),
         Step::SecretGone => {
+            // A secret by which data below is locked that is kept goes when that data is wrapped anew.
+            let gone = if keeps(procedure) { Gone::Salts } else { Gone::Secrets };
             for part in procedure.parts.iter().filter(|part| part.fate.destroys()) {
-                unlink(part, observed, effects);
+                unlink(part, gone, observed, effects);
             }
         }
         Step::CourierGone => {
@@ -246,9 +276,10 @@ fn procedure_effects(
             }
         }
         Step::Closed => {
+            volumes::closings(procedure, observed, effects);
             effects.extend(realms(|fate| fate == Fate::Ended).into_iter().map(Effect::RealmDown));
         }
-        Step::Remade => remake(procedure, observed, &mut made, effects),
+        Step::Remade => remake(world, procedure, observed, &mut made, effects),
         Step::Receipt => {
             // A statement names the identity, of which only the digest is on record.
             for part in procedure.parts.iter().filter(|part| part.fate != Fate::Ended) {
@@ -269,15 +300,16 @@ fn procedure_effects(
 }
 
 /// Of an ended tier every secret goes; of an erased one those before its present epoch.
-fn unlink(part: &Part, observed: &Observed, effects: &mut Vec<Effect>) {
+fn unlink(part: &Part, gone: Gone, observed: &Observed, effects: &mut Vec<Effect>) {
     let up_to = match part.fate {
         Fate::Ended => None,
         Fate::New | Fate::Kept | Fate::Erased => Some(before(part.epoch)),
     };
     let goes =
         |(tier, epoch): &(TierId, Epoch)| *tier == part.tier && up_to.is_none_or(|last| *epoch <= last);
-    if observed.secrets.iter().any(goes) {
-        effects.push(Effect::UnlinkSecrets(part.tier, up_to));
+    let present = if gone == Gone::Secrets { &observed.secrets } else { &observed.salts };
+    if present.iter().any(goes) {
+        effects.push(Effect::UnlinkSecrets(part.tier, up_to, gone));
     }
 }
 
@@ -285,7 +317,13 @@ fn before(epoch: Epoch) -> Epoch {
     Epoch::new(epoch.get().saturating_sub(1)).unwrap_or_default()
 }
 
+/// Whether some data is kept.
+fn keeps(procedure: &Procedure) -> bool {
+    procedure.parts.iter().any(|part| part.fate == Fate::Kept)
+}
+
 fn remake(
+    world: &World,
     procedure: &Procedure,
     observed: &Observed,
     made: &mut Vec<(TierId, Epoch, Digest)>,
@@ -302,9 +340,17 @@ fn remake(
         }
     }
     if all {
-        // The old salt of kept data goes when the new one is there.
+        let before = effects.len();
         for part in procedure.parts.iter().filter(|part| part.fate == Fate::Kept) {
-            unlink(part, observed, effects);
+            volumes::rewrap(world, part.tier, observed, effects);
+        }
+        if effects.len() > before {
+            return;
+        }
+        // The old salts of kept data go when the new ones are there, and with them the secrets that they needed.
+        let replaced = |part: &&Part| matches!(part.fate, Fate::Kept | Fate::Erased);
+        for part in procedure.parts.iter().filter(replaced) {
+            unlink(part, Gone::Secrets, observed, effects);
         }
     }
 }

@@ -115,6 +115,7 @@ pub(crate) const TABLE: [Rights; 8] = [
         capabilities: &[
             (Capability::Chown, "gives custody its folder"),
             (Capability::DacOverride, "unlinks a tier's secret in custody's folder, without custody's help"),
+            (Capability::Fowner, "for helpers: encrypting a volume's folder under a key that custody gave"),
             (Capability::Kill, "kills custody, couriers and dhcp, which have other uids"),
             (Capability::Bpf, "opens a realm's pinned maps and sets the cut bit; for helpers: loads filters"),
             (
@@ -141,12 +142,16 @@ pub(crate) const TABLE: [Rights; 8] = [
         uid: 0,
         uids: 1,
         capabilities: &[
-            (Capability::SysAdmin, "enters and names network namespaces"),
+            (
+                Capability::SysAdmin,
+                "enters and names network namespaces; mounts volumes, takes their keys away",
+            ),
+            (Capability::Fowner, "encrypts a volume's folder under a key that custody gave"),
             (Capability::NetAdmin, "links, addresses, filters"),
             (Capability::Bpf, "loads the filter program and its maps"),
             (Capability::PerfMon, "the verifier's leave to compare packet pointers"),
             (Capability::SysPtrace, "sees which processes are in a realm"),
-            (Capability::Kill, "kills the processes of a realm that ended"),
+            (Capability::Kill, "kills the processes of a realm that ended, and who holds a volume open"),
             (Capability::DacOverride, "reads objects and the pins' folder whoever made them"),
         ],
         calls: calls::HELPER,

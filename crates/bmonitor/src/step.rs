@@ -71,8 +71,14 @@ steps! {
     EngineAsked Supervisor "engine:asked" "the launcher was asked for a shim, which was told nothing";
     EngineLaunched Supervisor "engine:launched" "a shim was told what to launch, nothing was heard of it";
     EngineEnded Supervisor "engine:ended" "a run of an engine ended, the next is not begun";
+    VolumeMade Helper "volume:made" "a volume's image has its file system, nothing has it mounted";
+    VolumeAttached Helper "volume:attached" "a volume is mounted, the kernel has no key of it";
+    VolumeOpened Helper "volume:opened" "a volume's content shows, the supervisor does not know it";
+    VolumeClosed Helper "volume:closed" "the kernel has said that a volume's key is gone, its image is there";
+    VolumeRemoved Helper "volume:removed" "a volume's image is gone, the supervisor does not know it";
     CustodyWritten Custody "custody:written" "a secret is written under a temporary name";
     CustodyKept Custody "custody:kept" "a secret is kept, the supervisor does not know it";
+    CustodyKeyGiven Custody "custody:key-given" "the kernel has a volume's key, the supervisor does not know it";
     CustodySigned Custody "custody:signed" "something is signed and not handed over";
 }
 

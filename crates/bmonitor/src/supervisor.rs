@@ -22,6 +22,7 @@ mod sealed;
 mod services;
 mod start;
 mod status;
+mod volumes;
 mod world;
 
 use std::collections::BTreeMap;

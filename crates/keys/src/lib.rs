@@ -26,8 +26,8 @@ pub use id::{PublicKey, SealingKey};
 pub use key_file::{KEY_FILE_BYTES_MAX, MalformedKeyFile, read_key_file, write_key_file};
 pub use record::{Fate, Grade, Head, Invalid, NodeRecord, Part, Purpose, Receipt, Statement, Version};
 pub use schedule::{
-    DataKey, EraseSalt, HEADER_BYTES, Locked, NotUnwrapped, SECRET_BYTES, SHARES_MAX, Share, TierSecret,
-    WrongPath,
+    DataKey, EraseSalt, HEADER_BYTES, KERNEL_KEY_BYTES, Locked, NotUnwrapped, SECRET_BYTES, SHARES_MAX,
+    Share, TierSecret, WrongPath,
 };
 pub use sealed::{
     Addressee, MalformedSealedOrder, NotOpened, NotSealed, Outside, SEALED_ORDER_BYTES_MAX, SealedOrder,

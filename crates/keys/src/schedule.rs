@@ -15,7 +15,7 @@
 //! What the library leaves of S in memory, decision 15 speaks of.
 //! *Keep* replaces S as well, so that old headers die; but whoever once had the data key still has it.
 
-use aws_lc_rs::hkdf::{HKDF_SHA256, Salt};
+use aws_lc_rs::hkdf::{HKDF_SHA256, KeyType, Salt};
 use aws_lc_rs::key_wrap::{AES_256, AesKek, KeyWrap as _};
 use id::{Epoch, NodeId, TierId};
 use thiserror::Error;
@@ -30,6 +30,10 @@ pub const HEADER_BYTES: usize = SECRET_BYTES + 8;
 /// The most tiers from the root to the data; `tenure` grants no longer path.
 pub const SHARES_MAX: usize = 32;
 
+/// The length of what the kernel is given for a volume.
+pub const KERNEL_KEY_BYTES: usize = 64;
+
+const KERNEL_LABEL: &[u8] = b"leasehold volume in the kernel 1";
 const LABEL: &[u8] = b"leasehold volume key 1";
 
 type Bytes = Zeroizing<[u8; SECRET_BYTES]>;
@@ -74,6 +78,26 @@ secret!(
     /// What a volume's content is encrypted under.
     DataKey
 );
+
+impl DataKey {
+    /// What the kernel is given: as long as any of its ciphers wants, and of no use for anything else.
+    #[must_use]
+    pub fn for_the_kernel(&self) -> Zeroizing<[u8; KERNEL_KEY_BYTES]> {
+        struct Length;
+        impl KeyType for Length {
+            fn len(&self) -> usize {
+                KERNEL_KEY_BYTES
+            }
+        }
+        let mut key = Zeroizing::new([0; KERNEL_KEY_BYTES]);
+        let derived = Salt::new(HKDF_SHA256, &[]).extract(self.as_bytes());
+        derived
+            .expand(&[KERNEL_LABEL], Length)
+            .and_then(|expanded| expanded.fill(key.as_mut_slice()))
+            .expect("64 bytes are twice the length of SHA-256");
+        key
+    }
+}
 
 /// A tier on the path from the root to the data.
 pub struct Share<'a> {

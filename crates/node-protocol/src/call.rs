@@ -306,6 +306,23 @@ pub struct Status {
     pub warnings: Vec<Warning>,
 }
 
+/// An encrypted volume of a tier.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct VolumeStatus {
+    /// What the tier calls it; told to the tier itself alone, as what follows below the size.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<Name>,
+    /// Its size.
+    pub size_mib: u32,
+    /// `open`, `opening`, or `closed` while its tier may not act.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub state: Option<String>,
+    /// What is used of it, while it is open.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub used_mib: Option<u64>,
+}
+
 /// How a tier is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -328,6 +345,9 @@ pub struct TierStatus {
     pub beyond: Option<Value>,
     /// Its realm, where it has one.
     pub realm: Option<RealmStatus>,
+    /// Its volumes. Of those of others sizes alone are told.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub volumes: Vec<VolumeStatus>,
     /// Its engines, told to the tier itself alone.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub engines: Vec<EngineStatus>,

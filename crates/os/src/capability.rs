@@ -41,6 +41,8 @@ capabilities! {
     Chown = CHOWN, 0;
     /// Open and remove files whatever their mode.
     DacOverride = DAC_OVERRIDE, 1;
+    /// Act on files of others as their owner.
+    Fowner = FOWNER, 3;
     /// Signal processes of any uid.
     Kill = KILL, 5;
     /// Change groups.

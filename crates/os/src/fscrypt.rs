@@ -19,6 +19,17 @@ impl fmt::Display for KeyId {
     }
 }
 
+impl std::str::FromStr for KeyId {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let wrong = || format!("{text:?} is no key id: 32 hexadecimal digits are wanted");
+        let right = text.len() == 32 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+        let number = u128::from_str_radix(text, 16).ok().filter(|_| right).ok_or_else(wrong)?;
+        Ok(Self(number.to_be_bytes()))
+    }
+}
+
 /// What the kernel says of a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum KeyStatus {

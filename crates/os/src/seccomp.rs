@@ -269,6 +269,7 @@ calls! {
     statfs SYS_statfs,
     statx SYS_statx,
     symlinkat SYS_symlinkat,
+    syncfs SYS_syncfs,
     sync_file_range SYS_sync_file_range,
     tgkill SYS_tgkill,
     timerfd_create SYS_timerfd_create,

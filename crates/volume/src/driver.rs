@@ -12,17 +12,18 @@ use thiserror::Error;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Place {
     folder: PathBuf,
-    name: id::Name,
+    name: String,
     number: u64,
-    life: u64,
 }
 
 impl Place {
-    /// The volume of a tier that was its `number`th, in the `life`th life of the tier's data; `folder` is the
-    /// tier's own.
+    /// The volume of a tier that was its `number`th; `folder` is the tier's own. Nobody knows the name of one that
+    /// is only to be closed and removed.
     #[must_use]
-    pub const fn new(folder: PathBuf, name: id::Name, number: u64, life: u64) -> Self {
-        Self { folder, name, number, life }
+    pub fn new(folder: PathBuf, name: Option<&id::Name>, number: u64) -> Self {
+        // No name has a dot.
+        let name = name.map_or_else(|| format!(".{number}"), |name| name.as_str().to_owned());
+        Self { folder, name, number }
     }
 
     /// The tier's folder.
@@ -34,28 +35,20 @@ impl Place {
     /// Where its content shows while it is open.
     #[must_use]
     pub fn content(&self) -> PathBuf {
-        self.folder.join(self.name.as_str())
+        self.folder.join(&self.name)
     }
 
     /// Its image: all that lies on the medium.
     #[must_use]
     pub fn image(&self) -> PathBuf {
-        self.folder.join(Self::image_name(self.number, self.life))
+        self.folder.join(format!("{}.image", self.number))
     }
 
-    /// What an image is called.
+    /// The number in an image's name, finished or not.
     #[must_use]
-    pub fn image_name(number: u64, life: u64) -> String {
-        format!("{number}.{life}.image")
-    }
-
-    /// The number and the life in an image's name, finished or not.
-    #[must_use]
-    pub fn of_image(name: &str) -> Option<(u64, u64)> {
-        let name = name.strip_suffix(".new").unwrap_or(name);
-        let (number, life) = name.strip_suffix(".image")?.split_once('.')?;
-        let read = |text: &str| text.parse().ok().filter(|number: &u64| number.to_string() == text);
-        Some((read(number)?, read(life)?))
+    pub fn number_in(name: &str) -> Option<u64> {
+        let text = name.strip_suffix(".new").unwrap_or(name).strip_suffix(".image")?;
+        text.parse().ok().filter(|number: &u64| number.to_string() == text)
     }
 }
 

@@ -161,6 +161,8 @@ impl Driver for Fscrypt {
                 return Err(VolumeError::NotClosed);
             }
         }
+        gone(fs::remove_dir(place.content()))
+            .map_err(because("remove", &place.content().display().to_string()))?;
         for path in [place.image(), place.image().with_extension("image.new")] {
             gone(fs::remove_file(&path)).map_err(because("remove", &path.display().to_string()))?;
         }

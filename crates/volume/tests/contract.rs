@@ -39,7 +39,7 @@ fn medium() -> TempDir {
 }
 
 fn place(medium: &TempDir) -> Place {
-    Place::new(medium.path().join("tier"), "data".parse().unwrap(), 1, 0)
+    Place::new(medium.path().join("tier"), Some(&"data".parse().unwrap()), 1)
 }
 
 impl<D: Driver> Kind<D> {

@@ -5,6 +5,8 @@ use id::{Digest, Epoch, NodeId, TierId, Time};
 use keys::{Head, PublicKey, Receipt, SealingKey, Statement};
 use serde::{Deserialize, Serialize};
 
+use super::volumes::Path;
+
 /// A request with its number; the reply has the same.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -37,6 +39,11 @@ pub(crate) enum Request {
     /// Serves a courier on the stream that comes along: signs its handshakes with the tier's identity of
     /// that epoch, and nothing else.
     Courier { tier: TierId, epoch: Epoch },
+    /// Gives the kernel the key of a volume, through the descriptor that comes along: of a file or folder of the
+    /// volume's file system. It is made if there is none.
+    Volume { node: NodeId, path: Path, number: u64 },
+    /// Wraps the key of a volume anew: by the secrets of this path, under a new salt.
+    Rewrap { node: NodeId, path: Path, number: u64 },
     /// Seals an object for a tier. Attachment: the object. The reply's: the sealed one.
     Seal { tier: TierId, name: Digest },
     /// Opens an object that was sealed for a tier. Attachment: the sealed one. The reply's: the object.
@@ -61,6 +68,8 @@ pub(crate) enum Reply {
     Signed { envelope: String },
     /// What was sealed: an order's envelope, as it was signed.
     Opened { envelope: String },
+    /// The kernel has the key of a volume; this is what it calls it.
+    Key { id: String },
     /// It is done.
     Done {},
     /// It was not done.

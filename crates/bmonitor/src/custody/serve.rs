@@ -5,9 +5,9 @@ use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
-use std::path::Path;
+use std::path::Path as Folder;
 
-use id::{Epoch, TierId};
+use id::{Epoch, NodeId, TierId};
 use keys::Addressee;
 use node_protocol::Decoder;
 use node_protocol::frame::ATTACHMENT_BYTES_MAX;
@@ -17,22 +17,22 @@ use os::poll::{Wanted, wait};
 use zeroize::Zeroizing;
 
 use super::signers::Signers;
-use super::{Numbered, Reply, Request, Store, StoreError, answer, chain};
+use super::{Numbered, Path, Reply, Request, Store, StoreError, answer, chain};
 use crate::rights::{self, Begin, Role};
-use crate::step::Steps;
+use crate::step::{Step, Steps};
 
 /// The longest request.
 const REQUEST_BYTES_MAX: usize = 256 * 1024;
 
 /// The role: `bmonitor custody`. Ends when the supervisor's stream ends.
-pub(crate) fn run(folder: &Path, parent: u32, steps: &Steps) -> io::Result<()> {
+pub(crate) fn run(folder: &Folder, parent: u32, steps: &Steps) -> io::Result<()> {
     os::wiping::begin();
     // Before the right to walk there is given up: paths are relative from here on.
     std::env::set_current_dir(folder)?;
     rights::enforce(Begin { role: Role::Custody, parent: Some(parent) }).map_err(io::Error::other)?;
     let stream = UnixStream::from(io::stdin().as_fd().try_clone_to_owned()?);
     let mut custody = Custody {
-        store: Store::new(Path::new("."), steps),
+        store: Store::new(Folder::new("."), steps),
         steps,
         supervisor: Supervisor {
             stream,
@@ -110,6 +110,11 @@ impl Custody<'_> {
                 let opened = opened.map(|envelope| Reply::Opened { envelope });
                 return opened.unwrap_or_else(|error| Reply::Refused { why: chain(&error) });
             }
+            Request::Volume { node, path, number } => {
+                let given = self.give_volume(*node, path, *number);
+                let given = given.map(|id| Reply::Key { id });
+                return given.unwrap_or_else(|why| Reply::Refused { why });
+            }
             Request::Courier { tier, epoch } => self.serve_courier(*tier, *epoch),
             Request::Forget { tier, last } => {
                 self.signers.forget(*tier, *last);
@@ -121,6 +126,7 @@ impl Custody<'_> {
             | Request::Statement(_)
             | Request::Seal { .. }
             | Request::Unseal { .. }
+            | Request::Rewrap { .. }
             | Request::Head { .. } => Ok(()),
         };
         let answered = served
@@ -143,6 +149,16 @@ impl Custody<'_> {
     fn open(&mut self, key_file: bool) -> Result<(), StoreError> {
         let handed = if key_file { self.supervisor.handed.pop_front() } else { None };
         self.store.open(handed.map(File::from), os::random::bytes)
+    }
+
+    /// The key goes to the kernel and nowhere else.
+    fn give_volume(&mut self, node: NodeId, path: &Path, number: u64) -> Result<String, String> {
+        let within = self.supervisor.handed.pop_front().ok_or("no descriptor came along")?;
+        let key =
+            self.store.volume_key(node, path, number, os::random::bytes).map_err(|error| chain(&error))?;
+        let id = os::fscrypt::add_key(within, &key).map_err(|error| chain(&StoreError::Kernel(error)))?;
+        self.steps.reach(Step::CustodyKeyGiven);
+        Ok(id.to_string())
     }
 
     fn serve_courier(&mut self, tier: TierId, epoch: Epoch) -> Result<(), String> {

@@ -1,7 +1,7 @@
 //! Custody's folder. A file is there whole or not at all; what is unlinked is gone once the folder is synced.
 //! Everything secret in it is sealed under the storage key ([`super::lock`]).
 
-mod names;
+pub(super) mod names;
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
@@ -10,15 +10,20 @@ use std::path::{Path, PathBuf};
 
 use id::{Digest, Digester, Epoch, NodeId, TierId, Time};
 use keys::at_rest::{seal, unseal};
-use keys::{Addressee, MalformedSealedOrder, NotOpened, SealedOrder, SealingKey, SigningKey, open_share};
+use keys::{
+    Addressee, MalformedSealedOrder, NotOpened, NotUnwrapped, SealedOrder, SealingKey, SigningKey, open_share,
+};
 use os::secret::Hiding;
 use thiserror::Error;
 use zeroize::Zeroizing;
 
 use self::names::{
-    COMMITMENT, EARLY, HEAD, NODE_KEY, OBJECTS, SALT, SECRET, UNFINISHED, file_name, hides, names, parse_name,
+    COMMITMENT, EARLY, HEAD, NODE_KEY, OBJECTS, SALT, SECRET, UNFINISHED, file_name, hides, is_commitment,
+    names, parse_name,
 };
-pub(crate) use self::names::{gone_up_to, has_node_key, has_storage_key, secrets};
+pub(crate) use self::names::{
+    Gone, gone_up_to, has_node_key, has_storage_key, salts, secrets, volume_gone, volumes,
+};
 use super::lock::{self, Kept, Key, STORAGE_KEY};
 use super::secrets::TierSecrets;
 use super::{KeptHead, Protection};
@@ -72,14 +77,18 @@ pub(crate) enum StoreError {
     NoShare,
     #[error("the share is another one: the store does not open")]
     WrongShare,
+    #[error("the volume does not open")]
+    NotUnwrapped(#[source] NotUnwrapped),
+    #[error("the kernel does not take the volume's key")]
+    Kernel(#[source] io::Error),
     #[error("the store is locked: it waits for its share")]
     Locked,
 }
 
 /// The folder, opened by custody itself.
 pub(crate) struct Store<'a> {
-    folder: PathBuf,
-    steps: &'a Steps,
+    pub(super) folder: PathBuf,
+    pub(super) steps: &'a Steps,
     kept: Option<Kept>,
     key: Option<Key>,
 }
@@ -277,7 +286,7 @@ impl<'a> Store<'a> {
         secrets.identity().map(Some).ok_or_else(|| damaged(&file_name(tier, epoch, SECRET)))
     }
 
-    fn tier_secrets(&self, tier: TierId, epoch: Epoch) -> Result<Option<TierSecrets>, StoreError> {
+    pub(super) fn tier_secrets(&self, tier: TierId, epoch: Epoch) -> Result<Option<TierSecrets>, StoreError> {
         let name = file_name(tier, epoch, SECRET);
         let Some(bytes) = self.unsealed(&name)? else { return Ok(None) };
         TierSecrets::from_bytes(bytes).map(Some).ok_or_else(|| damaged(&name))
@@ -318,7 +327,7 @@ impl<'a> Store<'a> {
             if of != tier || last.is_some_and(|last| epoch > last) {
                 continue;
             }
-            if kind != COMMITMENT {
+            if !is_commitment(kind) {
                 return Err(StoreError::NotGone { tier, epoch });
             }
             let text = self.read(&name)?.unwrap_or_default();
@@ -396,13 +405,13 @@ impl<'a> Store<'a> {
         self.key.as_ref().ok_or(StoreError::Locked)
     }
 
-    fn unsealed(&self, name: &str) -> Result<Option<Zeroizing<Vec<u8>>>, StoreError> {
+    pub(super) fn unsealed(&self, name: &str) -> Result<Option<Zeroizing<Vec<u8>>>, StoreError> {
         let key = self.key()?;
         let Some(sealed) = self.read(name)? else { return Ok(None) };
         unseal(key.bytes(), name, &sealed).map(Some).map_err(|_other| damaged(name))
     }
 
-    fn put_sealed(
+    pub(super) fn put_sealed(
         &self,
         name: &str,
         content: &[u8],
@@ -422,7 +431,7 @@ impl<'a> Store<'a> {
         Ok(Some(bytes))
     }
 
-    fn put(&self, name: &str, bytes: &[u8]) -> Result<(), StoreError> {
+    pub(super) fn put(&self, name: &str, bytes: &[u8]) -> Result<(), StoreError> {
         let unfinished = self.folder.join(format!("{name}.{UNFINISHED}"));
         let mut options = OpenOptions::new();
         options.write(true).create(true).truncate(true).mode(0o600);

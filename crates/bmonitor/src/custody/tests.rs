@@ -1,3 +1,5 @@
+mod histories;
+
 use std::cell::Cell;
 use std::ffi::OsStr;
 use std::fs::{self, File};
@@ -12,13 +14,13 @@ use keys::{
 use tempfile::TempDir;
 
 use super::Protection;
-use super::{Reply, Request, Store, StoreError, answer, gone_up_to, has_node_key, secrets};
+use super::{Gone, Reply, Request, Store, StoreError, answer, gone_up_to, has_node_key, secrets};
 use crate::step::Steps;
 
 struct Fixture {
     folder: TempDir,
     media: TempDir,
-    drawn: Cell<u8>,
+    drawn: Cell<u64>,
     steps: Steps,
 }
 
@@ -26,6 +28,12 @@ impl Fixture {
     fn new() -> Self {
         let [folder, media] = [(); 2].map(|()| TempDir::new().unwrap());
         Self { folder, media, drawn: Cell::new(0), steps: Steps::default() }
+    }
+
+    /// One whose folder is in memory: quick, and of no other random numbers than its own.
+    fn in_memory(seed: u64) -> Self {
+        let [folder, media] = [(); 2].map(|()| TempDir::new_in("/dev/shm").unwrap());
+        Self { folder, media, drawn: Cell::new((seed + 1) << 32), steps: Steps::default() }
     }
 
     fn ask(&self, request: Request) -> Result<Reply, StoreError> {
@@ -36,7 +44,9 @@ impl Fixture {
     #[expect(clippy::unnecessary_wraps, reason = "as randomness is handed in")]
     fn draw(&self) -> io::Result<[u8; 32]> {
         self.drawn.set(self.drawn.get() + 1);
-        Ok([self.drawn.get(); 32])
+        let number = self.drawn.get();
+        Ok(u8::try_from(number)
+            .map_or_else(|_| *Digest::of(&number.to_be_bytes()).as_bytes(), |low| [low; 32]))
     }
 
     fn opened(&self, key_file: Option<File>) -> Result<Store<'_>, StoreError> {
@@ -60,13 +70,14 @@ impl Fixture {
             | Reply::Shut { .. }
             | Reply::Signed { .. }
             | Reply::Opened { .. }
+            | Reply::Key { .. }
             | Reply::Done {}
             | Reply::Refused { .. }) => panic!("{other:?}"),
         }
     }
 
     fn gone(&self, tier: TierId, last: Option<Epoch>) {
-        gone_up_to(self.folder.path(), tier, last, || ()).unwrap();
+        gone_up_to(self.folder.path(), tier, last, Gone::Secrets, || ()).unwrap();
     }
 }
 

@@ -6,7 +6,7 @@ mod tests;
 use std::fs;
 use std::io;
 use std::os::unix::fs::MetadataExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use os::child::Stranger;
@@ -38,8 +38,19 @@ pub(super) fn kill_in(namespace: &Path) -> Result<(), NotKilled> {
         Err(source) => return Err(NotKilled::Kernel { act: "look at the realm", source }),
     };
     let link = format!("net:[{inode}]");
+    kill_each(|id| is_in(id, &link))
+}
+
+/// Kills every process that has a file of the file system on that device open, but the monitor's own, and waits until
+/// each has ended.
+pub(super) fn kill_holders(device: u64) -> Result<(), NotKilled> {
+    let own = [std::process::id(), std::os::unix::process::parent_id()];
+    kill_each(|id| !own.contains(&id) && holds(id, device))
+}
+
+fn kill_each(which: impl Fn(u32) -> bool) -> Result<(), NotKilled> {
     for _round in 0..ROUNDS_MAX {
-        let found = found_in(&link)?;
+        let found = found(&which)?;
         if found.is_empty() {
             return Ok(());
         }
@@ -58,7 +69,7 @@ pub(super) fn kill_in(namespace: &Path) -> Result<(), NotKilled> {
 }
 
 /// Each is held before it is looked at, so that another process with its id is not killed in its place.
-fn found_in(link: &str) -> Result<Vec<Stranger>, NotKilled> {
+fn found(which: &impl Fn(u32) -> bool) -> Result<Vec<Stranger>, NotKilled> {
     let because = |act| move |source| NotKilled::Kernel { act, source };
     let mut found = Vec::new();
     for entry in fs::read_dir("/proc").map_err(because("list the processes"))? {
@@ -68,11 +79,25 @@ fn found_in(link: &str) -> Result<Vec<Stranger>, NotKilled> {
             continue;
         }
         let held = Stranger::hold(id).map_err(because("hold a process"))?;
-        if let Some(process) = held.filter(|_| is_in(id, link)) {
+        if let Some(process) = held.filter(|_| which(id)) {
             found.push(process);
         }
     }
     Ok(found)
+}
+
+/// Whether a process has a file of the device open, mapped, as its root or as where it is. What a thread alone has,
+/// with descriptors of its own, is not seen.
+fn holds(id: u32, device: u64) -> bool {
+    let process = PathBuf::from(format!("/proc/{id}"));
+    let on_device = |path: PathBuf| fs::metadata(path).is_ok_and(|metadata| metadata.dev() == device);
+    let any_in = |part: &str| {
+        let entries = fs::read_dir(process.join(part)).into_iter().flatten().filter_map(Result::ok);
+        entries.into_iter().any(|entry| on_device(entry.path()))
+    };
+    ["cwd", "root", "exe"].iter().any(|part| on_device(process.join(part)))
+        || any_in("fd")
+        || any_in("map_files")
 }
 
 /// Whether any thread of the process is in the namespace. One that has ended is in none, reaped or not:

@@ -237,7 +237,7 @@ fn a_severing_goes_step_by_step_and_no_step_is_told_before_it_is_done() {
     let secrets = |observed| Observed { secrets: BTreeSet::from([(TIER, epoch(1))]), ..observed };
     check(severing(Step::Cut), open(), expect![[r#"Cut(Name("web"))"#]]);
     check(severing(Step::Cut), cut(), expect!["Tell(ProcedureId(Digest(id)), Cut, [])"]);
-    check(severing(Step::SecretGone), secrets(cut()), expect!["UnlinkSecrets(TierId(tier), None)"]);
+    check(severing(Step::SecretGone), secrets(cut()), expect!["UnlinkSecrets(TierId(tier), None, Secrets)"]);
     check(severing(Step::SecretGone), cut(), expect!["Tell(ProcedureId(Digest(id)), SecretGone, [])"]);
     check(severing(Step::EnginesKilled), cut(), expect![[r#"Kill(ProcedureId(Digest(id)), [Name("web")])"#]]);
     check(
@@ -257,13 +257,13 @@ fn an_erasure_spares_the_secret_of_the_new_epoch_and_keeping_unlinks_after_remak
     let secrets = BTreeSet::from([(TIER, epoch(1)), (TIER, epoch(2))]);
     let cut = Observed { secrets: secrets.clone(), ..seen(true, Some(Seal::Cut), in_force()) };
     let erasing = |next| world(Some(realm(Gate::Cut)), vec![procedure(next, Fate::Erased, 2)]);
-    check(erasing(Step::SecretGone), cut, expect!["UnlinkSecrets(TierId(tier), Some(Epoch(1)))"]);
+    check(erasing(Step::SecretGone), cut, expect!["UnlinkSecrets(TierId(tier), Some(Epoch(1)), Secrets)"]);
     let keeping = || world(None, vec![procedure(Step::Remade, Fate::Kept, 2)]);
     let old = Observed { secrets, ..Observed::default() };
     check(keeping(), old.clone(), expect!["MakeIdentity(TierId(tier), Epoch(2))"]);
     let made = BTreeMap::from([((TIER, epoch(2)), Digest::from_bytes([9; 32]))]);
     let both = Observed { identities: made.clone(), ..old };
-    check(keeping(), both, expect!["UnlinkSecrets(TierId(tier), Some(Epoch(1)))"]);
+    check(keeping(), both, expect!["UnlinkSecrets(TierId(tier), Some(Epoch(1)), Secrets)"]);
     let one =
         Observed { identities: made, secrets: BTreeSet::from([(TIER, epoch(2))]), ..Observed::default() };
     check(

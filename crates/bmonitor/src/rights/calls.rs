@@ -165,6 +165,11 @@ const BEGINNING: &[Call] = &[
     call("readlink", "for children: the standard library"),
     call("memfd_secret", "for custody: memory that nobody else reads"),
     call("mlock", "for custody: memory that is never swapped, where there is no memfd_secret"),
+    call("syncfs", "for helpers: what a volume has is on the medium before it is closed"),
+    call("getuid", "for mkfs.ext4: who it is"),
+    call("geteuid", "for mkfs.ext4: who it is"),
+    call("getgid", "for mkfs.ext4: who it is"),
+    call("getegid", "for mkfs.ext4: who it is"),
 ];
 
 /// What helpers do to the kernel.
@@ -272,7 +277,31 @@ const HELPER_MORE: &[Call] = &[
     call("pidfd_send_signal", "killing the processes of a realm"),
     call("readlink", "which namespace a process is in"),
     call("prlimit64", "locked memory, for the filter's loader"),
-    call("ioctl", "sizes of pipes and terminals: refused by the kernel, asked for by libraries"),
+    call(
+        "ioctl",
+        "loop devices, volumes' keys: their policies, their removal, their status; for mkfs.ext4: devices' sizes",
+    ),
+    call("flock", "one helper a volume"),
+    call("ftruncate", "the size of a volume's image"),
+    call("fallocate", "the room of a volume's image"),
+    call("syncfs", "what a volume has is on the medium before it is closed"),
+    call("getppid", "the supervisor, which is not killed for looking at a volume"),
+    call("vfork", "mkfs.ext4"),
+    call("execve", "mkfs.ext4"),
+    call("pipe2", "what mkfs.ext4 says"),
+    call("socketpair", "the standard library's report of a failed exec"),
+    call("dup2", "what mkfs.ext4 says"),
+    call("wait4", "mkfs.ext4"),
+    call("waitid", "mkfs.ext4"),
+    call("access", "for mkfs.ext4: the loader"),
+    call("arch_prctl", "for mkfs.ext4: the loader"),
+    call("set_tid_address", "for mkfs.ext4: the C library"),
+    call("pread64", "for mkfs.ext4: the image"),
+    call("pwrite64", "for mkfs.ext4: the image"),
+    call("getuid", "for mkfs.ext4: who it is"),
+    call("geteuid", "for mkfs.ext4: who it is"),
+    call("getgid", "for mkfs.ext4: who it is"),
+    call("getegid", "for mkfs.ext4: who it is"),
 ];
 
 const HELPER_CALLS: [Call; RUNTIME.len() + FILES.len() + CHANGING.len() + HELPING.len() + HELPER_MORE.len()] =
@@ -291,6 +320,7 @@ const KEEPING: &[Call] = &[
     call("memfd_secret", "memory that nobody else reads"),
     call("mlock", "memory that is never swapped, where there is no memfd_secret"),
     call("ftruncate", "the size of such memory"),
+    call("ioctl", "a volume's key, for the kernel alone"),
 ];
 
 const CUSTODY_CALLS: [Call; RUNTIME.len() + FILES.len() + KEEPING.len()] = join(&[RUNTIME, FILES, KEEPING]);

@@ -197,6 +197,7 @@ pub(super) fn open_and_wait(
         | Reply::Tier { .. }
         | Reply::Signed { .. }
         | Reply::Opened { .. }
+        | Reply::Key { .. }
         | Reply::Done {} => Err(Halt::Custody(ELSE.to_owned())),
     }
 }
@@ -214,6 +215,7 @@ pub(super) fn node_key_and_wait(
         | Reply::Tier { .. }
         | Reply::Signed { .. }
         | Reply::Opened { .. }
+        | Reply::Key { .. }
         | Reply::Done {} => Err(ELSE.to_owned()),
     }
 }
@@ -236,6 +238,7 @@ pub(super) fn unseal_and_wait(
             | Reply::Public { .. }
             | Reply::Tier { .. }
             | Reply::Opened { .. }
+            | Reply::Key { .. }
             | Reply::Signed { .. },
             _,
         ) => Err(ELSE.to_owned()),
@@ -299,12 +302,12 @@ fn shown(config: &Config) -> String {
 
 impl Supervisor {
     /// Asks custody for what an effect needs. Where custody cannot be asked now, the effect stays wanted.
-    pub(super) fn ask_for(&mut self, effect: Effect, request: Request) {
+    pub(super) fn ask_for(&mut self, effect: Effect, request: Request, descriptor: Option<OwnedFd>) {
         if !is_there(&mut self.services, &mut self.custodian, &self.config, &self.steps) {
             return;
         }
         let purpose = Purpose::Effect(effect.clone());
-        if let Err(why) = self.custodian.ask(&mut self.services, purpose, request, None) {
+        if let Err(why) = self.custodian.ask(&mut self.services, purpose, request, descriptor) {
             self.jobs.fail(effect, why);
         }
     }

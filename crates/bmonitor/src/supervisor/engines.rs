@@ -370,6 +370,10 @@ impl Supervisor {
 
     /// Where an engine's tier has its volume, if that is open now: a mount of its own, never a plain folder.
     fn open_volume(&self, tier: TierId, name: &Name) -> Option<PathBuf> {
+        let number = self.node.tenure.tier(tier)?.volumes.get(name)?.number;
+        if !self.observed.volume_is_open(tier, number) {
+            return None;
+        }
         let above = self.config.volumes.as_ref()?.join(tier.to_string());
         let volume = above.join(name.as_str());
         let device =

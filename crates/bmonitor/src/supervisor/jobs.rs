@@ -64,7 +64,12 @@ impl Jobs {
 
     /// Whether the effect may be begun: it is not under way, does not wait, and there is a place.
     pub(super) fn may_start(&self, effect: &Effect) -> bool {
-        let makes = |effect: &Effect| matches!(effect, Effect::RealmUp(_) | Effect::Policy(..));
+        let makes = |effect: &Effect| {
+            matches!(
+                effect,
+                Effect::RealmUp(_) | Effect::Policy(..) | Effect::AttachVolume(..) | Effect::OpenVolume(..)
+            )
+        };
         let full = makes(effect) && self.running.keys().filter(|effect| makes(effect)).count() >= MAKERS_MAX;
         !self.running.contains_key(effect) && !full && self.may_try(effect)
     }
@@ -232,7 +237,18 @@ fn start(command: Command, request: &impl Serialize) -> io::Result<(Child, Vec<u
 pub(super) fn name(effect: &Effect) -> String {
     match effect {
         Effect::Cut(realm) => format!("cutting realm {realm}"),
-        Effect::UnlinkSecrets(tier, _) => format!("unlinking the secrets of tier {tier}"),
+        Effect::UnlinkVolume(key) => {
+            format!("unlinking the salt of volume {} of tier {}", key.number, key.tier)
+        }
+        Effect::CloseVolume(key) => format!("closing volume {} of tier {}", key.number, key.tier),
+        Effect::RemoveVolume(key) => format!("removing volume {} of tier {}", key.number, key.tier),
+        Effect::AttachVolume(key, _) => format!("making volume {} of tier {}", key.number, key.tier),
+        Effect::GiveKey(key) => {
+            format!("giving the kernel the key of volume {} of tier {}", key.number, key.tier)
+        }
+        Effect::OpenVolume(key, _) => format!("opening volume {} of tier {}", key.number, key.tier),
+        Effect::Rewrap(key, _) => format!("wrapping volume {} of tier {} anew", key.number, key.tier),
+        Effect::UnlinkSecrets(tier, ..) => format!("unlinking the secrets of tier {tier}"),
         Effect::Tell(_, step, _) => format!("recording the step {step}"),
         Effect::Open(realm, _) => format!("opening realm {realm}"),
         Effect::Kill(_, _) => "killing the processes of a severed realm".to_owned(),

@@ -29,6 +29,7 @@ use super::heads::{self, Heads};
 use super::jobs::Jobs;
 use super::objects::{self, Unsealed};
 use super::services::{Service, Services};
+use super::volumes;
 use crate::config::{self, Config, Problems};
 use crate::custody::{self, StoreState};
 use crate::enrolment::{self, Enrolment, NoEnrolment};
@@ -131,6 +132,9 @@ const NODE_KEY: &str = "node.pub";
 /// Starts the node whose configuration is in `folder`.
 pub(crate) fn start(folder: &Path, steps: Steps) -> Result<Supervisor, Halt> {
     let config = read_config(folder)?;
+    if let Some(folder) = &config.volumes {
+        volumes::withdraw(folder).map_err(because("withdraw with", &folder.display().to_string()))?;
+    }
     // In the mount namespace that is the supervisor's from now on, and without its list of system calls.
     let launcher = engines::start_launcher().map_err(because("start", "the launcher"))?;
     rights::enforce(Begin { role: Role::Supervisor, parent: None })?;
@@ -191,6 +195,13 @@ pub(crate) fn start(folder: &Path, steps: Steps) -> Result<Supervisor, Halt> {
         lapse_not_before: Duration::ZERO,
         config,
     };
+    let custody = supervisor.config.state("custody");
+    supervisor.observed.look_at_custody(&custody).map_err(|error| Halt::Realms(error.to_string()))?;
+    if let Some(folder) = &supervisor.config.volumes {
+        let traces = volumes::traces(folder).map_err(because("look at", &folder.display().to_string()))?;
+        supervisor.observed.volumes.extend(traces);
+        supervisor.observed.medium = true;
+    }
     for name in traces(&supervisor.config) {
         supervisor.look_at(&name).map_err(Halt::Realms)?;
     }

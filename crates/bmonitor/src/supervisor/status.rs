@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use id::{Digest, TierId};
 use node_protocol::call::{Answer, RealmStatus, Status, TierStatus, Warning};
-use tenure::{Standing, Tier};
+use tenure::{Standing, Tier, World, effects};
 
 use super::Supervisor;
 use crate::config::Realm;
@@ -45,6 +45,9 @@ impl Supervisor {
         for other in status.tiers.iter_mut().filter(|other| other.tier != tier) {
             // The packet would tell what stands in another tier's own set.
             other.beyond = other.beyond.take().map(|_witness| true.into());
+            for volume in &mut other.volumes {
+                (volume.name, volume.state, volume.used_mib) = (None, None, None);
+            }
         }
         status
     }
@@ -68,6 +71,7 @@ impl Supervisor {
         let at = self.node.now();
         let (record, digest) = self.node.journal.head();
         let tenure = &self.node.tenure;
+        let world = effects(tenure);
         let tiers = tiers.iter().filter_map(|id| Some((*id, tenure.tier(*id)?)));
         Status {
             name: self.config.name.clone(),
@@ -78,12 +82,12 @@ impl Supervisor {
             settled: self.settled,
             forged: self.forged,
             directory: tenure.directory().map(|directory| directory.serial),
-            tiers: tiers.map(|(id, tier)| self.tier_status(id, tier)).collect(),
+            tiers: tiers.map(|(id, tier)| self.tier_status(&world, id, tier)).collect(),
             warnings: self.warnings(),
         }
     }
 
-    fn tier_status(&self, id: TierId, tier: &Tier) -> TierStatus {
+    fn tier_status(&self, world: &World, id: TierId, tier: &Tier) -> TierStatus {
         TierStatus {
             name: tier.name.clone(),
             tier: id,
@@ -93,6 +97,7 @@ impl Supervisor {
             standing: standing(self.node.tenure.standing(id)).to_owned(),
             beyond: self.node.beyond().get(&id).cloned(),
             realm: self.realm_status(tier),
+            volumes: world.realm(id).map(|realm| self.volume_statuses(realm)).unwrap_or_default(),
             engines: Vec::new(),
         }
     }
@@ -129,7 +134,15 @@ impl Supervisor {
         let elsewhere = self.config.realms.iter().filter_map(|realm| self.elsewhere(realm));
         let warned = self.store_warnings().chain(self.warned.iter().cloned());
         let missing = self.missing_addresses();
-        warned.chain(lost).chain(elsewhere).chain(missing).chain(failures).chain(services).collect()
+        let no_medium = self.no_medium();
+        warned
+            .chain(no_medium)
+            .chain(lost)
+            .chain(elsewhere)
+            .chain(missing)
+            .chain(failures)
+            .chain(services)
+            .collect()
     }
 }
 

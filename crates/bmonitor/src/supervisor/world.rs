@@ -12,13 +12,15 @@ use tenure::{Input, Outcome, Procedure, ProcedureId, Step as ProcedureStep, Tenu
 use super::custodian::{self, Purpose};
 use super::documents::{self, Standpoint};
 use super::services::Service;
+use super::volumes::volume_of;
 use super::{Supervisor, jobs};
 use crate::clock::deadline;
 use crate::config::host_link;
-use crate::custody::{self, Reply, Request};
+use crate::custody::{self, Gone, Reply, Request};
 use crate::failure::chain;
 use crate::helper::{self, Place, Task};
 use crate::node::Submitted;
+use crate::reconcile::volumes::VolumeState;
 use crate::reconcile::{Effect, Observed, Seal, Seen, as_made, braced, reconcile};
 use crate::rights::Role;
 use crate::step::Step;
@@ -74,9 +76,13 @@ impl Supervisor {
                 let opened = self.open(realm, *until);
                 return Ok(self.done_at_once(effect, opened));
             }
-            Effect::UnlinkSecrets(tier, last) => {
-                let (tier, last) = (*tier, *last);
-                return Ok(self.unlink(effect, tier, last));
+            Effect::UnlinkSecrets(tier, last, gone) => {
+                let (tier, last, gone) = (*tier, *last, *gone);
+                return Ok(self.unlink(effect, tier, last, gone));
+            }
+            Effect::UnlinkVolume(key) => {
+                let unlinked = self.unlink_volume(*key);
+                return Ok(self.done_at_once(effect, unlinked));
             }
             Effect::EndCourier(tier) => {
                 self.end_courier(*tier);
@@ -97,6 +103,12 @@ impl Supervisor {
             | Effect::RealmDown(_)
             | Effect::RealmUp(_)
             | Effect::Policy(..)
+            | Effect::CloseVolume(_)
+            | Effect::RemoveVolume(_)
+            | Effect::AttachVolume(..)
+            | Effect::GiveKey(_)
+            | Effect::OpenVolume(..)
+            | Effect::Rewrap(..)
             | Effect::MakeIdentity(..)
             | Effect::Sign(..) => {}
         }
@@ -110,7 +122,14 @@ impl Supervisor {
     /// is there, with which the console is dialled that has the share.
     fn waits_for_its_share(&self, effect: &Effect) -> bool {
         let waits = match effect {
-            Effect::Open(..) | Effect::RealmUp(_) | Effect::Policy(..) | Effect::Sign(..) => true,
+            Effect::Open(..)
+            | Effect::RealmUp(_)
+            | Effect::Policy(..)
+            | Effect::AttachVolume(..)
+            | Effect::GiveKey(_)
+            | Effect::OpenVolume(..)
+            | Effect::Rewrap(..)
+            | Effect::Sign(..) => true,
             Effect::MakeIdentity(tier, _) => self.node.tenure.root() != Some(*tier),
             Effect::Cut(_)
             | Effect::UnlinkSecrets(..)
@@ -119,6 +138,9 @@ impl Supervisor {
             | Effect::TellConsoles(_)
             | Effect::Tell(..)
             | Effect::Kill(..)
+            | Effect::UnlinkVolume(_)
+            | Effect::CloseVolume(_)
+            | Effect::RemoveVolume(_)
             | Effect::RealmDown(_) => false,
         };
         waits && !self.store.open
@@ -167,21 +189,21 @@ impl Supervisor {
 
     /// Unlinks secrets, custody or no custody: one that may be writing such a secret is killed first. What it
     /// has of them it lets go of afterwards, or it is killed.
-    fn unlink(&mut self, effect: Effect, tier: TierId, last: Option<Epoch>) -> bool {
-        let makes = |effect: &Effect| matches!(effect, Effect::MakeIdentity(of, _) if *of == tier);
+    fn unlink(&mut self, effect: Effect, tier: TierId, last: Option<Epoch>, gone: Gone) -> bool {
+        let makes = |effect: &Effect| {
+            matches!(effect, Effect::MakeIdentity(of, _) if *of == tier)
+                || matches!(effect, Effect::GiveKey(key) | Effect::Rewrap(key, _) if key.tier == tier)
+        };
         if self.custodian.asks(|purpose| matches!(purpose, Purpose::Effect(effect) if makes(effect))) {
             self.services.end(&Service::Custody);
             return false;
         }
         let folder = self.config.state("custody");
         let steps = &self.steps;
-        let unlinked = custody::gone_up_to(&folder, tier, last, || steps.reach(Step::SecretUnlinked));
-        let done = unlinked.and_then(|()| {
-            self.observed.secrets = custody::secrets(&folder)?;
-            Ok(())
-        });
+        let unlinked = custody::gone_up_to(&folder, tier, last, gone, || steps.reach(Step::SecretUnlinked));
+        let done = unlinked.and_then(|()| self.observed.look_at_custody(&folder));
         self.steps.reach(Step::SecretGone);
-        if done.is_ok() {
+        if done.is_ok() && gone == Gone::Secrets {
             self.have_forgotten(tier, last);
         }
         self.done_at_once(effect, done.map_err(|error| chain(&error)))
@@ -222,10 +244,17 @@ impl Supervisor {
             let makes = |running: &Effect| matches!(running, Effect::RealmUp(_) | Effect::Policy(..));
             self.jobs.kill(|running| makes(running) && same(running));
         }
+        let volume = volume_of(effect);
+        let same_volume = |running: &Effect| volume.is_some() && volume_of(running) == volume;
+        if matches!(effect, Effect::CloseVolume(_)) {
+            self.jobs.kill(|running| same_volume(running) && running != effect);
+        }
         // Each signed document names the one before it: one at a time.
         let signs = |effect: &Effect| matches!(effect, Effect::Sign(..));
         let asked = |purpose: &Purpose| match purpose {
-            Purpose::Effect(asked) => asked == effect || (signs(asked) && signs(effect)),
+            Purpose::Effect(asked) => {
+                asked == effect || same_volume(asked) || (signs(asked) && signs(effect))
+            }
             Purpose::Forget(_)
             | Purpose::Courier(..)
             | Purpose::Node
@@ -236,7 +265,7 @@ impl Supervisor {
             | Purpose::Seal(_)
             | Purpose::Recall(_) => false,
         };
-        self.jobs.running().any(same) || self.custodian.asks(asked)
+        self.jobs.running().any(|running| same(running) || same_volume(running)) || self.custodian.asks(asked)
     }
 
     /// Whether custody has yet to let go of what was unlinked. It has a deadline for that, and is killed then.
@@ -254,7 +283,9 @@ impl Supervisor {
             parts.filter_map(|part| Some(self.node.tenure.tier(part.tier)?.name.clone())).collect();
         let makes = |running: &Effect| {
             let makes = matches!(running, Effect::RealmUp(_) | Effect::Policy(..));
-            makes && realms_of(running).iter().any(|name| closes.contains(name))
+            let volume = volume_of(running)
+                .is_some_and(|key| procedure.part(key.tier).is_some_and(|part| part.fate.destroys()));
+            volume || makes && realms_of(running).iter().any(|name| closes.contains(name))
         };
         let closing = procedure.next < ProcedureStep::Remade && self.jobs.running().any(makes);
         if closing {
@@ -268,12 +299,20 @@ impl Supervisor {
             if let (Effect::RealmUp(name), Task::RealmUp { place, .. }) = (&effect, &task) {
                 self.building(name, &place.addresses);
             }
+            if let Effect::AttachVolume(key, _) = &effect {
+                self.volume_is(*key, VolumeState::Unknown);
+            }
             let passes = |step| task.passes(step);
             let command = jobs::command(Role::Helper, self.steps.for_child(Role::Helper, passes));
             let at_most = if matches!(task, Task::Policy { .. }) { POLICY_AT_MOST } else { REALM_AT_MOST };
             self.jobs.start(effect, command, &task, at_most);
         } else if let Some(request) = self.request(&effect) {
-            self.ask_for(effect, request);
+            let descriptor =
+                if let Effect::GiveKey(key) = &effect { self.volume_descriptor(*key) } else { Ok(None) };
+            match descriptor {
+                Ok(descriptor) => self.ask_for(effect, request, descriptor),
+                Err(why) => self.after_failure(effect, why),
+            }
         } else {
             self.jobs.fail(effect, "what it is about is gone".to_owned());
         }
@@ -303,7 +342,18 @@ impl Supervisor {
             | Effect::MakeIdentity(..)
             | Effect::StartCourier(..)
             | Effect::TellConsoles(_)
+            | Effect::UnlinkVolume(_)
+            | Effect::GiveKey(_)
+            | Effect::Rewrap(..)
             | Effect::Sign(..) => None,
+            Effect::AttachVolume(key, bytes) => {
+                Some(Task::VolumeAttach { place: self.volume_place(*key)?, bytes: *bytes })
+            }
+            Effect::OpenVolume(key, id) => {
+                Some(Task::VolumeOpen { place: self.volume_place(*key)?, key: id.clone() })
+            }
+            Effect::CloseVolume(key) => Some(Task::VolumeClose { place: self.volume_place(*key)? }),
+            Effect::RemoveVolume(key) => Some(Task::VolumeRemove { place: self.volume_place(*key)? }),
         }
     }
 
@@ -311,6 +361,9 @@ impl Supervisor {
         if let Effect::MakeIdentity(tier, epoch) = effect {
             let root = self.node.tenure.root() == Some(*tier);
             return Some(Request::Tier { tier: *tier, epoch: *epoch, root });
+        }
+        if let Effect::GiveKey(key) | Effect::Rewrap(key, _) = effect {
+            return self.volume_request(*key, matches!(effect, Effect::Rewrap(..)));
         }
         let Effect::Sign(procedure, number) = effect else { return None };
         let procedure = self.procedure(*procedure)?;
@@ -377,7 +430,14 @@ impl Supervisor {
             | Effect::MakeIdentity(..)
             | Effect::StartCourier(..)
             | Effect::TellConsoles(_)
+            | Effect::UnlinkVolume(_)
+            | Effect::GiveKey(_)
+            | Effect::Rewrap(..)
             | Effect::Sign(..) => {}
+            Effect::AttachVolume(key, _) => self.volume_is(*key, VolumeState::Attached),
+            Effect::OpenVolume(key, _) => self.volume_is(*key, VolumeState::Open),
+            Effect::CloseVolume(key) => self.volume_is(*key, VolumeState::Closed),
+            Effect::RemoveVolume(key) => drop(self.observed.volumes.remove(key)),
         }
         Ok(())
     }
@@ -389,8 +449,7 @@ impl Supervisor {
                 self.observed.identities.insert((*tier, *epoch), Digest::of(identity.as_bytes()));
                 self.identities.insert(*tier, identity);
                 self.sealing_keys.insert(*tier, *sealing);
-                self.observed.secrets.insert((*tier, *epoch));
-                Ok(())
+                self.observed.look_at_custody(&self.config.state("custody")).map_err(|error| chain(&error))
             }
             (Effect::Sign(id, number), Reply::Signed { envelope }) => {
                 self.steps.reach(Step::ReceiptSigned);
@@ -402,6 +461,14 @@ impl Supervisor {
                 self.steps.reach(Step::ReceiptStored);
                 Ok(())
             }
+            (Effect::GiveKey(key), Reply::Key { id }) => {
+                self.volume_is(*key, VolumeState::Keyed(id));
+                self.observed.look_at_custody(&self.config.state("custody")).map_err(|error| chain(&error))
+            }
+            (Effect::Rewrap(key, path), Reply::Done {}) => {
+                self.observed.wrapped.insert(*key, path.clone());
+                self.observed.look_at_custody(&self.config.state("custody")).map_err(|error| chain(&error))
+            }
             (_, Reply::Refused { why }) => Err(why),
             (
                 _,
@@ -411,6 +478,7 @@ impl Supervisor {
                 | Reply::Tier { .. }
                 | Reply::Signed { .. }
                 | Reply::Opened { .. }
+                | Reply::Key { .. }
                 | Reply::Done {},
             ) => Err("custody answered something else".to_owned()),
         }
@@ -424,15 +492,18 @@ impl Supervisor {
                 why = format!("{why}; {error}");
             }
         }
+        let wraps = matches!(effect, Effect::Rewrap(..));
+        if let Some(key) = volume_of(&effect).filter(|_| !wraps) {
+            self.volume_is(key, VolumeState::Unknown);
+        }
         self.look_at_secrets();
         self.jobs.fail(effect, why);
     }
 
     /// Looks at custody's folder.
     pub(super) fn look_at_secrets(&mut self) {
-        if let Ok(secrets) = custody::secrets(&self.config.state("custody")) {
-            self.observed.secrets = secrets;
-        }
+        // What cannot be looked at is as it was known.
+        self.observed.look_at_custody(&self.config.state("custody")).unwrap_or_default();
     }
 
     /// Looks at a realm in the kernel. What was known of its gate and policy stays, if its filter does.
@@ -504,6 +575,13 @@ fn realms_of(effect: &Effect) -> Vec<Name> {
         | Effect::MakeIdentity(..)
         | Effect::StartCourier(..)
         | Effect::TellConsoles(_)
+        | Effect::UnlinkVolume(_)
+        | Effect::CloseVolume(_)
+        | Effect::RemoveVolume(_)
+        | Effect::AttachVolume(..)
+        | Effect::GiveKey(_)
+        | Effect::OpenVolume(..)
+        | Effect::Rewrap(..)
         | Effect::Sign(..) => Vec::new(),
     }
 }

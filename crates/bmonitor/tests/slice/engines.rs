@@ -5,13 +5,12 @@ use std::fs;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
-use std::process::Command;
 use std::time::{Duration, Instant};
 
 use id::{Digest, TierId};
 use lab::Object;
 use node_protocol::call::{Call, EngineState, EngineStatus};
-use tenure::{Engine, EngineAction, Verb};
+use tenure::{Engine, EngineAction, NewVolume, SizeMib, Verb};
 
 use crate::couriers::Tenancy;
 use crate::world::{SOON, TENANT, at};
@@ -30,7 +29,7 @@ pub(crate) fn serves_and_comes_back() {
     deploy(&mut tenancy, &image);
     let waits = engine(&tenancy, |engine| engine.state == EngineState::Waiting);
     assert_eq!(waits.reason.as_deref(), Some("no-volume"));
-    volume(&tenancy, tier);
+    volume(&mut tenancy);
     engine(&tenancy, |engine| engine.reason.as_deref() == Some("image-missing"));
     push(&tenancy, tier, &image);
     tenancy.tenant_orders(order(EngineAction::Restart));
@@ -118,27 +117,10 @@ fn image(page: &[u8]) -> Vec<u8> {
     image.into_inner().unwrap()
 }
 
-/// A volume as an engine sees it: a mount of its own.
-fn volume(tenancy: &Tenancy, tier: TierId) {
-    let node = &tenancy.world.facility.nodes()[0];
-    let folder = node.folder().join("volumes").join(tier.to_string()).join("data");
-    fs::create_dir_all(&folder).unwrap();
-    // In the node's own mount namespace: it goes with the node.
-    let mounted = Command::new("nsenter")
-        .args([
-            "--mount",
-            "--target",
-            &node.first_process().to_string(),
-            "mount",
-            "-t",
-            "tmpfs",
-            "-o",
-            "mode=711",
-            "none",
-        ])
-        .arg(&folder)
-        .status();
-    assert!(mounted.unwrap().success());
+/// The tenant's own volume.
+fn volume(tenancy: &mut Tenancy) {
+    let size_mib = SizeMib::try_from(64).unwrap();
+    tenancy.tenant_orders(Verb::Volume(NewVolume { name: "data".parse().unwrap(), size_mib }));
 }
 
 fn push(tenancy: &Tenancy, tier: TierId, image: &[u8]) {

@@ -20,6 +20,7 @@ mod sealed;
 mod search;
 mod takeover;
 mod terms;
+mod volumes;
 mod wire;
 mod world;
 
@@ -80,6 +81,9 @@ const TRIALS: &[Trial] = &[
     ("nothing_of_a_tenancy_is_accepted_after_its_severing", replays::of_a_whole_tenancy),
     ("a_courier_taken_over_gains_nothing_and_stops_no_severing", takeover::gains_nothing),
     ("an_engine_serves_and_comes_back_and_ends_with_its_tier", engines::serves_and_comes_back),
+    ("a_volume_is_erased_with_its_tenant", volumes::erased_with_the_tenant),
+    ("volumes_are_suspended_kept_erased_and_removed", volumes::suspended_kept_forced_and_removed),
+    ("the_next_operator_has_the_data_or_nothing", volumes::the_next_operator_with_the_data_or_without),
     ("live_processes_have_what_the_table_says", rights::of_live_processes),
     ("other_calls_are_denied", rights::other_calls_are_denied),
 ];
