@@ -58,6 +58,9 @@ pub(crate) struct GrantedLease {
     pub(crate) statement: Option<String>,
     /// The order that severed it.
     pub(crate) severed: Option<Digest>,
+    /// Somebody further below granted it; this console has severed it, and remembers it for its receipt.
+    #[serde(default)]
+    pub(crate) below: bool,
 }
 
 /// A record and the entry that it was read from: what a commit is guarded by.

@@ -112,6 +112,7 @@ async fn one(
         boundary: Digest::of(&object),
         statement: None,
         severed: None,
+        below: false,
     };
     let key = grant_key(node.node, tier);
     console.commit(Transaction::new().put(&key, value(&granted))).await?;

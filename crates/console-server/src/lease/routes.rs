@@ -302,7 +302,7 @@ impl Console {
             tier: granted.tier,
             name: granted.name.to_string(),
             contract: Some(granted.contract.clone()),
-            direction: Direction::Granted,
+            direction: if granted.below { Direction::Below } else { Direction::Granted },
             terms: Some(tier.map_or(granted.terms, |tier| tier.terms)),
             epoch: tier.map(|tier| tier.epoch).unwrap_or_default(),
             standing: if tier.is_some() && self.is_queued(node.node, granted.tier, granted.lease)? {

@@ -107,20 +107,47 @@ async fn order(
     by: &KnownTier,
     tier: TierId,
 ) -> Result<console_api::Order, No> {
+    // Afterwards nothing tells any more what it was.
+    let lease = remembered(console, node, by, tier).await?;
     let wanted = Wanted { node, tier: by, verb: "sever", args: json!({ "tier": tier }), objects: Vec::new() };
     let order = wanted.submit(console).await?;
-    remember(console, node.node, tier, order.order).await?;
+    if let Some(lease) = lease {
+        let severed = GrantedLease { severed: Some(order.order), ..lease };
+        let key = grant_key(node.node, tier);
+        console.commit(Transaction::new().put(&key, value(&severed))).await?;
+    }
+    // The node may have been quicker than this: whoever collects receipts looks again.
+    console.live.happen();
     Ok(order)
 }
 
-async fn remember(console: &Console, node: NodeId, tier: TierId, order: Digest) -> Result<(), No> {
-    let key = grant_key(node, tier);
-    let Some(read) = records::get::<GrantedLease>(console.store(), &key)? else { return Ok(()) };
-    let granted = GrantedLease { severed: Some(order), ..read.value };
-    console.commit(Transaction::new().put(&key, value(&granted))).await?;
-    // The node may have been quicker than this: whoever collects receipts looks again.
-    console.live.happen();
-    Ok(())
+/// What this console granted; of what somebody further below granted, what its mirror knows. None for what is gone.
+async fn remembered(
+    console: &Console,
+    node: &KnownNode,
+    by: &KnownTier,
+    tier: TierId,
+) -> Result<Option<GrantedLease>, No> {
+    if let Some(read) = records::get::<GrantedLease>(console.store(), &grant_key(node.node, tier))? {
+        return Ok(Some(read.value));
+    }
+    let turns = console.turns(node)?;
+    let mirror = turns.mirror.lock().await;
+    let Some(state) = mirror.tenure.tier(tier) else { return Ok(None) };
+    Ok(Some(GrantedLease {
+        node: node.node,
+        tier,
+        lease: state.lease,
+        by: by.tier,
+        contract: state.contract.as_ref().map(ToString::to_string).unwrap_or_default(),
+        name: state.name.clone(),
+        party: String::new(),
+        terms: state.terms,
+        boundary: state.given.unwrap_or_else(|| Digest::of(b"")),
+        statement: None,
+        severed: None,
+        below: true,
+    }))
 }
 
 /// Severs what waited for this node. Its journal was read when it came: what is over already is not ordered again.

@@ -215,6 +215,7 @@ fn granted(
         boundary: was.given.unwrap_or_else(|| Digest::of(b"")),
         statement: None,
         severed: None,
+        below: false,
     }
 }
 

@@ -88,6 +88,38 @@ async fn a_receipt_from_above_ends_the_lease_here() {
     assert_eq!((leases.items[0].standing.as_str(), leases.items[0].receipts), ("ended", 1));
 }
 
+/// The root ends a lease that somebody further below granted, and has the node's word for it, though the tier is gone.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_receipt_of_a_lease_further_below_is_found() {
+    let World { consoles, landlord, node } = world().await;
+    let operator = Party::new("operator", &consoles).await;
+    let user = Party::new("user", &consoles).await;
+    let lent = Grant { grant: Rights::ALL, name: Some("operator".to_owned()), ..wanted(&operator).await };
+    let granted: Granted = landlord.post("/v1/leases", &lent).await;
+    take(&operator, &granted, vec![]).await;
+    let _: Shown = operator.until("/v1/nodes/n1", speaks).await;
+    let quota = small(lent.quota);
+    let below =
+        Grant { contract: "L-10".to_owned(), name: Some("user".to_owned()), quota, ..wanted(&user).await };
+    let _: Granted = operator.post("/v1/leases", &below).await;
+    let seen = |page: &Page<Lease>| page.items.iter().any(|lease| lease.contract.as_deref() == Some("L-10"));
+    let _: Page<Lease> = landlord.until("/v1/leases", seen).await;
+    let plan: LeasePlan = landlord.post("/v1/leases/sever/plan", &json!({ "what": "L-10" })).await;
+    let _: Severed =
+        landlord.post("/v1/leases/sever", &json!({ "what": "L-10", "if_match": plan.plan })).await;
+    let gone = node.tier("operator");
+    let over = |page: &Page<Lease>| {
+        let user = page.items.iter().find(|lease| lease.contract.as_deref() == Some("L-10"));
+        user.is_some_and(|lease| lease.standing == "ended" && lease.receipts == 1 && lease.tier != gone)
+    };
+    let leases: Page<Lease> = landlord.until("/v1/leases", over).await;
+    let user = leases.items.iter().find(|lease| lease.contract.as_deref() == Some("L-10")).unwrap();
+    assert_eq!(user.direction, console_api::Direction::Below);
+    let documents: Documents = landlord.get("/v1/documents/L-10").await;
+    let kinds: Vec<_> = documents.documents.iter().map(|document| document.kind).collect();
+    assert_eq!(kinds.last(), Some(&console_api::DocumentKind::Receipt));
+}
+
 /// Another operator takes over with the one before offline: what is below stays in place, and where it consented it
 /// does not even notice.
 #[tokio::test(flavor = "multi_thread")]
