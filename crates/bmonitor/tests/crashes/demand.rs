@@ -103,11 +103,11 @@ fn listed(folder: &Path) -> BTreeSet<String> {
     entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
 }
 
-/// In the node's list of processes: the first one, one supervisor with its custody, the realm's engine and its
-/// tier's courier. Helpers, custody and couriers of a supervisor that was killed die with it; the kernel may
-/// take a moment to end one.
+/// In the node's list of processes: the first one, one supervisor with its custody and launcher, the realm's engine
+/// and its tier's courier. Helpers, custody, launchers and couriers of a supervisor that was killed die with it; the
+/// kernel may take a moment to end one.
 fn processes_are(life: &Life, realm: Option<&Realm>) {
-    let mut wanted = vec!["custody", "lab:init", "supervisor"];
+    let mut wanted = vec!["custody", "lab:init", "launcher", "supervisor"];
     wanted.extend(realm.map(|_| "lab:engine"));
     wanted.extend(realm.filter(|realm| realm.courier).map(|_| COURIER));
     wanted.sort_unstable();
