@@ -18,7 +18,7 @@ const LOOK: Duration = Duration::from_millis(100);
 /// What can be done.
 #[derive(Subcommand)]
 pub(crate) enum Verb {
-    /// List who is told of incidents: the [[receiver]] tables of the console's settings
+    /// List who is told of incidents: the tables `receiver` of the console's settings
     List(Reach),
     /// Send a test, and wait until it was taken
     Test(Testing),
