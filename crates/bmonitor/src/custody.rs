@@ -25,12 +25,11 @@ use id::Epoch;
 use keys::{Fate, NodeRecord, Part, PublicKey, SigningKey};
 use os::secret::Hiding;
 
-pub(crate) use self::messages::{KeptHead, Numbered, Protection, Reply, Request, StoreState};
+pub(crate) use self::messages::{KeptHead, Numbered, Path, Protection, Reply, Request, StoreState};
 pub(crate) use self::serve::run;
 pub(crate) use self::store::{
     Gone, Store, StoreError, gone_up_to, has_node_key, has_storage_key, salts, secrets, volume_gone, volumes,
 };
-pub(crate) use self::volumes::Path;
 use crate::failure::chain;
 use crate::step::Step;
 

@@ -5,7 +5,8 @@ use id::{Digest, Epoch, NodeId, TierId, Time};
 use keys::{Head, PublicKey, Receipt, SealingKey, Statement};
 use serde::{Deserialize, Serialize};
 
-use super::volumes::Path;
+/// The tiers from the root to the one whose volume it is, each with an epoch.
+pub(crate) type Path = Vec<(TierId, Epoch)>;
 
 /// A request with its number; the reply has the same.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -9,12 +9,10 @@ use keys::{DataKey, EraseSalt, HEADER_BYTES, Locked, SECRET_BYTES, Share, TierSe
 use os::fscrypt::KEY_BYTES;
 use zeroize::Zeroizing;
 
+use super::messages::Path;
 use super::store::names::{volume_commitment_name, volume_file_name, volume_files};
 use super::{Store, StoreError};
 use crate::step::Step;
-
-/// The tiers from the root to the one whose volume it is, each with an epoch.
-pub(crate) type Path = Vec<(TierId, Epoch)>;
 
 /// A tier's id and an epoch.
 const PLACE_BYTES: usize = 16 + 8;
