@@ -2,6 +2,7 @@
 
 use std::net::Ipv4Addr;
 use std::process::Command;
+use std::time::Duration;
 
 use dhcp::frame::{Datagram, UdpChecksum};
 use dhcp::server::{Class, Standing};
@@ -40,6 +41,17 @@ fn address(line: &[String]) -> Ipv4Addr {
     line[1].parse().unwrap()
 }
 
+/// Waits until the client has a lease on its medium that is good for a while: it tells its script first, and what
+/// is killed in between remembers nothing, and has nothing to give back.
+fn writes_it_down(place: &Place) {
+    eventually("a lease that is written down", || {
+        let text = std::fs::read_to_string(place.path("leases")).ok()?;
+        let until = |line: &str| line.trim().strip_prefix("expire epoch ")?.split(';').next()?.parse::<u64>().ok();
+        let latest = Duration::from_secs(text.lines().filter_map(until).max()?);
+        (latest > os::clock::wall() + Duration::from_secs(u64::from(LEASE_S) / 2)).then_some(())
+    });
+}
+
 /// Waits until the client asks everybody for more time.
 fn asks_everybody(machine: &Namespace, address: Ipv4Addr) {
     let tap = machine.run(|| Tap::open("eth0", &[SERVER_PORT])).unwrap().unwrap();
@@ -56,7 +68,7 @@ pub(crate) fn lives_a_lease() {
     let (machine, office) = (place.plug("client"), Office::default());
     let conf = format!(
         "send vendor-class-identifier \"{REALM_CLASS}\";\nsend dhcp-client-identifier 00:11:22:33;\n\
-         initial-interval 1;\nbackoff-cutoff 2;\nretry 1;\nselect-timeout 0;\n"
+         db-time-format local;\ninitial-interval 1;\nbackoff-cutoff 2;\nretry 1;\nselect-timeout 0;\n"
     );
     std::fs::write(place.path("conf"), conf).unwrap();
     let mut script = Script::new(place.folder(), SCRIPT);
@@ -81,11 +93,13 @@ pub(crate) fn lives_a_lease() {
     let server = serve_again();
     assert_eq!(address(&script.wait_for(&["BOUND"])), given);
     // The client dies, and remembers.
+    writes_it_down(&place);
     client.kill();
     let client = start(&place, &machine, &script);
-    // Bound anew, if it died before it wrote the lease down.
+    // Bound anew, if it was gone for longer than a lease.
     assert_eq!(address(&script.wait_for(&["REBOOT", "BOUND"])), given);
     // Given back.
+    writes_it_down(&place);
     client.kill();
     let mut release = command(&place, &script);
     let releasing = machine.run(|| release.args(["-r", "eth0"]).output()).unwrap().unwrap();
