@@ -46,7 +46,8 @@ fn address(line: &[String]) -> Ipv4Addr {
 fn writes_it_down(place: &Place) {
     eventually("a lease that is written down", || {
         let text = std::fs::read_to_string(place.path("leases")).ok()?;
-        let until = |line: &str| line.trim().strip_prefix("expire epoch ")?.split(';').next()?.parse::<u64>().ok();
+        let until =
+            |line: &str| line.trim().strip_prefix("expire epoch ")?.split(';').next()?.parse::<u64>().ok();
         let latest = Duration::from_secs(text.lines().filter_map(until).max()?);
         (latest > os::clock::wall() + Duration::from_secs(u64::from(LEASE_S) / 2)).then_some(())
     });
@@ -66,9 +67,11 @@ fn asks_everybody(machine: &Namespace, address: Ipv4Addr) {
 pub(crate) fn lives_a_lease() {
     let place = Place::new();
     let (machine, office) = (place.plug("client"), Office::default());
+    // It asks each second: above the cutoff its waits double and more, and one in four runs would sleep from before
+    // T2 to the end of its lease, and ask nobody.
     let conf = format!(
         "send vendor-class-identifier \"{REALM_CLASS}\";\nsend dhcp-client-identifier 00:11:22:33;\n\
-         db-time-format local;\ninitial-interval 1;\nbackoff-cutoff 2;\nretry 1;\nselect-timeout 0;\n"
+         db-time-format local;\ninitial-interval 1;\nbackoff-cutoff 1;\nretry 1;\nselect-timeout 0;\n"
     );
     std::fs::write(place.path("conf"), conf).unwrap();
     let mut script = Script::new(place.folder(), SCRIPT);
