@@ -67,8 +67,8 @@ fn asks_everybody(machine: &Namespace, address: Ipv4Addr) {
 pub(crate) fn lives_a_lease() {
     let place = Place::new();
     let (machine, office) = (place.plug("client"), Office::default());
-    // It asks each second: above the cutoff its waits double and more, and one in four runs would sleep from before
-    // T2 to the end of its lease, and ask nobody.
+    // It asks each second, twice at least between T2 and the end of its lease. Where it waits two, it may ask in T2's
+    // own second, when it still asks the server alone, and then wake a moment after the end: it asks nobody.
     let conf = format!(
         "send vendor-class-identifier \"{REALM_CLASS}\";\nsend dhcp-client-identifier 00:11:22:33;\n\
          db-time-format local;\ninitial-interval 1;\nbackoff-cutoff 1;\nretry 1;\nselect-timeout 0;\n"
