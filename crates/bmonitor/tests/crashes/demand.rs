@@ -14,9 +14,16 @@ use os::link::Links;
 use serde_json::Value;
 use tenure::{Change, Gate, Realm, Tenure, World, apply, effects};
 
-use crate::life::{Life, OPENED, TENANT};
+use crate::subject::{OPENED, Subject, TENANT};
 
 const PATIENCE: Duration = Duration::from_secs(20);
+
+/// What the journal demands.
+pub(crate) struct Demand {
+    pub(crate) world: World,
+    /// The ports among [`OPENED`] that the outside client must reach.
+    pub(crate) open: BTreeSet<u16>,
+}
 
 /// Whether an order is in the journal, as one that was obeyed.
 pub(crate) fn journal_has(journal: &[u8], envelope: &Digest) -> bool {
@@ -24,12 +31,17 @@ pub(crate) fn journal_has(journal: &[u8], envelope: &Digest) -> bool {
     entries(journal).iter().any(|entry| entry["decided"]["input"]["order"]["envelope"] == *text)
 }
 
-/// Compares; gives the ports among [`OPENED`] that the outside client must reach.
-pub(crate) fn check(life: &Life, status: &Status) -> BTreeSet<u16> {
-    let journal = life.caller().journal(PATIENCE).unwrap();
+/// Compares; gives what was demanded.
+/// `beside` names the processes that there are for a realm beside its courier.
+pub(crate) fn check(
+    subject: &Subject,
+    status: &Status,
+    beside: impl Fn(&Realm) -> Vec<&'static str>,
+) -> Demand {
+    let journal = subject.caller().journal(PATIENCE).unwrap();
     let summary = journal::verify(&journal, None).unwrap();
     assert_eq!((summary.first, summary.last), (1, status.record));
-    for order in &life.acknowledged {
+    for order in &subject.acknowledged {
         assert!(journal_has(&journal, order), "{order} was acknowledged and is lost");
     }
     let tenure = replay(&journal);
@@ -39,11 +51,12 @@ pub(crate) fn check(life: &Life, status: &Status) -> BTreeSet<u16> {
     assert_eq!(known, world.realms.iter().map(|realm| realm.tier).collect::<Vec<_>>());
     let realm = world.realms.iter().find(|realm| realm.name.as_str() == TENANT);
     let names = realm.map(|realm| realm.name.to_string());
-    links_are(life, names.as_deref());
-    names_are(life, names.as_deref());
-    processes_are(life, realm);
-    secrets_are(life, &world);
-    realm.map(|realm| filter_is(life, status, realm)).unwrap_or_default()
+    links_are(subject, names.as_deref());
+    names_are(subject, names.as_deref());
+    processes_are(subject, realm, realm.map(beside).unwrap_or_default());
+    secrets_are(subject, &world);
+    let open = realm.map(|realm| filter_is(subject, status, realm)).unwrap_or_default();
+    Demand { world, open }
 }
 
 /// The entries of all lines, the snapshots aside.
@@ -66,8 +79,8 @@ fn replay(journal: &[u8]) -> Tenure {
 }
 
 /// Links in the node's namespace: its own, and one for the realm.
-fn links_are(life: &Life, realm: Option<&str>) {
-    let node = life.facility.namespace("n1").unwrap();
+fn links_are(subject: &Subject, realm: Option<&str>) {
+    let node = subject.facility.namespace("n1").unwrap();
     let links = node.run(|| Links::open().unwrap().list().unwrap()).unwrap();
     let bridge = links.iter().find(|link| link.name == "br0").unwrap().index;
     let mut names: Vec<_> = links.iter().map(|link| link.name.as_str()).collect();
@@ -76,7 +89,7 @@ fn links_are(life: &Life, realm: Option<&str>) {
     let mut wanted = vec!["br0", "lo", "uplink"];
     wanted.extend(host.as_deref());
     wanted.sort_unstable();
-    assert_eq!(names, wanted, "{}", life.log());
+    assert_eq!(names, wanted, "{}", subject.log());
     for link in links.iter().filter(|link| Some(&link.name) == host.as_ref()) {
         assert!(link.up && link.master == Some(bridge), "{link:?}");
     }
@@ -89,10 +102,10 @@ fn host_link(tier: &str) -> String {
 }
 
 /// Named namespaces and folders of pins.
-fn names_are(life: &Life, realm: Option<&str>) {
-    let named = life.facility.path_of(&format!("n1-{TENANT}")).exists();
+fn names_are(subject: &Subject, realm: Option<&str>) {
+    let named = subject.facility.path_of(&format!("n1-{TENANT}")).exists();
     assert_eq!(named, realm.is_some());
-    let mut pins = listed(&life.facility.nodes()[0].pins());
+    let mut pins = listed(&subject.facility.nodes()[0].pins());
     // Files of the kernel's own, in every bpffs.
     pins.retain(|name| !name.ends_with(".debug"));
     assert_eq!(pins, realm.map(str::to_owned).into_iter().collect::<BTreeSet<_>>());
@@ -103,21 +116,21 @@ fn listed(folder: &Path) -> BTreeSet<String> {
     entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
 }
 
-/// In the node's list of processes: the first one, one supervisor with its custody and launcher, the realm's engine
-/// and its tier's courier. Helpers, custody, launchers and couriers of a supervisor that was killed die with it; the
+/// In the node's list of processes: the first one, one supervisor with its custody and launcher, what there is for the
+/// realm, and its tier's courier. Helpers, custody, launchers and couriers of a supervisor that was killed die with it; the
 /// kernel may take a moment to end one.
-fn processes_are(life: &Life, realm: Option<&Realm>) {
+fn processes_are(subject: &Subject, realm: Option<&Realm>, beside: Vec<&'static str>) {
     let mut wanted = vec!["custody", "lab:init", "launcher", "supervisor"];
-    wanted.extend(realm.map(|_| "lab:engine"));
+    wanted.extend(beside);
     wanted.extend(realm.filter(|realm| realm.courier).map(|_| COURIER));
     wanted.sort_unstable();
     let deadline = Instant::now() + PATIENCE;
     loop {
-        let found = processes(life.facility.nodes()[0].first_process());
+        let found = processes(subject.facility.nodes()[0].first_process());
         if found == wanted {
             return;
         }
-        assert!(Instant::now() < deadline, "{found:?}, not {wanted:?}\n{}", life.log());
+        assert!(Instant::now() < deadline, "{found:?}, not {wanted:?}\n{}", subject.log());
     }
 }
 
@@ -145,25 +158,25 @@ fn role(id: &str) -> Option<String> {
 }
 
 /// Custody holds the secrets of living tiers in their present epoch, and no other.
-fn secrets_are(life: &Life, world: &World) {
-    let kept = listed(&life.facility.nodes()[0].folder().join("state/custody"));
+fn secrets_are(subject: &Subject, world: &World) {
+    let kept = listed(&subject.facility.nodes()[0].folder().join("state/custody"));
     let secrets: BTreeSet<_> = kept.into_iter().filter(|name| name.ends_with(".secret")).collect();
     let wanted: BTreeSet<_> =
         world.realms.iter().map(|realm| format!("{}.{}.secret", realm.tier, realm.epoch)).collect();
-    assert_eq!(secrets, wanted, "{}", life.log());
+    assert_eq!(secrets, wanted, "{}", subject.log());
 }
 
 /// The filter of the realm, from its maps, against the one that its sets compile to.
-fn filter_is(life: &Life, status: &Status, realm: &Realm) -> BTreeSet<u16> {
-    let node = &life.facility.nodes()[0];
+fn filter_is(subject: &Subject, status: &Status, realm: &Realm) -> BTreeSet<u16> {
+    let node = &subject.facility.nodes()[0];
     let pins = node.pins().join(TENANT);
     let filter = Filter::open(&pins, &Program::embedded(), &Settings::default()).unwrap().unwrap();
-    let namespace = life.facility.namespace("n1").unwrap();
+    let namespace = subject.facility.namespace("n1").unwrap();
     let observed = namespace.run(|| filter.observe(&host_link(TENANT)).unwrap()).unwrap();
-    assert_eq!(observed.fitting, Fitting::Both, "{}", life.log());
+    assert_eq!(observed.fitting, Fitting::Both, "{}", subject.log());
     assert_eq!(observed.cut, realm.gate == Gate::Cut);
     let shown = status.tiers.iter().find_map(|tier| tier.realm.as_ref()).unwrap();
-    let sets = sets(life, realm);
+    let sets = sets(subject, realm);
     let lease = Lease { mac: mac(&shown.mac), addresses: shown.addresses.clone() };
     let image = compile(&sets, &lease, &mut Budget::for_tier()).unwrap();
     let live = observed.live.unwrap();
@@ -179,8 +192,8 @@ fn filter_is(life: &Life, status: &Status, realm: &Realm) -> BTreeSet<u16> {
 }
 
 /// The built-in deny and the realm's sets, from the top, as packet sets of their objects.
-fn sets(life: &Life, realm: &Realm) -> Vec<PacketSet> {
-    let state = life.facility.nodes()[0].folder().join("state");
+fn sets(subject: &Subject, realm: &Realm) -> Vec<PacketSet> {
+    let state = subject.facility.nodes()[0].folder().join("state");
     let objects = state.join("objects");
     let deny = format!("version = 1\n[[allow]]\n[[deny]]\nremote = [\"{}\"]\n", lab::Plan::management(0));
     let mut texts = vec![deny.into_bytes()];

@@ -1,47 +1,78 @@
 //! `kill -9` of a node's monitor, at named steps and at seeded times, in the middle of a node's life with a
 //! prober sending throughout. Afterwards the kernel holds what the journal demands. Needs root.
 //!
-//! A point is replayed by its seed: `cargo test -p bmonitor --test crashes -- --seed=7`.
+//! A point is replayed by its seed: `cargo test -p bmonitor --test crashes -- open_nothing --seed=7`.
 #![expect(
     clippy::unwrap_used,
     clippy::print_stdout,
     reason = "a test fails by panicking and lists its points"
 )]
 
+mod data;
 mod demand;
+mod held;
 mod life;
 mod point;
+mod subject;
 
 use std::process::{Command, ExitCode};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
+use std::time::Instant;
 
-use crate::point::Point;
+use crate::point::{Point, Story};
 
 /// Every step is gone through once, and there are as many points again at seeded times: at least so many.
-const POINTS_MIN: usize = 50;
+const POINTS_MIN: usize = 80;
 /// The seed of the first point; the others count on from it.
 const FIRST_SEED: u64 = 1;
 /// Lives at a time: each has its own facility.
 const AT_ONCE: usize = 2;
 
 fn main() -> ExitCode {
-    lab::trial::main(&[("crashes_lose_nothing_and_open_nothing", crashes)])
+    lab::trial::main(&[
+        ("crashes_lose_nothing_and_open_nothing", crashes_without_data),
+        ("crashes_lose_no_data_and_bring_none_back", crashes_with_data),
+    ])
 }
 
-fn crashes() {
+fn crashes_without_data() {
+    let steps: Vec<_> = steps().into_iter().filter(|(step, _)| !needs_data(step)).collect();
+    crashes(&life::STORY, &steps, |point| life::live(point).to_string());
+}
+
+fn crashes_with_data() {
+    let steps: Vec<_> = steps().into_iter().filter(|(step, _)| concerns_data(step)).collect();
+    crashes(&data::STORY, &steps, |point| data::live(point).to_string());
+}
+
+/// Steps that are passed only where there is a volume or an engine.
+fn needs_data(step: &str) -> bool {
+    step.starts_with("engine:") || step.starts_with("volume:") || step == "custody:key-given"
+}
+
+/// Those, and the steps of all that makes, keeps, closes and erases.
+fn concerns_data(step: &str) -> bool {
+    let whose = step.split(':').next().unwrap_or_default();
+    ["engine", "volume", "custody", "record", "secret", "courier", "effect", "outcome", "receipt"]
+        .contains(&whose)
+}
+
+fn crashes(story: &Story, steps: &[(String, String)], live: fn(&Point) -> String) {
     courier_is_built();
-    let points = points();
+    let points = points(story, steps);
     let next = AtomicUsize::new(0);
     let failed = Mutex::new(Vec::new());
     thread::scope(|scope| {
         for _ in 0..AT_ONCE {
             scope.spawn(|| {
                 while let Some(point) = points.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    let lived = thread::scope(|life| life.spawn(|| life::live(point)).join());
+                    let (began, lived) =
+                        (Instant::now(), thread::scope(|life| life.spawn(|| live(point)).join()));
+                    let seconds = began.elapsed().as_secs_f64();
                     match lived {
-                        Ok(found) => println!("{point}: {found}"),
+                        Ok(found) => println!("{point}: {found}; {seconds:.1} s"),
                         Err(_panic) => {
                             println!("{point}: FAILED");
                             failed.lock().unwrap().push(point.seed);
@@ -56,13 +87,10 @@ fn crashes() {
     assert!(failed.is_empty(), "points that failed, by seed: {failed:?}");
 }
 
-fn points() -> Vec<Point> {
-    let steps = steps();
-    let number = 2 * steps.len();
-    assert!(number >= POINTS_MIN, "{number} points");
-    let last = FIRST_SEED + number as u64;
+fn points(story: &Story, steps: &[(String, String)]) -> Vec<Point> {
+    let last = FIRST_SEED + 2 * steps.len() as u64;
     let wanted = std::env::args().find_map(|argument| argument.strip_prefix("--seed=")?.parse::<u64>().ok());
-    let all = (FIRST_SEED..last).map(|seed| Point::new(seed, &steps));
+    let all = (FIRST_SEED..last).map(|seed| Point::new(seed, steps, story));
     all.filter(|point| wanted.is_none_or(|seed| seed == point.seed)).collect()
 }
 
@@ -74,11 +102,9 @@ fn steps() -> Vec<(String, String)> {
         let mut words = line.split_whitespace().map(str::to_owned);
         Some((words.next()?, words.next()?))
     };
-    // There are no engines and no volumes in these lives.
-    let elsewhere = |step: &str| {
-        step.starts_with("engine:") || step.starts_with("volume:") || step == "custody:key-given"
-    };
-    text.lines().filter_map(words).filter(|(step, _)| !elsewhere(step)).collect()
+    let steps: Vec<_> = text.lines().filter_map(words).collect();
+    assert!(2 * steps.len() >= POINTS_MIN, "{} steps", steps.len());
+    steps
 }
 
 /// The courier is another package's program: `cargo test -p bmonitor` alone does not build it.

@@ -3,12 +3,23 @@
 use std::fmt;
 use std::time::Duration;
 
+/// What a life goes through, and what it can be hit by.
+pub(crate) struct Story {
+    /// What its acts are called, in their order.
+    pub(crate) acts: &'static [&'static str],
+    /// The number of the last act at which a step can be armed so that the rest of the life passes it.
+    pub(crate) last_for: fn(&str) -> usize,
+    /// Who is killed at seeded times.
+    pub(crate) victims: &'static [Victim],
+}
+
 /// One crash in one life; everything of it follows from its seed.
 #[derive(Debug, Clone)]
 pub(crate) struct Point {
     pub(crate) seed: u64,
     /// The act of the life in which it is armed.
     pub(crate) act: usize,
+    act_name: &'static str,
     pub(crate) how: How,
 }
 
@@ -17,7 +28,39 @@ pub(crate) enum How {
     /// At a named step, by the process that passes it.
     Step { name: String, process: String },
     /// So long after the act's order was sent.
-    After(Duration),
+    After(Victim, Duration),
+}
+
+/// Who is killed. Where there is none such process at that time, the supervisor is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Victim {
+    Supervisor,
+    Custody,
+    /// All helpers that are at work.
+    Helpers,
+    /// An engine's.
+    Shim,
+}
+
+impl Victim {
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Supervisor => "the supervisor",
+            Self::Custody => "custody",
+            Self::Helpers => "helpers",
+            Self::Shim => "the shim",
+        }
+    }
+
+    /// The role by which it is found; of the supervisor the lab knows the process.
+    pub(crate) const fn process(self) -> Option<&'static str> {
+        match self {
+            Self::Supervisor => None,
+            Self::Custody => Some("custody"),
+            Self::Helpers => Some("helper"),
+            Self::Shim => Some("shim"),
+        }
+    }
 }
 
 /// The longest time after an order; acts take longer than that, so most hit the middle of one.
@@ -25,18 +68,17 @@ const AFTER_MAX_US: u64 = 150_000;
 
 impl Point {
     /// Odd seeds are steps, each another one, even seeds are times.
-    pub(crate) fn new(seed: u64, steps: &[(String, String)]) -> Self {
+    pub(crate) fn new(seed: u64, steps: &[(String, String)], story: &Story) -> Self {
         let mut random = Random(seed);
-        let act = usize::try_from(random.below(crate::life::ACTS.len() as u64)).unwrap();
-        if seed.is_multiple_of(2) {
-            return Self { seed, act, how: How::After(Duration::from_micros(random.below(AFTER_MAX_US))) };
-        }
-        // 7 has no divisor in common with the number of steps: consecutive seeds go through all of them.
-        let place = usize::try_from(seed / 2 * 7).unwrap() % steps.len();
-        let (name, process) = steps[place].clone();
-        // A node is enrolled once, before the first act.
-        let act = if name.starts_with("enrol:") { 0 } else { act };
-        Self { seed, act, how: How::Step { name, process } }
+        let act = random.place(story.acts.len());
+        let (act, how) = if seed.is_multiple_of(2) {
+            let span = Duration::from_micros(random.below(AFTER_MAX_US));
+            (act, How::After(story.victims[random.place(story.victims.len())], span))
+        } else {
+            let (name, process) = steps[usize::try_from(seed / 2).unwrap() % steps.len()].clone();
+            (act % ((story.last_for)(&name) + 1), How::Step { name, process })
+        };
+        Self { seed, act, act_name: story.acts[act], how }
     }
 
     /// A life's own random numbers.
@@ -47,10 +89,12 @@ impl Point {
 
 impl fmt::Display for Point {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "seed {:2}  act {} {:9}", self.seed, self.act, crate::life::ACTS[self.act].name())?;
+        write!(f, "seed {:2}  act {} {:9}", self.seed, self.act, self.act_name)?;
         match &self.how {
             How::Step { name, process } => write!(f, "  at {name} ({process})"),
-            How::After(span) => write!(f, "  {:.3} ms after the order", span.as_secs_f64() * 1e3),
+            How::After(victim, span) => {
+                write!(f, "  {} {:.3} ms after the order", victim.name(), span.as_secs_f64() * 1e3)
+            }
         }
     }
 }
@@ -70,6 +114,10 @@ impl Random {
 
     pub(crate) fn below(&mut self, bound: u64) -> u64 {
         self.next() % bound
+    }
+
+    fn place(&mut self, bound: usize) -> usize {
+        usize::try_from(self.below(bound as u64)).unwrap()
     }
 
     pub(crate) fn bytes(&mut self) -> [u8; 32] {
