@@ -12,7 +12,7 @@ use serde_json::json;
 
 use crate::failure::{Exit, Failure};
 use crate::file;
-use crate::output::{Format, line};
+use crate::output::{Format, line, warning};
 use crate::reach::Reach;
 
 /// What can be done.
@@ -39,7 +39,7 @@ pub(crate) struct Start {
     /// The party's name
     #[arg(long)]
     name: Name,
-    /// Where nodes dial
+    /// Where nodes dial, which must reach it; one on the loopback is dialled by this machine alone
     #[arg(long, default_value = "127.0.0.1:7443")]
     listen: SocketAddr,
     /// What enrolments and leases say of that, where it is something else; several times for several
@@ -120,7 +120,17 @@ fn init(start: &Start) -> Result<Exit, Failure> {
             .to_string(),
         ),
     }
+    warn_of_loopback(if addresses.is_empty() { std::slice::from_ref(listen) } else { addresses });
     Ok(Exit::Ok)
+}
+
+/// Told at once: a node says it only when it is leased, by refusing the lease.
+fn warn_of_loopback(dialled: &[SocketAddr]) {
+    if let Some(address) = dialled.iter().find(|address| address.ip().is_loopback()) {
+        let what =
+            format!("no other machine dials {address}, and no node dials the console of a tenant there");
+        warning(&what, "write an address that nodes reach into console.toml: listen = \"10.0.0.2:7443\"");
+    }
 }
 
 fn serve(folder: &std::path::Path) -> Result<Exit, Failure> {
