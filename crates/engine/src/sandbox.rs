@@ -25,7 +25,7 @@ pub const INSIDE_UID: u32 = 1000;
 pub const DATA: &str = "/data";
 /// Where it says how it is.
 pub const NOTIFY: &str = "/run/notify";
-/// What an engine is called by itself.
+/// The devices of the host that an engine has.
 const HOST_DEVICES: [&str; 5] = ["full", "null", "random", "urandom", "zero"];
 /// Descriptors that one process of an engine may have.
 const DESCRIPTORS_MAX: u64 = 4096;
