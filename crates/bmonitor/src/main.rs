@@ -18,6 +18,7 @@ mod reconcile;
 mod rights;
 mod sets;
 mod step;
+mod study;
 mod supervisor;
 
 use std::path::PathBuf;

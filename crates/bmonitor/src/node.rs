@@ -19,7 +19,7 @@ use thiserror::Error;
 use crate::clock::Clock;
 use crate::entry::{Entry, Snapshot};
 use crate::ration::Ration;
-use crate::sets::{NoMeaning, Sets};
+use crate::sets::{Learned, NoMeaning, Question, Sets};
 use crate::step::{Step, Steps};
 
 /// Segments that are kept, of 4 MiB and a little more each: what the journal may take of the disk.
@@ -30,7 +30,7 @@ const PENDING_MAX: usize = 32;
 const PENDING_OF_A_TIER: usize = 8;
 /// And their bytes; one alone may have more. In memory each takes some twenty times that.
 const PENDING_BYTES_MAX: usize = 4 * 1024 * 1024;
-const PENDING_BYTES_OF_A_TIER: usize = 1024 * 1024;
+const PENDING_BYTES_OF_A_TIER: usize = 2 * 1024 * 1024;
 
 /// An object that nothing in force names yet.
 #[derive(Debug)]
@@ -246,20 +246,37 @@ impl Node {
         Ok(())
     }
 
-    /// Stores an object in its sealed form until an order names it, and learns what it means. `by` is the tier
-    /// whose console sent it.
-    pub(crate) fn store(
-        &mut self,
+    /// What is to be worked out before an object can be stored. `by` is the tier whose console sent it.
+    pub(crate) fn question(
+        &self,
         name: Digest,
         bytes: Vec<u8>,
-        form: &[u8],
         by: Option<TierId>,
-    ) -> Result<(), NotStored> {
+    ) -> Result<Question, NotStored> {
         let object = Object::from_bytes(bytes)?;
         if object.name() != name {
             return Err(ObjectError::OtherBytes(name).into());
         }
-        self.sets.learn(&mut self.tenure, name, object.content())?;
+        // A tier changes its own set more often than it writes a new one.
+        let like = by.and_then(|by| self.tenure.tier(by)?.own);
+        Ok(self.sets.question(&self.tenure, object.content(), like))
+    }
+
+    /// Whether what was learned of an object still is so.
+    pub(crate) fn is_current(&self, learned: &Learned) -> bool {
+        self.sets.is_current(&self.tenure, learned)
+    }
+
+    /// Stores an object in its sealed form until an order names it, with what was learned of it. `by` is the tier
+    /// whose console sent it.
+    pub(crate) fn store(
+        &mut self,
+        name: Digest,
+        learned: Learned,
+        form: &[u8],
+        by: Option<TierId>,
+    ) -> Result<(), NotStored> {
+        self.sets.take(&mut self.tenure, name, learned);
         // One that is in force stays as it is: it is sealed for the tier that it came from first.
         if self.objects.form(&name).is_err() || !self.tenure.named_objects().contains(&name) {
             self.objects.put_form(&name, form)?;
@@ -327,6 +344,8 @@ impl Node {
             | Change::TermsChanged { .. }
             | Change::OwnBoundarySet { .. }
             | Change::GivenBoundarySet { .. }
+            | Change::BoundaryTried { .. }
+            | Change::TrialOver { .. }
             | Change::KeyEnrolled { .. }
             | Change::KeyRemoved { .. }
             | Change::Consented { .. }
@@ -348,7 +367,13 @@ impl Node {
             self.sets.resolve_all(&mut self.tenure);
         }
         let sets = |change: &Change| {
-            matches!(change, Change::OwnBoundarySet { .. } | Change::GivenBoundarySet { .. })
+            matches!(
+                change,
+                Change::OwnBoundarySet { .. }
+                    | Change::GivenBoundarySet { .. }
+                    | Change::BoundaryTried { .. }
+                    | Change::TrialOver { .. }
+            )
         };
         if renamed || changes.iter().any(sets) {
             self.look_beyond();
@@ -380,6 +405,7 @@ fn ends_something(input: &Input) -> bool {
             | Verb::Terms(_)
             | Verb::Reassign(_)
             | Verb::Boundary(_)
+            | Verb::TryBoundary(_)
             | Verb::EnrolKey(_)
             | Verb::RemoveKey(_)
             | Verb::Consoles(_)

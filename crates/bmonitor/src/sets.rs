@@ -3,8 +3,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
+use std::sync::Arc;
 
-use boundary::{Budget, Directory, FilterSet, Problems, ResolvedRule, ResolvedSet};
+use boundary::{Budget, Directory, FilterSet, Meaning, PacketSet, Problems, ResolvedRule, ResolvedSet};
 use engine::specification::Specification;
 use id::{Digest, Name, NodeId};
 use keys::{PublicKey, verify_directory};
@@ -13,18 +14,19 @@ use thiserror::Error;
 
 use crate::failure::chain;
 
-/// The longest boundary that a node learns, and the most parts that it may have when its names are resolved. What
-/// is learned lies in the supervisor's memory, and whoever has a console may send some.
-const BOUNDARY_BYTES_MAX: usize = 512 * 1024;
-const PARTS_MAX: usize = 100_000;
+/// The longest boundary that a node learns, the most parts that it may have when its names are resolved, and the
+/// most edges of its diagram: ten thousand rules, and as much again. What is learned lies in the supervisor's
+/// memory, and whoever has a console may send some.
+const BOUNDARY_BYTES_MAX: usize = 3 * 1024 * 1024;
+const PARTS_MAX: usize = 250_000;
+const EDGES_MAX: usize = 250_000;
 
 /// What the objects say that are in force, or may be soon. Content stays in the supervisor's memory, so that a
 /// new directory gives every name its new meaning at once.
 #[derive(Debug, Default)]
 pub(crate) struct Sets {
-    files: BTreeMap<Digest, FilterSet>,
-    resolved: BTreeMap<Digest, ResolvedSet>,
-    directories: BTreeMap<Digest, Directory>,
+    held: BTreeMap<Digest, Held>,
+    directories: BTreeMap<Digest, Arc<Directory>>,
     /// What engines are.
     specifications: BTreeMap<Digest, Specification>,
     /// The sets of which a directory has lost names.
@@ -33,6 +35,37 @@ pub(crate) struct Sets {
     management: Vec<IpAddr>,
     /// The node's own address, where it is leased.
     own: Option<IpAddr>,
+}
+
+/// A boundary that is in force, or may be soon.
+#[derive(Debug)]
+struct Held {
+    /// What it says, where a directory has a say in what that means.
+    file: Option<Arc<FilterSet>>,
+    meaning: Arc<Meaning>,
+}
+
+/// What an object means that an order may name.
+#[derive(Debug)]
+pub(crate) enum Learned {
+    /// A boundary, by the directory of that name.
+    Boundary { directory: Option<Digest>, file: Option<Arc<FilterSet>>, meaning: Arc<Meaning> },
+    /// A directory of that version, signed with that key.
+    Directory { directory: Arc<Directory>, signer: PublicKey, serial: u64 },
+    /// What an engine is.
+    Specification(Box<Specification>),
+}
+
+/// An object with all that is needed to work out what it means, so that this can be done elsewhere.
+#[derive(Debug)]
+pub(crate) struct Question {
+    content: Vec<u8>,
+    /// The directory in force, and its name.
+    names: Option<(Digest, Arc<Directory>)>,
+    /// Whose directories are taken.
+    signer: Option<PublicKey>,
+    /// A boundary that is perhaps much the same.
+    like: Option<Arc<Meaning>>,
 }
 
 /// Why content means nothing on this node.
@@ -50,12 +83,77 @@ pub(crate) enum NoMeaning {
     Signer(String),
 }
 
+impl Question {
+    /// Works it out.
+    pub(crate) fn answer(self) -> Result<Learned, NoMeaning> {
+        if is_directory(&self.content) {
+            return self.directory();
+        }
+        if Specification::is_meant(&self.content) {
+            return specification(&self.content);
+        }
+        let no_boundary = |problems: Problems| NoMeaning::Boundary(problems.to_string());
+        if self.content.len() > BOUNDARY_BYTES_MAX {
+            return Err(NoMeaning::Boundary(format!("it has more than {BOUNDARY_BYTES_MAX} bytes")));
+        }
+        let file = FilterSet::parse(&self.content).map_err(no_boundary)?;
+        let (directory, names) = self.names.unzip();
+        let names = names.as_deref();
+        if !file.has_at_most(PARTS_MAX, names) {
+            return Err(NoMeaning::Boundary("it has too many rules and addresses".to_owned()));
+        }
+        let resolved = file.resolve(names).map_err(|problems| {
+            if file.has_names() {
+                NoMeaning::Names(problems.to_string())
+            } else {
+                NoMeaning::Boundary(problems.to_string())
+            }
+        })?;
+        let meaning = meaning(self.like.as_deref(), resolved).map_err(NoMeaning::Boundary)?;
+        Ok(Learned::Boundary { directory, file: kept(file), meaning: Arc::new(meaning) })
+    }
+
+    fn directory(self) -> Result<Learned, NoMeaning> {
+        let none = || NoMeaning::Signer("the enrolment names no key for directories".to_owned());
+        let signer: PublicKey = self.signer.ok_or_else(none)?;
+        let text =
+            verify_directory(&self.content, &signer).map_err(|error| NoMeaning::Signer(chain(&error)))?;
+        let directory = Directory::parse(text.as_bytes())
+            .map_err(|problems| NoMeaning::Directory(problems.to_string()))?;
+        let serial = directory.serial().ok_or_else(|| NoMeaning::Directory("it has no serial".to_owned()))?;
+        Ok(Learned::Directory { directory: Arc::new(directory), signer, serial })
+    }
+}
+
+fn specification(content: &[u8]) -> Result<Learned, NoMeaning> {
+    let specification = Specification::parse(content);
+    let specification = specification.map_err(|wrong| NoMeaning::Specification(wrong.to_string()))?;
+    Ok(Learned::Specification(Box::new(specification)))
+}
+
+/// What the rules mean, worked out from a set that is like it where there is one.
+fn meaning(like: Option<&Meaning>, rules: ResolvedSet) -> Result<Meaning, String> {
+    let meaning = match like {
+        Some(like) => like.changed(rules, &mut budget()),
+        None => Meaning::of(rules, &mut budget()),
+    };
+    let meaning = meaning.map_err(|too_complex| too_complex.to_string())?;
+    if meaning.packets().edge_count() > EDGES_MAX {
+        return Err(boundary::TooComplex.to_string());
+    }
+    Ok(meaning)
+}
+
+/// The file, if it may come to mean something else.
+fn kept(file: FilterSet) -> Option<Arc<FilterSet>> {
+    file.asks_the_directory().then(|| Arc::new(file))
+}
+
 impl Sets {
     /// Nothing yet; no realm ever reaches `management`.
     pub(crate) const fn new(management: Vec<IpAddr>) -> Self {
         Self {
-            files: BTreeMap::new(),
-            resolved: BTreeMap::new(),
+            held: BTreeMap::new(),
             directories: BTreeMap::new(),
             specifications: BTreeMap::new(),
             lost: BTreeSet::new(),
@@ -69,39 +167,41 @@ impl Sets {
         self.own = own;
     }
 
-    /// Learns what an object means that an order may name: a boundary, with names that the directory in force
-    /// has; or a signed directory.
-    pub(crate) fn learn(
-        &mut self,
-        tenure: &mut Tenure,
-        name: Digest,
-        content: &[u8],
-    ) -> Result<(), NoMeaning> {
-        if is_directory(content) {
-            return self.learn_directory(tenure, name, content);
+    /// What an object means that an order may name: a boundary, with names that the directory in force has; a
+    /// signed directory; or what an engine is. `like` names a boundary that is perhaps much the same.
+    pub(crate) fn question(&self, tenure: &Tenure, content: &[u8], like: Option<Digest>) -> Question {
+        let names = tenure.directory().map(|directory| directory.object);
+        Question {
+            content: content.to_vec(),
+            names: names.and_then(|name| Some((name, Arc::clone(self.directories.get(&name)?)))),
+            signer: tenure.directory_signer(),
+            like: like.and_then(|like| Some(Arc::clone(&self.held.get(&like)?.meaning))),
         }
-        if Specification::is_meant(content) {
-            return self.learn_specification(tenure, name, content);
+    }
+
+    /// Whether what was learned still is so: no other directory came into force since.
+    pub(crate) fn is_current(&self, tenure: &Tenure, learned: &Learned) -> bool {
+        let present = tenure.directory().map(|directory| directory.object);
+        match learned {
+            Learned::Boundary { directory, file, .. } => file.is_none() || *directory == present,
+            Learned::Directory { signer, .. } => tenure.directory_signer() == Some(*signer),
+            Learned::Specification(_) => true,
         }
-        let no_boundary = |problems: Problems| NoMeaning::Boundary(problems.to_string());
-        if content.len() > BOUNDARY_BYTES_MAX {
-            return Err(NoMeaning::Boundary(format!("it has more than {BOUNDARY_BYTES_MAX} bytes")));
-        }
-        let file = FilterSet::parse(content).map_err(no_boundary)?;
-        let names = self.names(tenure);
-        if !file.has_at_most(PARTS_MAX, names) {
-            return Err(NoMeaning::Boundary("it has too many rules and addresses".to_owned()));
-        }
-        let resolved = file.resolve(names).map_err(|problems| {
-            if file.has_names() {
-                NoMeaning::Names(problems.to_string())
-            } else {
-                NoMeaning::Boundary(problems.to_string())
+    }
+
+    /// Takes in what was learned.
+    pub(crate) fn take(&mut self, tenure: &mut Tenure, name: Digest, learned: Learned) {
+        match learned {
+            Learned::Boundary { file, meaning, directory: _ } => self.hold(tenure, name, file, meaning),
+            Learned::Directory { directory, signer, serial } => {
+                tenure.hold_directory(name, signer, serial);
+                self.directories.insert(name, directory);
             }
-        })?;
-        self.hold(tenure, name, resolved).map_err(NoMeaning::Boundary)?;
-        self.files.insert(name, file);
-        Ok(())
+            Learned::Specification(specification) => {
+                tenure.hold_specification(name, specification.engine.clone());
+                self.specifications.insert(name, *specification);
+            }
+        }
     }
 
     /// The same for an object that is in force. Names that are lost close; see [`Sets::lost`].
@@ -111,36 +211,36 @@ impl Sets {
         name: Digest,
         content: &[u8],
     ) -> Result<(), NoMeaning> {
-        if is_directory(content) {
-            return self.learn_directory(tenure, name, content);
-        }
-        if Specification::is_meant(content) {
-            return self.learn_specification(tenure, name, content);
+        if is_directory(content) || Specification::is_meant(content) {
+            let learned = self.question(tenure, content, None).answer()?;
+            self.take(tenure, name, learned);
+            return Ok(());
         }
         let file = FilterSet::parse(content).map_err(|problems| NoMeaning::Boundary(problems.to_string()))?;
-        self.files.insert(name, file);
-        self.resolve_closed(tenure, name).map_err(NoMeaning::Boundary)
+        let (rules, lost) = file.resolve_closed(self.names(tenure));
+        if lost.is_some() {
+            self.lost.insert(name);
+        }
+        let meaning = meaning(None, rules).map_err(NoMeaning::Boundary)?;
+        self.hold(tenure, name, kept(file), Arc::new(meaning));
+        Ok(())
     }
 
     /// Gives every name its present meaning, and the deny above every root too: after a directory or the
-    /// root's consoles have changed. A set that cannot be proved any more admits nothing.
+    /// root's consoles have changed. A set that cannot be proved any more admits nothing. What no directory has a
+    /// say in is left alone, and of the others only the rules are worked out that have come to mean something else.
     pub(crate) fn resolve_all(&mut self, tenure: &mut Tenure) {
         self.lost.clear();
-        for name in self.files.keys().copied().collect::<Vec<_>>() {
-            if self.resolve_closed(tenure, name).is_err() {
-                self.resolved.remove(&name);
-                tenure.hold(name, boundary::PacketSet::nothing());
-                self.lost.insert(name);
-            }
+        for name in self.held.keys().copied().collect::<Vec<_>>() {
+            self.resolve_closed(tenure, name);
         }
         let above = self.above(tenure).packet_set(&mut budget());
-        tenure.set_builtin(above.unwrap_or_else(|_too_complex| boundary::PacketSet::nothing()));
+        tenure.set_builtin(above.unwrap_or_else(|_too_complex| PacketSet::nothing()));
     }
 
     /// Forgets what is not among these.
     pub(crate) fn keep(&mut self, named: &BTreeSet<Digest>) {
-        self.files.retain(|name, _| named.contains(name));
-        self.resolved.retain(|name, _| named.contains(name));
+        self.held.retain(|name, _| named.contains(name));
         self.directories.retain(|name, _| named.contains(name));
         self.specifications.retain(|name, _| named.contains(name));
         self.lost.retain(|name| named.contains(name));
@@ -148,7 +248,7 @@ impl Sets {
 
     /// The rules of an object; one that is gone admits nothing.
     pub(crate) fn rules(&self, name: Digest) -> ResolvedSet {
-        self.resolved.get(&name).cloned().unwrap_or_default()
+        self.held.get(&name).map(|held| held.meaning.rules().clone()).unwrap_or_default()
     }
 
     /// The specification of an engine, if it is held.
@@ -192,53 +292,33 @@ impl Sets {
 
     /// The directory in force, if there is one and its object is there.
     pub(crate) fn names(&self, tenure: &Tenure) -> Option<&Directory> {
-        self.directories.get(&tenure.directory()?.object)
+        self.directories.get(&tenure.directory()?.object).map(Arc::as_ref)
     }
 
-    fn learn_specification(
-        &mut self,
-        tenure: &mut Tenure,
-        name: Digest,
-        content: &[u8],
-    ) -> Result<(), NoMeaning> {
-        let specification =
-            Specification::parse(content).map_err(|wrong| NoMeaning::Specification(wrong.to_string()))?;
-        tenure.hold_specification(name, specification.engine.clone());
-        self.specifications.insert(name, specification);
-        Ok(())
-    }
-
-    fn learn_directory(
-        &mut self,
-        tenure: &mut Tenure,
-        name: Digest,
-        content: &[u8],
-    ) -> Result<(), NoMeaning> {
-        let none = || NoMeaning::Signer("the enrolment names no key for directories".to_owned());
-        let signer: PublicKey = tenure.directory_signer().ok_or_else(none)?;
-        let text = verify_directory(content, &signer).map_err(|error| NoMeaning::Signer(chain(&error)))?;
-        let directory = Directory::parse(text.as_bytes())
-            .map_err(|problems| NoMeaning::Directory(problems.to_string()))?;
-        let serial = directory.serial().ok_or_else(|| NoMeaning::Directory("it has no serial".to_owned()))?;
-        tenure.hold_directory(name, signer, serial);
-        self.directories.insert(name, directory);
-        Ok(())
-    }
-
-    fn resolve_closed(&mut self, tenure: &mut Tenure, name: Digest) -> Result<(), String> {
-        let Some(file) = self.files.get(&name) else { return Ok(()) };
-        let (resolved, lost) = file.resolve_closed(self.names(tenure));
-        if lost.is_some() {
+    fn resolve_closed(&mut self, tenure: &mut Tenure, name: Digest) {
+        let Some(Held { file: Some(file), meaning: before }) = self.held.get(&name) else { return };
+        let (file, (rules, lost)) = (Arc::clone(file), file.resolve_closed(self.names(tenure)));
+        if lost.is_none() && rules == *before.rules() {
+            return;
+        }
+        let proved = meaning(Some(before), rules);
+        if lost.is_some() || proved.is_err() {
             self.lost.insert(name);
         }
-        self.hold(tenure, name, resolved)
+        let closed = || Meaning::of(ResolvedSet::default(), &mut budget());
+        let Ok(meaning) = proved.or_else(|_unproved| closed()) else { return };
+        self.hold(tenure, name, Some(file), Arc::new(meaning));
     }
 
-    fn hold(&mut self, tenure: &mut Tenure, name: Digest, resolved: ResolvedSet) -> Result<(), String> {
-        let set = resolved.packet_set(&mut budget()).map_err(|too_complex| too_complex.to_string())?;
-        tenure.hold(name, set);
-        self.resolved.insert(name, resolved);
-        Ok(())
+    fn hold(
+        &mut self,
+        tenure: &mut Tenure,
+        name: Digest,
+        file: Option<Arc<FilterSet>>,
+        meaning: Arc<Meaning>,
+    ) {
+        tenure.hold(name, meaning.packets().clone());
+        self.held.insert(name, Held { file, meaning });
     }
 }
 

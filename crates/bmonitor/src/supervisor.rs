@@ -1,5 +1,5 @@
 //! The supervisor: one loop over what has arrived. It never waits for a client, a helper or custody; no
-//! turn takes over 100 ms beside fsync and what deciding over large boundaries costs.
+//! turn takes over 100 ms beside fsync: what large boundaries mean is worked out beside it.
 //!
 //! ```text
 //! call ─▶ verify ─▶ decide ─▶ record, fsync ─▶ apply ─▶ answer ─▶ reconcile ─▶ at once: cut, unlink, tell
@@ -56,6 +56,7 @@ use crate::failure::chain;
 use crate::node::Node;
 use crate::reconcile::Observed;
 use crate::step::Steps;
+use crate::study::{Gone, Study};
 
 /// The longest wait: a clock that was set forward is noticed after it at the latest.
 const WAIT_AT_MOST: Duration = Duration::from_secs(60);
@@ -82,6 +83,7 @@ pub(crate) struct Supervisor {
     store: StoreState,
     heads: Heads,
     unsealed: Unsealed,
+    study: Study,
     opening: Option<Opening>,
     /// Why the journal is not this node's, as a store that was opened late says.
     foreign: Option<Halt>,
@@ -107,6 +109,9 @@ pub(crate) enum Ended {
     /// The journal was put back.
     #[error(transparent)]
     Foreign(Box<Halt>),
+    /// Boundaries are not worked out any more.
+    #[error(transparent)]
+    Study(#[from] Gone),
     /// The kernel does not let it wait.
     #[error("waiting failed")]
     Wait(#[source] io::Error),
@@ -134,6 +139,9 @@ impl Supervisor {
             let ended = self.jobs.turn();
             self.take_in(ended);
             self.hear();
+            for (number, learned) in self.study.turn()? {
+                self.object_studied(number, learned);
+            }
             if let Some(halt) = self.foreign.take() {
                 return Err(Ended::Foreign(Box::new(halt)));
             }
@@ -152,6 +160,7 @@ impl Supervisor {
         descriptors.extend(self.jobs.descriptors());
         descriptors.extend(self.services.descriptors());
         descriptors.extend(self.engines.descriptors());
+        descriptors.push((self.study.descriptor(), os::poll::Wanted::READ));
         let wakes = [
             self.connections.wake_in(),
             self.jobs.wake_in(),
@@ -181,14 +190,16 @@ impl Supervisor {
         Ok(told)
     }
 
-    /// Puts on record that a term began or ended.
+    /// Puts on record that a term began or ended, or that a trial is over.
     fn lapse(&mut self) -> Result<(), Ended> {
         let now: Time = self.node.now();
         let over = effects(&self.node.tenure).wake_at.is_some_and(|term| term <= now);
         if !over || os::clock::boot() < self.lapse_not_before {
             return Ok(());
         }
-        match self.node.submit(Input::Lapse { at: now }, &self.steps) {
+        let (filters, observed) = (&mut self.filters, &mut self.observed);
+        let brace = |coming: &tenure::Tenure| world::brace(filters, observed, now, coming);
+        match self.node.submit_braced(Input::Lapse { at: now }, &self.steps, brace) {
             Err(error @ (journal::Error::Full(_) | journal::Error::SegmentFull)) => {
                 self.lapse_not_before = os::clock::boot() + LAPSE_PAUSE;
                 self.warn("disk-full", format!("a term's end cannot be recorded: {}", chain(&error)));

@@ -128,6 +128,13 @@ impl FilterSet {
         self.allow.iter().chain(&self.deny).flat_map(|rule| &rule.remote).any(named)
     }
 
+    /// Whether a directory has a say in what the set means: by names, or by what it leaves out of the internet.
+    #[must_use]
+    pub fn asks_the_directory(&self) -> bool {
+        let mut rules = self.allow.iter().chain(&self.deny);
+        self.has_names() || rules.any(|rule| rule.remote.contains(&Remote::Internet))
+    }
+
     /// Whether the set, resolved, has no more than `max` parts: each rule counts for eight, each range of
     /// remote addresses for one. Counts no further, and resolves nothing: a few bytes that name a large
     /// cluster in each rule would take more memory than there is.

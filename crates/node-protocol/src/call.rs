@@ -343,6 +343,9 @@ pub struct TierStatus {
     /// above was tightened since, or names mean something else. The lesser holds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub beyond: Option<Value>,
+    /// Until when its own set is only tried: then the one before it comes back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trial_until: Option<Time>,
     /// Its realm, where it has one.
     pub realm: Option<RealmStatus>,
     /// Its volumes. Of those of others sizes alone are told.

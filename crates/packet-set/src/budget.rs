@@ -14,6 +14,9 @@ impl Budget {
     /// hundred bytes a step. Two sets of ten thousand ordinary rules need about a tenth of it.
     pub const TIER_STEPS: u64 = 8_000_000;
 
+    /// What a comparison of finished sets may cost where somebody waits for it: some 10 ns a step.
+    pub const TURN_STEPS: u64 = 4_000_000;
+
     /// That many steps.
     #[must_use]
     pub const fn of_steps(steps: u64) -> Self {
@@ -24,6 +27,12 @@ impl Budget {
     #[must_use]
     pub const fn for_tier() -> Self {
         Self::of_steps(Self::TIER_STEPS)
+    }
+
+    /// [`Budget::TURN_STEPS`] steps.
+    #[must_use]
+    pub const fn for_turn() -> Self {
+        Self::of_steps(Self::TURN_STEPS)
     }
 
     /// Steps that are left.

@@ -12,7 +12,7 @@ use crate::procedure::{Fate, Part, Procedure, ProcedureId, Purpose};
 use crate::right::Grant;
 use crate::rule::{Rule, holds};
 use crate::tenure::{Clock, DirectoryInForce, Tenure};
-use crate::tier::{Data, KeyEntry, Power, Tier, Used};
+use crate::tier::{Data, KeyEntry, Power, Tier, Trial, Used};
 use crate::volume::Volume;
 
 /// Makes one change.
@@ -84,7 +84,21 @@ pub fn apply(tenure: &mut Tenure, change: &Change) {
             tier.rights = *rights;
             tier.quota = *quota;
         }),
-        Change::OwnBoundarySet { tier, object } => on(tenure, *tier, |tier| tier.own = Some(*object)),
+        Change::OwnBoundarySet { tier, object } => on(tenure, *tier, |tier| {
+            tier.own = Some(*object);
+            tier.trial = None;
+        }),
+        Change::BoundaryTried { tier, object, until } => on(tenure, *tier, |tier| {
+            // A trial in the midst of another goes back to what was there before both.
+            let before = tier.trial.map_or(tier.own, |trial| trial.before);
+            tier.own = Some(*object);
+            tier.trial = Some(Trial { until: *until, before });
+        }),
+        Change::TrialOver { tier } => on(tenure, *tier, |tier| {
+            if let Some(trial) = tier.trial.take() {
+                tier.own = trial.before;
+            }
+        }),
         Change::GivenBoundarySet { tier, object } => on(tenure, *tier, |tier| tier.given = Some(*object)),
         Change::KeyEnrolled { tier, key } => {
             remember(tenure, *tier, key);
@@ -204,6 +218,7 @@ fn blank(name: id::Name, lease: id::LeaseId) -> Tier {
         quota: crate::lease::Quota::default(),
         given: None,
         own: None,
+        trial: None,
         epoch: Epoch::default(),
         identity: None,
         data: Data::default(),

@@ -113,6 +113,20 @@ pub enum Change {
         /// The set.
         object: Digest,
     },
+    /// A tier tries a filter set of its own.
+    BoundaryTried {
+        /// The tier.
+        tier: TierId,
+        /// The set.
+        object: Digest,
+        /// The first instant at which the trial is over.
+        until: Time,
+    },
+    /// A trial is over that nobody confirmed: the set before it is in force again.
+    TrialOver {
+        /// The tier.
+        tier: TierId,
+    },
     /// The set given to a tier was replaced.
     GivenBoundarySet {
         /// The child.

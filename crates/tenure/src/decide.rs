@@ -49,6 +49,9 @@ fn passed(tenure: &Tenure, at: Time) -> Vec<Change> {
     let ended = |tier: &Tier| before < tier.terms.until && tier.terms.until <= at && !tier.ending;
     let mut changes = vec![Change::Passed { to: at }];
     changes.extend(tenure.tiers().filter(|(_, tier)| ended(tier)).map(|(id, _)| Change::Lapsed { tier: id }));
+    let tried = |tier: &Tier| tier.trial.is_some_and(|trial| trial.until <= at) && holds(Rule::TrialEnds);
+    changes
+        .extend(tenure.tiers().filter(|(_, tier)| tried(tier)).map(|(id, _)| Change::TrialOver { tier: id }));
     changes
 }
 
@@ -63,6 +66,7 @@ fn order(tenure: &Tenure, verified: &Verified) -> Result<Vec<Change>, Refusal> {
         Verb::Terms(args) => lease::change(tenure, &signer, args)?,
         Verb::Reassign(args) => renewal::reassign(tenure, &signer, args, verified)?,
         Verb::Boundary(args) => boundary::set(tenure, &signer, args)?,
+        Verb::TryBoundary(args) => boundary::attempt(tenure, &signer, args, now)?,
         Verb::EnrolKey(args) => keys::enrol(tenure, &signer, args)?,
         Verb::RemoveKey(args) => keys::remove(tenure, &signer, args)?,
         Verb::Consoles(args) => consoles::set(&signer, args)?,

@@ -17,7 +17,7 @@ pub struct World {
     pub realms: Vec<Realm>,
     /// The procedures under way, each with its next step. All may be worked on at once.
     pub due: Vec<Procedure>,
-    /// When the next term begins or ends: then a lapse is to be told.
+    /// When the next term begins or ends, or the next trial is over: then a lapse is to be told.
     pub wake_at: Option<Time>,
     /// What names in the sets mean; nothing before the first directory.
     pub directory: Option<Digest>,
@@ -152,10 +152,11 @@ fn is_halted(tenure: &Tenure, id: TierId) -> bool {
     tenure.path(id).iter().any(suspended) || !tenure.effective_terms(id).contains(tenure.clock())
 }
 
-/// The next instant at which some term begins or ends.
+/// The next instant at which some term begins or ends, or a trial is over.
 fn wake_at(tenure: &Tenure) -> Option<Time> {
-    let instants = tenure.tiers().flat_map(|(_, tier)| [tier.terms.not_before, tier.terms.until]);
-    instants.filter(|instant| *instant > tenure.clock() && *instant < Time::MAX).min()
+    let terms = tenure.tiers().flat_map(|(_, tier)| [tier.terms.not_before, tier.terms.until]);
+    let trials = tenure.tiers().filter_map(|(_, tier)| Some(tier.trial?.until));
+    terms.chain(trials).filter(|instant| *instant > tenure.clock() && *instant < Time::MAX).min()
 }
 
 impl World {

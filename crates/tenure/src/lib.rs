@@ -57,12 +57,12 @@ pub use lease::{Contract, Quota, Terms};
 pub use order::{
     Boundary, Consent, Consoles, ControllerKey, Directory, Engine, EngineAction, Freshness, Lease, NewTerms,
     NewVolume, ORDER_PAYLOAD_TYPE, Order, Power, PowerAction, Reassign, RemoveKey, RemoveVolume, Renew,
-    Target, Verb,
+    Target, TryBoundary, Verb,
 };
 pub use plan::{Consequence, Plan, What, consequences, overhangs, plan};
 pub use procedure::{Fate, Part, Procedure, ProcedureId, Purpose, Step};
 pub use refusal::{Class, Limited, QuotaKind, Refusal};
 pub use right::{Grant, Right, Rights};
-pub use tier::{Data, KeyEntry, Power as TierPower, PowerState, Tier, Used};
+pub use tier::{Data, KeyEntry, Power as TierPower, PowerState, Tier, Trial, Used};
 pub use view::{Granted, View, view};
 pub use volume::{SizeMib, Volume, WantedVolume};

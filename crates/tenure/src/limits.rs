@@ -21,6 +21,8 @@ pub const VOLUMES_PER_TIER_MAX: usize = 8;
 pub const VOLUME_MIB_MIN: u32 = 16;
 /// The largest volume, in MiB: a PiB.
 pub const VOLUME_MIB_MAX: u32 = 1 << 30;
+/// Seconds for which a set can be tried.
+pub const TRIAL_SECONDS_MAX: u32 = 86_400;
 /// Nonces given to one tier and not used yet; a new one pushes out the oldest of the same tier.
 pub const NONCES_PER_TIER_MAX: usize = 8;
 /// Characters of a contract's id.

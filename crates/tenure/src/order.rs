@@ -80,6 +80,9 @@ pub enum Verb {
     Reassign(Reassign),
     /// Sets a filter set (right `boundary`).
     Boundary(Boundary),
+    /// Sets one's own filter set for a while; unless it is set again until then, the one before comes back (right
+    /// `boundary`).
+    TryBoundary(TryBoundary),
     /// Enrols a controller key of one's own tier, or changes its rights (right `enrol-key`).
     EnrolKey(ControllerKey),
     /// Removes a controller key of one's own tier (right `enrol-key`).
@@ -193,6 +196,16 @@ pub struct Boundary {
     pub tier: Option<TierId>,
     /// The filter set.
     pub object: Digest,
+}
+
+/// The arguments of `try-boundary`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TryBoundary {
+    /// The filter set.
+    pub object: Digest,
+    /// For how long, by the node's own clock; [`crate::limits::TRIAL_SECONDS_MAX`] at most.
+    pub seconds: std::num::NonZeroU32,
 }
 
 /// The arguments of `remove-key`.
@@ -339,6 +352,7 @@ impl Verb {
             Self::Terms(_) => "terms",
             Self::Reassign(_) => "reassign",
             Self::Boundary(_) => "boundary",
+            Self::TryBoundary(_) => "try-boundary",
             Self::EnrolKey(_) => "enrol-key",
             Self::RemoveKey(_) => "remove-key",
             Self::Consoles(_) => "consoles",
@@ -360,7 +374,7 @@ impl Verb {
     pub const fn right(&self) -> Right {
         match self {
             Self::Lease(_) | Self::Terms(_) | Self::Reassign(_) => Right::Lease,
-            Self::Boundary(_) | Self::Directory(_) => Right::Boundary,
+            Self::Boundary(_) | Self::TryBoundary(_) | Self::Directory(_) => Right::Boundary,
             Self::EnrolKey(_) | Self::RemoveKey(_) | Self::Consoles(_) => Right::EnrolKey,
             Self::Renew(_) | Self::Consent(_) => Right::Renew,
             Self::Suspend(_) | Self::Resume(_) => Right::Suspend,
@@ -377,6 +391,7 @@ impl Verb {
         match self {
             Self::Lease(args) => vec![args.boundary],
             Self::Boundary(args) => vec![args.object],
+            Self::TryBoundary(args) => vec![args.object],
             Self::Directory(args) => vec![args.object],
             Self::Engine(Engine { action: EngineAction::Deploy { specification }, .. }) => {
                 vec![*specification]
@@ -455,6 +470,7 @@ fn verb_of(name: &str, args: &str) -> Result<Verb, String> {
         "terms" => Verb::Terms(read(args)?),
         "reassign" => Verb::Reassign(read(args)?),
         "boundary" => Verb::Boundary(read(args)?),
+        "try-boundary" => Verb::TryBoundary(read(args)?),
         "enrol-key" => Verb::EnrolKey(read(args)?),
         "remove-key" => Verb::RemoveKey(read(args)?),
         "consoles" => Verb::Consoles(read(args)?),
@@ -483,6 +499,7 @@ impl From<Order> for Payload {
             Verb::Terms(args) => raw(args),
             Verb::Reassign(args) => raw(args),
             Verb::Boundary(args) => raw(args),
+            Verb::TryBoundary(args) => raw(args),
             Verb::EnrolKey(args) => raw(args),
             Verb::RemoveKey(args) => raw(args),
             Verb::Consoles(args) => raw(args),

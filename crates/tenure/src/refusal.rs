@@ -294,6 +294,8 @@ pub enum Limited {
     Engines,
     /// Volumes of a tier.
     Volumes,
+    /// Seconds of a trial.
+    TrialSeconds,
 }
 
 impl std::fmt::Display for Limited {
@@ -306,6 +308,7 @@ impl std::fmt::Display for Limited {
             Self::Addresses => "addresses of a console",
             Self::Engines => "engines of a tier",
             Self::Volumes => "volumes of a tier",
+            Self::TrialSeconds => "seconds of a trial",
         })
     }
 }

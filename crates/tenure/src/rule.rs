@@ -49,6 +49,8 @@ pub(crate) enum Rule {
     NotAfter,
     /// The clock never goes back.
     ClockForward,
+    /// A trial that nobody confirms is over at its time.
+    TrialEnds,
     /// An order names the tier's present lease.
     Lease,
     /// A key has its own rights only.
@@ -88,7 +90,7 @@ pub(crate) enum Rule {
 #[cfg(test)]
 impl Rule {
     /// All of them.
-    pub(crate) const ALL: [Self; 39] = [
+    pub(crate) const ALL: [Self; 40] = [
         Self::Epoch,
         Self::Tier,
         Self::Cascade,
@@ -111,6 +113,7 @@ impl Rule {
         Self::NonceOnce,
         Self::NotAfter,
         Self::ClockForward,
+        Self::TrialEnds,
         Self::Lease,
         Self::KeyRights,
         Self::RemovalRemoves,

@@ -207,7 +207,11 @@ impl Tenure {
     /// Every object that something in force names.
     #[must_use]
     pub fn named_objects(&self) -> BTreeSet<Digest> {
-        let sets = self.tiers.values().flat_map(|tier| tier.given.into_iter().chain(tier.own));
+        let sets = self.tiers.values().flat_map(|tier| {
+            // The set that may come back is kept as well.
+            let before = tier.trial.and_then(|trial| trial.before);
+            tier.given.into_iter().chain(tier.own).chain(before)
+        });
         let engines = self.tiers.values().flat_map(|tier| tier.engines.values());
         let specifications = engines.map(|engine| engine.specification);
         sets.chain(specifications).chain(self.directory.map(|directory| directory.object)).collect()

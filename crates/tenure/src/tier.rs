@@ -35,6 +35,9 @@ pub struct Tier {
     pub given: Option<Digest>,
     /// The tier's own filter set; nothing: it narrows nothing.
     pub own: Option<Digest>,
+    /// Until when its own set is only tried.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trial: Option<Trial>,
     /// Counts the tier's key sets.
     pub epoch: Epoch,
     /// The digest of its identity U of this epoch; nothing while custody has not made it.
@@ -70,6 +73,16 @@ pub struct Tier {
     pub used: Used,
     /// Whether it is being ended. Then nothing is accepted from it any more.
     pub ending: bool,
+}
+
+/// A set that is tried.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Trial {
+    /// The first instant at which it is over.
+    pub until: Time,
+    /// The set that comes back then; nothing: none.
+    pub before: Option<Digest>,
 }
 
 /// Which data of a tier can be opened: that under the present salt alone.

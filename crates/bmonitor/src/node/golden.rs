@@ -114,7 +114,8 @@ impl Writer {
     fn object(&mut self, text: &str) -> Digest {
         let bytes = [&[7; SALT_BYTES], text.as_bytes()].concat();
         let name = Digest::of(&bytes);
-        self.node.store(name, bytes.clone(), &bytes, None).unwrap();
+        let learned = self.node.question(name, bytes.clone(), None).unwrap().answer().unwrap();
+        self.node.store(name, learned, &bytes, None).unwrap();
         name
     }
 

@@ -1,6 +1,6 @@
 //! Objects on their way to the disk and back: custody seals each for the tier whose console sent it (for the
-//! root, where it came over the node's own socket), and who sent it is answered when the sealed form is on
-//! the medium. A tier's objects are unreadable once it has ended, for their key went with its secrets.
+//! root, where it came over the node's own socket), what it means is worked out beside the loop, and who sent it
+//! is answered when the sealed form is on the medium. A tier's objects are unreadable once it has ended, for their key went with its secrets.
 //!
 //! What lies on the disk under an object's name: the tier's 16 bytes, then what custody sealed.
 
@@ -20,7 +20,7 @@ use super::services::{Service, Services};
 use crate::custody::{Reply, Request, StoreState};
 use crate::failure::{Exit, chain};
 use crate::node::NotStored;
-use crate::sets::NoMeaning;
+use crate::sets::{Learned, NoMeaning};
 use crate::step::Step;
 
 /// The longest object: sealed and named by its tier it must still go through a frame.
@@ -49,11 +49,21 @@ impl Ticket {
     }
 }
 
-/// Objects that are not sealed yet.
+/// Objects that are not sealed yet, or of which it is not known yet what they mean.
 #[derive(Debug, Default)]
 pub(super) struct Unsealed {
     last: u64,
     waiting: BTreeMap<u64, Waiting>,
+    studied: BTreeMap<u64, Studied>,
+}
+
+/// A sealed object that is being worked out.
+#[derive(Debug)]
+struct Studied {
+    ticket: Ticket,
+    name: Digest,
+    bytes: Vec<u8>,
+    form: Vec<u8>,
 }
 
 #[derive(Debug)]
@@ -99,9 +109,12 @@ impl Supervisor {
             let why = format!("an object has at most {OBJECT_BYTES_MAX} bytes");
             return Some(refused(code::MALFORMED_OBJECT, Exit::Usage, why));
         }
-        let waiting: usize = self.unsealed.waiting.values().map(|waiting| waiting.bytes.len()).sum();
+        let waiting = self.unsealed.waiting.values().map(|waiting| waiting.bytes.len());
+        let studied = self.unsealed.studied.values().map(|studied| 2 * studied.bytes.len());
+        let waiting: Vec<usize> = waiting.chain(studied).collect();
         let owner = ticket.by().or(self.node.tenure.root());
-        let room = self.unsealed.waiting.len() < WAITING_MAX && waiting + bytes.len() <= WAITING_BYTES_MAX;
+        let bytes_waiting: usize = waiting.iter().sum();
+        let room = waiting.len() < WAITING_MAX && bytes_waiting + bytes.len() <= WAITING_BYTES_MAX;
         let Some(owner) = owner.filter(|_| room) else {
             return Some(refused(code::FAILED, Exit::Failed, "too many objects wait to be sealed"));
         };
@@ -128,22 +141,47 @@ impl Supervisor {
         }
     }
 
-    /// Stores what custody has sealed, and answers who sent it.
+    /// Has worked out what custody has sealed.
     pub(super) fn object_sealed(&mut self, number: u64, reply: &Reply, sealed: &[u8]) {
         let Some(Waiting { ticket, name, owner, bytes, .. }) = self.unsealed.waiting.remove(&number) else {
             return;
         };
-        let answer = if *reply == (Reply::Done {}) {
+        if *reply == (Reply::Done {}) {
             let form = [owner.as_bytes().as_slice(), sealed].concat();
-            let stored = self.node.store(name, bytes, &form, ticket.by());
-            if stored.is_ok() {
-                self.steps.reach(Step::OrderObjects);
-            }
-            as_answer(name, stored)
+            self.study_object(number, Studied { ticket, name, bytes, form });
         } else {
-            refused(code::FAILED, Exit::Failed, format!("custody does not seal it: {reply:?}"))
+            let why = format!("custody does not seal it: {reply:?}");
+            self.answer_ticket(ticket, refused(code::FAILED, Exit::Failed, why));
+        }
+    }
+
+    fn study_object(&mut self, number: u64, studied: Studied) {
+        let Studied { ticket, name, bytes, .. } = &studied;
+        let asked = match self.node.question(*name, bytes.clone(), ticket.by()) {
+            Ok(question) => self.study.ask(number, question).map_err(|gone| {
+                // The loop ends when it looks there next.
+                refused(code::FAILED, Exit::Failed, gone.to_string())
+            }),
+            Err(error) => Err(as_answer(*name, Err(error))),
         };
-        self.answer_ticket(ticket, answer);
+        match asked {
+            Ok(()) => drop(self.unsealed.studied.insert(number, studied)),
+            Err(answer) => self.answer_ticket(*ticket, answer),
+        }
+    }
+
+    /// Stores what was worked out, and answers who sent it.
+    pub(super) fn object_studied(&mut self, number: u64, learned: Result<Learned, NoMeaning>) {
+        let Some(studied) = self.unsealed.studied.remove(&number) else { return };
+        let stored = match learned {
+            Ok(learned) if !self.node.is_current(&learned) => return self.study_object(number, studied),
+            Ok(learned) => self.node.store(studied.name, learned, &studied.form, studied.ticket.by()),
+            Err(error) => Err(error.into()),
+        };
+        if stored.is_ok() {
+            self.steps.reach(Step::OrderObjects);
+        }
+        self.answer_ticket(studied.ticket, as_answer(studied.name, stored));
     }
 
     fn answer_ticket(&mut self, ticket: Ticket, answer: Answer) {

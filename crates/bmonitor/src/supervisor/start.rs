@@ -38,6 +38,7 @@ use crate::node::{Node, Submitted};
 use crate::reconcile::Observed;
 use crate::rights::{self, Begin, CUSTODY_UID, NotEnforced, Role};
 use crate::step::{Step, Steps};
+use crate::study::Study;
 
 /// Why the node does not start.
 #[derive(Debug, Error)]
@@ -159,6 +160,7 @@ pub(crate) fn start(folder: &Path, steps: Steps) -> Result<Supervisor, Halt> {
         custody::secrets(&config.state("custody")).map_err(|error| Halt::Realms(error.to_string()))?;
     let addresses = remembered_addresses(&config, &mut node);
     let listener = listen(&config)?;
+    let study = Study::start().map_err(because("start", "what works out boundaries"))?;
     let couriers = Couriers::open();
     warned.extend(couriers.warning());
     warned.truncate(super::WARNINGS_MAX);
@@ -184,6 +186,7 @@ pub(crate) fn start(folder: &Path, steps: Steps) -> Result<Supervisor, Halt> {
         store,
         heads: Heads::default(),
         unsealed: Unsealed::default(),
+        study,
         opening: None,
         foreign: None,
         refusals: super::explain::Refusals::default(),

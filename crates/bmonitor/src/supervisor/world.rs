@@ -41,7 +41,8 @@ impl Supervisor {
             self.have_objects_sealed();
             let wanted = self.wanted();
             self.jobs.forget_all_but(&wanted);
-            self.settled = wanted.is_empty() && self.jobs.is_idle() && self.custodian.is_idle();
+            self.settled =
+                wanted.is_empty() && self.jobs.is_idle() && self.custodian.is_idle() && self.study.is_idle();
             let mut changed = false;
             for effect in wanted {
                 changed |= self.perform(effect)?;

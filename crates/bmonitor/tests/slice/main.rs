@@ -11,6 +11,7 @@ mod custody;
 mod directory;
 mod engines;
 mod explain;
+mod large;
 mod leases;
 mod memory;
 mod orders;
@@ -42,6 +43,8 @@ const TRIALS: &[Trial] = &[
     ("a_connection_lives_and_dies_by_what_a_name_means", directory::names),
     ("realms_speak_ipv6_through_their_filters", wire::ipv6),
     ("a_thousand_prefixes_a_tier_bind_a_realm", wire::a_thousand_prefixes),
+    ("ten_thousand_rules_bind_a_realm_and_the_loop_answers_meanwhile", large::ten_thousand_rules),
+    ("a_boundary_that_is_tried_goes_by_itself_unless_confirmed", large::tried),
     ("a_realm_made_again_is_cut_first", wire::a_realm_made_again_is_cut_first),
     ("what_stops_a_packet_is_told_by_tier_and_rule", explain::names_tier_and_rule),
     ("a_directory_is_the_roots_and_never_goes_back", directory::never_back),

@@ -423,7 +423,7 @@ pub(crate) fn boundaries_that_nobody_ordered_have_a_bound() {
         }
     }
     for text in
-        [format!("{many}{}", "#".repeat(200_000)), format!("version = 1\n{}", "[[allow]]\n".repeat(12_000))]
+        [format!("{many}{}", "#".repeat(3 << 20)), format!("version = 1\n{}", "[[allow]]\n".repeat(32_000))]
     {
         let answer = put(200, &text);
         assert!(

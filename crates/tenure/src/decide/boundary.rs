@@ -1,14 +1,17 @@
 //! Filter sets: one's own, or the one given to a child. Each lies within everything above it.
 
+use std::time::Duration;
+
 use boundary::PacketJson;
-use id::Digest;
+use id::{Digest, Time};
 use packet_set::{Budget, Packet, PacketSet};
 use serde_json::{Value, json};
 
 use super::Signer;
 use crate::change::Change;
-use crate::order::Boundary;
-use crate::refusal::{QuotaKind, Refusal};
+use crate::limits::TRIAL_SECONDS_MAX;
+use crate::order::{Boundary, TryBoundary};
+use crate::refusal::{Limited, QuotaKind, Refusal};
 use crate::rule::{Rule, holds};
 use crate::tenure::Tenure;
 
@@ -18,6 +21,28 @@ pub(super) fn set(tenure: &Tenure, signer: &Signer<'_>, args: &Boundary) -> Resu
         within(tenure, &tenure.sets_with_depth(signer.id), args.object)?;
         return Ok(vec![Change::GivenBoundarySet { tier: child, object: args.object }]);
     }
+    own(tenure, signer, args.object)?;
+    Ok(vec![Change::OwnBoundarySet { tier: signer.id, object: args.object }])
+}
+
+/// One's own set, for a while. Who does not confirm it in time, perhaps because it cannot any more, has the one
+/// before again.
+pub(super) fn attempt(
+    tenure: &Tenure,
+    signer: &Signer<'_>,
+    args: &TryBoundary,
+    now: Time,
+) -> Result<Vec<Change>, Refusal> {
+    if args.seconds.get() > TRIAL_SECONDS_MAX {
+        return Err(Refusal::Limit { what: Limited::TrialSeconds, max: TRIAL_SECONDS_MAX.into() });
+    }
+    own(tenure, signer, args.object)?;
+    let until = now.plus(Duration::from_secs(args.seconds.get().into()));
+    Ok(vec![Change::BoundaryTried { tier: signer.id, object: args.object, until }])
+}
+
+/// Whether the object may be the signer's own set.
+fn own(tenure: &Tenure, signer: &Signer<'_>, object: Digest) -> Result<(), Refusal> {
     if signer.tier.own.is_none() && tenure.own_share(signer.id).objects == 0 {
         return Err(Refusal::ExceedsQuota { what: QuotaKind::Objects, left: 0 });
     }
@@ -26,8 +51,7 @@ pub(super) fn set(tenure: &Tenure, signer: &Signer<'_>, args: &Boundary) -> Resu
         // Its own present set is about to be replaced; it does not bind the next one.
         above.pop();
     }
-    within(tenure, &above, args.object)?;
-    Ok(vec![Change::OwnBoundarySet { tier: signer.id, object: args.object }])
+    within(tenure, &above, object)
 }
 
 /// A packet that a tier's sets admit and something above them refuses: what stands above was tightened, or
@@ -56,7 +80,7 @@ pub(super) fn within(tenure: &Tenure, above: &[(usize, Digest)], object: Digest)
     let held = |digest| tenure.aside.sets.get(digest).unwrap_or(&nothing);
     let builtin = tenure.aside.builtin.iter().map(|set| (None, set));
     let uppers = builtin.chain(above.iter().map(|(depth, digest)| (Some(*depth), held(digest))));
-    let mut budget = Budget::for_tier();
+    let mut budget = Budget::for_turn();
     for (depth, upper) in uppers {
         let excess = lower.witness_beyond(upper, &[], &mut budget);
         if let Some(witness) = excess.map_err(|_too_complex| Refusal::TooComplex {})? {

@@ -63,6 +63,7 @@ invariants! {
     NonceOnce = "a nonce serves once",
     NotAfter = "nothing is obeyed after its time",
     ClockForward = "time never goes back",
+    TrialEnds = "no set is tried beyond its time, and what comes back is what was there before",
     LeaderTerm = "a past leader is not obeyed",
     OwnConsoles = "a tier's consoles are those that it named itself, or its lease before it did",
     NextConsoles = "after a lease was handed on the party before is dialled nowhere",

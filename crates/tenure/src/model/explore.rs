@@ -230,6 +230,7 @@ fn remember(state: &mut State, before: &State, verified: &Verified) {
         }
         Verb::Terms(_)
         | Verb::Boundary(_)
+        | Verb::TryBoundary(_)
         | Verb::Consoles(_)
         | Verb::Suspend(_)
         | Verb::Resume(_)
@@ -295,7 +296,16 @@ fn lapse(checks: &mut Checks<'_>, state: &mut State) {
     }
     let passed = |until: Time| before.tenure.clock() < until && until <= state.tenure.clock();
     if before.tenure.tiers().any(|(_, tier)| passed(tier.terms.until)) {
-        let same = before.tenure.tiers().eq(state.tenure.tiers());
+        // What was only tried is over, as is right then.
+        let over = |(id, tier): (id::TierId, &crate::Tier)| {
+            let mut tier = tier.clone();
+            if let Some(trial) = tier.trial.filter(|trial| trial.until <= state.tenure.clock()) {
+                (tier.own, tier.trial) = (trial.before, None);
+            }
+            (id, tier)
+        };
+        let now = state.tenure.tiers().map(|(id, tier)| (id, tier.clone()));
+        let same = before.tenure.tiers().map(over).eq(now);
         checks.expect(Invariant::LapseSuspends, same && before.machine == state.machine);
     }
 }

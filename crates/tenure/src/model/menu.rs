@@ -5,6 +5,7 @@
 use super::state::{Fresher, State};
 use crate::order::{
     Boundary, Consent, Consoles, Directory, NewTerms, Power, PowerAction, Reassign, RemoveKey, Renew, Target,
+    TryBoundary,
 };
 use crate::tests::example::{console, controller, directory, key, lease, object, tier_id};
 use crate::{Grant, Right, Rights, Tenure, Terms, Verb, Verified};
@@ -114,6 +115,11 @@ pub(super) fn consent(tenure: &Tenure, tier: u8, party: Option<u8>) -> Verb {
 
 pub(super) fn boundary(tier: Option<u8>, last: u8) -> Verb {
     Verb::Boundary(Boundary { tier: tier.map(tier_id), object: object(last) })
+}
+
+pub(super) fn attempt(last: u8) -> Verb {
+    let seconds = std::num::NonZeroU32::new(2).unwrap();
+    Verb::TryBoundary(TryBoundary { object: object(last), seconds })
 }
 
 pub(super) fn power(tier: Option<u8>) -> Verb {

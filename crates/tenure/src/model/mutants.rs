@@ -90,6 +90,7 @@ const fn shown_in(rule: Rule) -> &'static str {
         Rule::SequenceSurvivesLease | Rule::NonceOnce | Rule::LeaderTerm | Rule::AppliesRecordAlone => {
             "replay"
         }
+        Rule::TrialEnds => "trial",
         Rule::DirectoryForward | Rule::DirectoryOfRoot | Rule::DirectorySigned => "directory",
         Rule::QuotaSparesSevering => "resilience",
         Rule::StepOrder | Rule::NoRegrant | Rule::SeveredHasNoConsole => "severing",

@@ -1,8 +1,8 @@
 //! What is explored: beginnings, menus, and what else may happen in each.
 
 use super::menu::{
-    Item, boundary, consent, consoles, enrol, grant, grant_of, names, power, reassign, remove, renew, resume,
-    sever, suspend, until, without,
+    Item, attempt, boundary, consent, consoles, enrol, grant, grant_of, names, power, reassign, remove,
+    renew, resume, sever, suspend, until, without,
 };
 use super::state::Fresher;
 use crate::tests::example::{Example, controller, lease, rights, tier_id};
@@ -35,6 +35,7 @@ impl Scenario {
         vec![
             limits(),
             directory(),
+            trial(),
             reassignment(),
             renewal(),
             terms(),
@@ -214,6 +215,16 @@ fn directory() -> Scenario {
         Item::new("the owner renews its own keys", 1, |_| renew(None, &[1, 2, 3, 4])),
     ];
     Scenario { sent_max: 1, crashes: true, ..Scenario::new("directory", 4, menu) }
+}
+
+/// A set that is tried, confirmed, tried again and forgotten, with crashes and a clock that goes on and back.
+fn trial() -> Scenario {
+    let menu = vec![
+        Item::new("user 4 sets its own boundary", 4, |_| boundary(None, 2)),
+        Item::new("user 4 tries a boundary for two seconds", 4, |_| attempt(0)),
+        Item::new("the owner narrows the operator's boundary", 1, |_| boundary(Some(2), 4)),
+    ];
+    Scenario { crashes: true, clock: vec![1_000, 2_500, 4_000], ..Scenario::new("trial", 6, menu) }
 }
 
 /// The operator may grant `power` but not exercise it, and may not have `volume` at all; it has a second key

@@ -5,11 +5,12 @@ use crate::{Order, Refusal, Verb};
 
 const PAGE: &str = include_str!("../../../../docs/orders.md");
 
-const GOLDEN: [(&str, &str); 17] = [
+const GOLDEN: [(&str, &str); 18] = [
     ("lease", include_str!("../../golden/orders/lease-with-consoles.json")),
     ("terms", include_str!("../../golden/orders/terms.json")),
     ("reassign", include_str!("../../golden/orders/reassign-with-consoles.json")),
     ("boundary", include_str!("../../golden/orders/boundary.json")),
+    ("try-boundary", include_str!("../../golden/orders/try-boundary.json")),
     ("enrol-key", include_str!("../../golden/orders/enrol-key.json")),
     ("remove-key", include_str!("../../golden/orders/remove-key.json")),
     ("consoles", include_str!("../../golden/orders/consoles.json")),
@@ -70,7 +71,7 @@ fn the_page_lists_every_refusal() {
 
 #[test]
 fn what_is_not_an_order_is_refused_with_what_is_wrong() {
-    let (_, sever) = GOLDEN[16];
+    let (_, sever) = GOLDEN[17];
     let cases = [
         (sever.replace("\"args\": {", "\"args\": { \"more\": 1,"), "in `args`: unknown field `more`"),
         (sever.replace("\"verb\": \"sever\"", "\"verb\": \"look\""), "an unknown verb \"look\""),

@@ -8,7 +8,7 @@ use super::example::{
 };
 use crate::order::{
     Boundary, Consent, Consoles, Directory, Engine, EngineAction, NewTerms, NewVolume, Power, PowerAction,
-    Reassign, RemoveKey, RemoveVolume, Renew, Target,
+    Reassign, RemoveKey, RemoveVolume, Renew, Target, TryBoundary,
 };
 use crate::{
     Change, Grant, Input, Outcome, Quota, Right, Rights, SizeMib, Step, Tenure, Terms, Verb, apply_all,
@@ -80,6 +80,10 @@ fn verb() -> impl Strategy<Value = Verb> {
         }),
         (prop::option::of(tier()), 0u8..12).prop_map(|(tier, last)| {
             Verb::Boundary(Boundary { tier: tier.map(tier_id), object: object(last) })
+        }),
+        (0u8..12, 1u32..5).prop_map(|(last, seconds)| {
+            let seconds = seconds.try_into().unwrap();
+            Verb::TryBoundary(TryBoundary { object: object(last), seconds })
         }),
         (tier(), some_rights()).prop_map(|(number, rights)| Verb::EnrolKey(controller(number, rights))),
         prop::collection::vec(tier().prop_map(console), 0..6)

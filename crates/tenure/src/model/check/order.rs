@@ -125,6 +125,7 @@ fn target(checks: &mut Checks<'_>, tenure: &Tenure, sent: &Verified, refused: bo
         Verb::Lease(_)
         | Verb::EnrolKey(_)
         | Verb::RemoveKey(_)
+        | Verb::TryBoundary(_)
         | Verb::Consoles(_)
         | Verb::Directory(_)
         | Verb::Consent(_)
@@ -181,6 +182,7 @@ fn filters(checks: &mut Checks<'_>, tenure: &Tenure, sent: &Verified, refused: b
             (args.object, reach_of_line(tenure, s))
         }
         Verb::Boundary(args) => (args.object, everything_above.min(tier.given.map_or(9, reach))),
+        Verb::TryBoundary(args) => (args.object, everything_above.min(tier.given.map_or(9, reach))),
         _ => return,
     };
     if reach(set) > upper {

@@ -22,6 +22,7 @@ pub(in crate::model) fn standing_still(checks: &mut Checks<'_>, state: &State) {
         views(checks, &state.tenure, upper);
     }
     filters(checks, &state.tenure);
+    trials(checks, &state.tenure);
     names(checks, state);
     for (id, _) in state.tenure.tiers().filter(|(_, tier)| tier.ending) {
         let dialled = effects(&state.tenure).realm(id).is_some_and(|realm| !realm.consoles.is_empty());
@@ -133,6 +134,19 @@ fn views(checks: &mut Checks<'_>, tenure: &Tenure, own: TierId) {
     other.aside = crate::tenure::Aside::default();
     if changed {
         checks.expect(Invariant::View, view(tenure, own) == view(&other, own));
+    }
+}
+
+/// Nothing is tried any more whose time is over. In this model `object(0)` is tried and set by no other order, after `object(2)` at most, so what
+/// comes back is that or nothing.
+fn trials(checks: &mut Checks<'_>, tenure: &Tenure) {
+    for (_, tier) in tenure.tiers() {
+        if tier.own == Some(object(0)) {
+            let before = tier.trial.map(|trial| trial.before);
+            let right = before.is_some_and(|before| before.is_none() || before == Some(object(2)));
+            let runs = tier.trial.is_some_and(|trial| trial.until > tenure.clock());
+            checks.expect(Invariant::TrialEnds, runs && right);
+        }
     }
 }
 
