@@ -1,7 +1,10 @@
 //! Filter sets, planned on the console's mirror and applied by order.
 
-use id::{Digest, NodeId, TierId};
-use node_protocol::call::{Denials, Explained};
+use std::net::IpAddr;
+use std::num::NonZeroU32;
+
+use id::{Digest, NodeId, TierId, Time};
+use node_protocol::call::{Denials, Explained, StoppedBy};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
@@ -23,6 +26,11 @@ pub struct BoundaryChange {
     /// The plan that was looked at; left out: apply whatever is so now.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub if_match: Option<String>,
+    /// For so many seconds only, one's own set alone: unless it is applied again without this, each node goes back
+    /// to the set before by itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<u32>)]
+    pub try_seconds: Option<NonZeroU32>,
 }
 
 /// What setting a filter set means, node by node, or came to.
@@ -49,8 +57,12 @@ pub struct BoundaryTarget {
     /// The tier whose set it is.
     #[schema(value_type = String)]
     pub tier: TierId,
-    /// Whether the set differs from the one in force.
+    /// Whether the set differs from the one in force, or is only tried so far.
     pub changes: bool,
+    /// Until when the set in force is only tried.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    pub tried_until: Option<Time>,
     /// What the set is called on the node.
     #[schema(value_type = Option<String>)]
     pub object: Option<Digest>,
@@ -81,6 +93,97 @@ pub struct BoundaryShown {
     pub object: Digest,
     /// The boundary file, where this console has it.
     pub text: Option<String>,
+    /// Until when it is only tried.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    pub tried_until: Option<Time>,
+    /// A packet that the tier's sets admit and something above them refuses, since what stands above was tightened or
+    /// names mean something else: the lesser holds. Of another tier `true` alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Object>)]
+    pub beyond: Option<Value>,
+}
+
+/// Who may reach whom?
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct MatrixQuestion {
+    /// Between these nodes, by name or key id; all of the console's when left out.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub nodes: Vec<String>,
+    /// The protocol's number.
+    pub protocol: u8,
+    /// The port that is called, for protocols that have ports.
+    pub port: u16,
+}
+
+/// Who may reach whom, by the word of the nodes themselves.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Matrix {
+    /// The realms, in the order of the rows and columns.
+    pub realms: Vec<MatrixRealm>,
+    /// Each pair of different realms.
+    pub pairs: Vec<MatrixPair>,
+}
+
+/// A realm of this console.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct MatrixRealm {
+    /// What this console calls the node.
+    pub node_name: String,
+    /// Whose realm.
+    #[schema(value_type = String)]
+    pub tier: TierId,
+    /// Its address.
+    #[schema(value_type = String)]
+    pub address: IpAddr,
+}
+
+/// Whether one realm may begin a flow to another.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct MatrixPair {
+    /// The place of the realm that begins.
+    pub from: usize,
+    /// The place of the realm that is called.
+    pub to: usize,
+    /// Whether both let it pass; nothing: a node did not say.
+    pub pass: Option<bool>,
+    /// Where it is stopped first: `from` or `to`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stopped_at: Option<String>,
+    /// By which set and rule.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Object>)]
+    pub stopped_by: Option<StoppedBy>,
+}
+
+/// What was dropped at a realm so far.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct BoundaryDenials {
+    /// What this console calls the node.
+    pub node_name: String,
+    /// Whose realm.
+    #[schema(value_type = String)]
+    pub tier: TierId,
+    /// By reason and by rule, and how many were not read in time.
+    #[schema(value_type = Object)]
+    pub denials: Denials,
+}
+
+/// At which realm?
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct DenialsQuestion {
+    /// At which node: its name here, or its key's id.
+    pub node: String,
+    /// At the realm of which of the console's tiers there; may be left out where there is only one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    pub tier: Option<TierId>,
 }
 
 /// Why would a packet not pass?

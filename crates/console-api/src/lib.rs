@@ -22,7 +22,8 @@ mod spare;
 mod statement;
 
 pub use boundary::{
-    BoundaryChange, BoundaryExplained, BoundaryPlan, BoundaryQuestion, BoundaryShown, BoundaryTarget,
+    BoundaryChange, BoundaryDenials, BoundaryExplained, BoundaryPlan, BoundaryQuestion, BoundaryShown,
+    BoundaryTarget, DenialsQuestion, Matrix, MatrixPair, MatrixQuestion, MatrixRealm,
 };
 pub use client::{Address, Client, Failed, MalformedAddress};
 pub use console::{Console, ConsoleAt, Identity};

@@ -34,7 +34,9 @@ use Role::{Administer, Operate, Read};
 pub(crate) const NEEDS: &[(&str, Need)] = &[
     ("audit_list", At(Administer)),
     ("boundary_apply", At(Operate)),
+    ("boundary_denials", At(Read)),
     ("boundary_explain", At(Read)),
+    ("boundary_matrix", At(Read)),
     ("boundary_plan", At(Read)),
     ("boundary_show", At(Read)),
     ("console_health", Nothing),

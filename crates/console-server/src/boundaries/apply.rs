@@ -1,5 +1,6 @@
 //! Planning and applying: first what each node would say, then, if that is still so, the orders.
 
+use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use boundary::PacketSet;
@@ -9,7 +10,7 @@ use serde_json::{Value, json};
 use tenure::{Boundary, Fresh, Freshness, Input, Order, Tenure, Verb, Verified};
 
 use super::sets::NewSet;
-use crate::api::{No, not_found};
+use crate::api::{No, not_found, usage};
 use crate::lease::short;
 use crate::order::Wanted;
 use crate::records::{KnownNode, KnownTier};
@@ -41,7 +42,8 @@ pub(super) async fn apply(console: &Arc<Console>, change: &BoundaryChange) -> Re
     let mut ordered = Vec::new();
     for (meant, target) in all.into_iter().zip(&mut plan.targets) {
         if target.changes && target.problem.is_none() {
-            ordered.push((target, tokio::spawn(order(Arc::clone(console), meant, change.text.clone()))));
+            let ordering = order(Arc::clone(console), meant, change.text.clone(), change.try_seconds);
+            ordered.push((target, tokio::spawn(ordering)));
         }
     }
     for (target, ordered) in ordered {
@@ -64,6 +66,7 @@ async fn order(
     console: Arc<Console>,
     meant: Meant,
     text: String,
+    seconds: Option<NonZeroU32>,
 ) -> Result<(Digest, console_api::Order), No> {
     // A set of its own for each node: who sees two names cannot tell that they say the same.
     let object = console.make_object(text.as_bytes())?;
@@ -73,11 +76,20 @@ async fn order(
     if let (Some(child), Value::Object(args)) = (child, &mut args) {
         args.insert("tier".to_owned(), json!(child));
     }
-    let wanted = Wanted { node: &meant.node, tier: &meant.by, verb: "boundary", args, objects: vec![object] };
+    let verb = if let (Some(seconds), Value::Object(args)) = (seconds, &mut args) {
+        args.insert("seconds".to_owned(), json!(seconds));
+        "try-boundary"
+    } else {
+        "boundary"
+    };
+    let wanted = Wanted { node: &meant.node, tier: &meant.by, verb, args, objects: vec![object] };
     Ok((name, wanted.submit(&console).await?))
 }
 
 async fn planned(console: &Arc<Console>, change: &BoundaryChange) -> Result<(Vec<Meant>, BoundaryPlan), No> {
+    if change.try_seconds.is_some() && change.of.is_some() {
+        return Err(usage("only one's own set can be tried").hint("leave `of` out, or apply it for good"));
+    }
     let set = console.new_set(&change.text)?;
     let all = meant(console, change).await?;
     let mut targets = Vec::new();
@@ -88,6 +100,7 @@ async fn planned(console: &Arc<Console>, change: &BoundaryChange) -> Result<(Vec
         let target = target(console, meant, &mirror.tenure, &set)?;
         digester = digester.part(target.node.to_string().as_bytes()).part(target.tier.as_bytes());
         digester = digester.part(target.object.map_or_else(String::new, |name| name.to_string()).as_bytes());
+        digester = digester.part(target.tried_until.map_or_else(String::new, |at| at.to_string()).as_bytes());
         targets.push(target);
     }
     let changes = targets.iter().any(|target| target.changes);
@@ -102,12 +115,17 @@ fn target(console: &Console, meant: &Meant, tenure: &Tenure, set: &NewSet) -> Re
         }
         (None, _) | (_, None) => false,
     };
+    let own = tenure.tier(meant.tier).filter(|_| meant.tier == meant.by.tier);
+    let tried_until = own.and_then(|tier| tier.trial).map(|trial| trial.until);
+    // What is only tried is confirmed by an order.
+    let same = same && tried_until.is_none();
     let refusal = set.packets.as_ref().and_then(|packets| refusal(console, meant, &mut tenure, packets));
     Ok(BoundaryTarget {
         node_name: meant.node.name.to_string(),
         node: meant.node.node,
         tier: meant.tier,
         changes: !same,
+        tried_until,
         object: meant.present,
         order: None,
         problem: if same { None } else { refusal },

@@ -1,33 +1,64 @@
 //! Whose rule stops a packet: the node is asked, which alone knows what is in force. It tells a tier whose rule
 //! it is, and of other tiers' sets nothing else.
 
-use console_api::{BoundaryExplained, BoundaryQuestion, Exit};
-use node_protocol::call::{Answer, Call};
+use std::sync::Arc;
+
+use channel::Link;
+use console_api::{BoundaryDenials, BoundaryExplained, BoundaryQuestion, DenialsQuestion, Exit};
+use node_protocol::call::{Answer, Call, Denials, Explained};
 use serde_json::{Value, json};
 
 use crate::api::{No, not_found, usage};
+use crate::node::live::Place;
 use crate::node::session::{call_failed, not_understood};
+use crate::records::KnownNode;
 use crate::state::Console;
 
 pub(super) async fn explain(console: &Console, question: BoundaryQuestion) -> Result<BoundaryExplained, No> {
     let node = console.node(&question.node)?;
     let tier = console.acting(&node, question.tier)?.tier;
     let packet = resolved(console, question.packet)?;
-    let link = console.live.link((node.node, tier)).ok_or_else(|| {
-        No::new("node-unreachable", Exit::Failed, format!("node {} is not connected", node.name))
-    })?;
-    let call = Call::Explain { tier, packet: packet.clone() };
-    let explained = match link.call(&call, &[]).await.map_err(call_failed)? {
-        (Answer::Explained(explained), _) => *explained,
-        (Answer::Refused(refused), _) => return Err(No(Box::new(refused.into()))),
-        (other, _) => return Err(not_understood(&other)),
-    };
-    let denials = match link.call(&Call::Denials { tier }, &[]).await.map_err(call_failed)? {
-        (Answer::Denials(denials), _) => *denials,
-        (Answer::Refused(refused), _) => return Err(No(Box::new(refused.into()))),
-        (other, _) => return Err(not_understood(&other)),
-    };
+    let place = (node.node, tier);
+    let explained = asked(console, &node, place, packet.clone()).await?;
+    let denials = dropped(console, &node, place).await?;
     Ok(BoundaryExplained { node_name: node.name.to_string(), tier, packet, explained, denials })
+}
+
+/// What was dropped at a realm so far.
+pub(super) async fn denials(console: &Console, question: &DenialsQuestion) -> Result<BoundaryDenials, No> {
+    let node = console.node(&question.node)?;
+    let tier = console.acting(&node, question.tier)?.tier;
+    let denials = dropped(console, &node, (node.node, tier)).await?;
+    Ok(BoundaryDenials { node_name: node.name.to_string(), tier, denials })
+}
+
+/// Asks a node about a packet of a realm.
+pub(super) async fn asked(
+    console: &Console,
+    node: &KnownNode,
+    place: Place,
+    packet: Value,
+) -> Result<Explained, No> {
+    let call = Call::Explain { tier: place.1, packet };
+    match link(console, node, place)?.call(&call, &[]).await.map_err(call_failed)? {
+        (Answer::Explained(explained), _) => Ok(*explained),
+        (Answer::Refused(refused), _) => Err(No(Box::new(refused.into()))),
+        (other, _) => Err(not_understood(&other)),
+    }
+}
+
+async fn dropped(console: &Console, node: &KnownNode, place: Place) -> Result<Denials, No> {
+    let call = Call::Denials { tier: place.1 };
+    match link(console, node, place)?.call(&call, &[]).await.map_err(call_failed)? {
+        (Answer::Denials(denials), _) => Ok(*denials),
+        (Answer::Refused(refused), _) => Err(No(Box::new(refused.into()))),
+        (other, _) => Err(not_understood(&other)),
+    }
+}
+
+fn link(console: &Console, node: &KnownNode, place: Place) -> Result<Arc<Link>, No> {
+    let gone = || No::new("node-unreachable", Exit::Failed, format!("node {} is not connected", node.name));
+    console.live.link(place).ok_or_else(gone)
 }
 
 /// The packet with an address in the place of a node's name.

@@ -2,6 +2,7 @@
 
 mod apply;
 mod explain;
+mod matrix;
 mod routes;
 mod sets;
 

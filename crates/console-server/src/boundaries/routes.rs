@@ -5,13 +5,15 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::State;
 use console_api::{
-    BoundaryChange, BoundaryExplained, BoundaryPlan, BoundaryQuestion, BoundaryShown, Page, PageQuery,
+    BoundaryChange, BoundaryDenials, BoundaryExplained, BoundaryPlan, BoundaryQuestion, BoundaryShown,
+    DenialsQuestion, Matrix, MatrixQuestion, Page, PageQuery,
 };
 use id::{Digest, TierId};
+use node_protocol::call::TierStatus;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::{apply, explain};
+use super::{apply, explain, matrix};
 use crate::api::{Answer, Body, Parameters};
 use crate::node::no_longer_than;
 use crate::state::Console;
@@ -21,6 +23,8 @@ pub(crate) fn routes() -> OpenApiRouter<Arc<Console>> {
         .routes(routes!(boundary_show, boundary_apply))
         .routes(routes!(boundary_plan))
         .routes(routes!(boundary_explain))
+        .routes(routes!(boundary_denials))
+        .routes(routes!(boundary_matrix))
 }
 
 /// What setting a filter set would mean on each node; nothing is changed
@@ -62,8 +66,14 @@ async fn boundary_show(
     for node in console.nodes()? {
         let turns = console.turns(&node)?;
         let mirror = turns.mirror.lock().await;
+        let held = console.tiers_on(node.node)?;
+        let heard = held.iter().filter_map(|held| console.live.last_heard((node.node, held.tier))?.status);
+        let heard: Vec<TierStatus> = heard.flat_map(|status| status.tiers).collect();
         let mut say = |tier: TierId, name: String, which: &str, object: Option<Digest>| {
             let Some(object) = object else { return };
+            let trial = mirror.tenure.tier(tier).and_then(|tier| tier.trial).filter(|_| which == "own");
+            // Of what it granted a console hears no packet, of its own tier it does.
+            let said = heard.iter().filter(|said| said.tier == tier).filter_map(|said| said.beyond.as_ref());
             shown.push(BoundaryShown {
                 node_name: node.name.to_string(),
                 node: node.node,
@@ -72,9 +82,11 @@ async fn boundary_show(
                 which: which.to_owned(),
                 object,
                 text: console.set_text(&object),
+                tried_until: trial.map(|trial| trial.until),
+                beyond: said.max_by_key(|beyond| beyond.is_object()).cloned(),
             });
         };
-        for held in console.tiers_on(node.node)? {
+        for held in held {
             let Some(tier) = mirror.tenure.tier(held.tier) else { continue };
             say(held.tier, tier.name.to_string(), "given", tier.given);
             say(held.tier, tier.name.to_string(), "own", tier.own);
@@ -99,4 +111,30 @@ async fn boundary_explain(
     Body(question): Body<BoundaryQuestion>,
 ) -> Answer<BoundaryExplained> {
     explain::explain(&console, question).await.map(Json)
+}
+
+/// What was dropped at a realm so far, by reason and by rule
+#[utoipa::path(
+    post, path = "/v1/boundaries/denials", operation_id = "boundary_denials", tag = "boundary",
+    request_body = DenialsQuestion,
+    responses((status = 200, body = BoundaryDenials)),
+)]
+async fn boundary_denials(
+    State(console): State<Arc<Console>>,
+    Body(question): Body<DenialsQuestion>,
+) -> Answer<BoundaryDenials> {
+    explain::denials(&console, &question).await.map(Json)
+}
+
+/// Who of this console's realms may reach whom, by the word of the nodes themselves
+#[utoipa::path(
+    post, path = "/v1/boundaries/matrix", operation_id = "boundary_matrix", tag = "boundary",
+    request_body = MatrixQuestion,
+    responses((status = 200, body = Matrix)),
+)]
+async fn boundary_matrix(
+    State(console): State<Arc<Console>>,
+    Body(question): Body<MatrixQuestion>,
+) -> Answer<Matrix> {
+    matrix::matrix(&console, &question).await.map(Json)
 }

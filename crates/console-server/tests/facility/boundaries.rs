@@ -1,16 +1,25 @@
 //! Filter sets through consoles: planned, applied, refused with a packet, shown.
 
-use console_api::{BoundaryChange, BoundaryPlan, BoundaryShown, Page};
+use std::num::NonZeroU32;
+
+use console_api::{BoundaryChange, BoundaryDenials, BoundaryPlan, BoundaryShown, Matrix, Page};
 use serde_json::json;
 
 use crate::fig6::{BOUNDARY, World, grant, world};
 use crate::party::Party;
 
 const NARROWER: &str = "version = 1\n[[allow]]\nprotocol = \"tcp\"\nremote = \"10.1.5.0/24\"\n";
+const TRIED: &str = "version = 1\n[[allow]]\nprotocol = \"tcp\"\nremote = \"10.1.5.7\"\n";
 const WIDER: &str = "version = 1\n[[allow]]\nprotocol = \"udp\"\nremote = \"10.1.5.0/24\"\n";
 
 fn change(text: &str, of: Option<&str>) -> BoundaryChange {
-    BoundaryChange { text: text.to_owned(), of: of.map(str::to_owned), nodes: Vec::new(), if_match: None }
+    BoundaryChange {
+        text: text.to_owned(),
+        of: of.map(str::to_owned),
+        nodes: Vec::new(),
+        if_match: None,
+        try_seconds: None,
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -42,6 +51,31 @@ async fn a_boundary_is_planned_applied_and_refused_with_a_packet() {
     let same = "# as before\nversion = 1\nallow = [{ protocol = 6, remote = [\"10.1.5.0-10.1.5.255\"] }]\n";
     let again: BoundaryPlan = tenant.post("/v1/boundaries", &change(same, None)).await;
     assert!(!again.changes && again.targets[0].order.is_none(), "{again:?}");
+
+    // Another one is tried: it is shown as such, and the same again without a time keeps it.
+    let tried = BoundaryChange { try_seconds: NonZeroU32::new(600), ..change(TRIED, None) };
+    assert_eq!(
+        tenant
+            .refused("/v1/boundaries", &BoundaryChange { of: Some("L-9".into()), ..tried.clone() })
+            .await
+            .exit,
+        2
+    );
+    let applied: BoundaryPlan = tenant.post("/v1/boundaries", &tried).await;
+    assert!(applied.targets[0].order.is_some(), "{applied:?}");
+    let on_trial = |sets: &Page<BoundaryShown>| sets.items.iter().any(|set| set.tried_until.is_some());
+    let shown: Page<BoundaryShown> = tenant.until("/v1/boundaries", on_trial).await;
+    assert_eq!(shown.items[1].text.as_deref(), Some(TRIED));
+    let kept: BoundaryPlan = tenant.post("/v1/boundaries", &change(TRIED, None)).await;
+    assert!(kept.targets[0].tried_until.is_some() && kept.targets[0].order.is_some(), "{kept:?}");
+    let settled = |sets: &Page<BoundaryShown>| sets.items.iter().all(|set| set.tried_until.is_none());
+    let _: Page<BoundaryShown> = tenant.until("/v1/boundaries", settled).await;
+
+    // One realm reaches no other. What it drops is told.
+    let matrix: Matrix = tenant.post("/v1/boundaries/matrix", &json!({ "protocol": 6, "port": 80 })).await;
+    assert!(matrix.realms.len() <= 1 && matrix.pairs.is_empty(), "{matrix:?}");
+    let denials: BoundaryDenials = tenant.post("/v1/boundaries/denials", &json!({ "node": "n1" })).await;
+    assert_eq!(denials.node_name, "n1");
 
     // A wider one is refused by the plan already, with a packet; the node is not even asked.
     let plan: BoundaryPlan = tenant.post("/v1/boundaries/plan", &change(WIDER, None)).await;

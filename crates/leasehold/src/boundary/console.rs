@@ -1,14 +1,16 @@
 //! `leasehold boundary plan | apply | show`: filter sets through a console.
 
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 
 use clap::Args;
 use console_api::{BoundaryChange, BoundaryPlan, BoundaryShown, BoundaryTarget, Page};
 use serde_json::json;
+use tenure::limits::TRIAL_SECONDS_MAX;
 
 use crate::failure::{Exit, Failure};
 use crate::file;
-use crate::output::{Format, line};
+use crate::output::{Format, line, talk};
 use crate::reach::Reach;
 use crate::table::table;
 
@@ -35,6 +37,26 @@ pub(crate) struct Application {
     /// Only if this still is the plan
     #[arg(long)]
     if_match: Option<String>,
+    /// For this long only, as 60s or 5m: unless it is applied again without this, each node goes back by itself
+    #[arg(long = "try", value_name = "TIME", value_parser = seconds, conflicts_with = "of")]
+    attempt: Option<NonZeroU32>,
+}
+
+/// Seconds, or a number with s, m or h.
+fn seconds(text: &str) -> Result<NonZeroU32, String> {
+    let (number, unit) = match text.strip_suffix(['s', 'm', 'h']) {
+        Some(number) => (number, text.chars().last()),
+        None => (text, None),
+    };
+    let unit = match unit {
+        Some('m') => 60,
+        Some('h') => 3600,
+        Some(_) | None => 1,
+    };
+    let seconds = number.parse::<u32>().ok().and_then(|number| number.checked_mul(unit));
+    let at_most = |seconds: &NonZeroU32| seconds.get() <= TRIAL_SECONDS_MAX;
+    let wrong = || "a time from 1s to 24h is wanted, as 60s or 5m".to_owned();
+    seconds.and_then(NonZeroU32::new).filter(at_most).ok_or_else(wrong)
 }
 
 /// Says what it would mean.
@@ -54,14 +76,22 @@ pub(super) fn plan(change: &Change) -> Result<Exit, Failure> {
 }
 
 /// Does it.
-pub(super) fn apply(Application { change, if_match }: &Application) -> Result<Exit, Failure> {
-    let wanted = wanted(change, if_match.clone())?;
+pub(super) fn apply(Application { change, if_match, attempt }: &Application) -> Result<Exit, Failure> {
+    let mut wanted = wanted(change, if_match.clone())?;
+    wanted.try_seconds = *attempt;
     let done: BoundaryPlan = change.reach.ask(async |client| client.post("/v1/boundaries", &wanted).await)?;
     match change.reach.output {
         Format::Json => line(&json!(done).to_string()),
-        Format::Text => line(&told(&done.targets, "set", "refused")),
+        Format::Text => {
+            line(&told(&done.targets, if attempt.is_some() { "tried" } else { "set" }, "refused"));
+        }
     }
     refused(&done.targets)?;
+    if let Some(seconds) = attempt {
+        talk(&format!(
+            "tried for {seconds} s by each node's own clock; the same without --try keeps it, else it goes by itself"
+        ));
+    }
     Ok(Exit::Ok)
 }
 
@@ -69,17 +99,24 @@ fn wanted(change: &Change, if_match: Option<String>) -> Result<BoundaryChange, F
     let bytes = file::read(&change.file, boundary::FILE_BYTES_MAX)?;
     let text = String::from_utf8(bytes)
         .map_err(|_no_text| Failure::new(Exit::Usage, format!("{} is no text", change.file.display())))?;
-    Ok(BoundaryChange { text, of: change.of.clone(), nodes: change.nodes.clone(), if_match })
+    Ok(BoundaryChange {
+        text,
+        of: change.of.clone(),
+        nodes: change.nodes.clone(),
+        if_match,
+        try_seconds: None,
+    })
 }
 
 fn told(targets: &[BoundaryTarget], set: &str, refused: &str) -> String {
     let rows: Vec<_> = targets
         .iter()
         .map(|target| {
-            let what = match (&target.problem, target.changes) {
-                (Some(problem), _) => format!("{refused}: {}", problem.message),
-                (None, true) => set.to_owned(),
-                (None, false) => "is so already".to_owned(),
+            let what = match (&target.problem, target.changes, target.tried_until) {
+                (Some(problem), ..) => format!("{refused}: {}", problem.message),
+                (None, true, Some(until)) => format!("{set}; another was tried until {until}"),
+                (None, true, None) => set.to_owned(),
+                (None, false, _) => "is so already".to_owned(),
             };
             [target.node_name.clone(), target.tier.to_string(), what]
         })
@@ -109,6 +146,16 @@ pub(super) fn show(reach: &Reach) -> Result<Exit, Failure> {
     }
     for set in &sets.items {
         line(&format!("# node {}, tier {}: {} ({})", set.node_name, set.name, set.which, set.object));
+        if let Some(until) = set.tried_until {
+            line(&format!(
+                "# it is tried until {until}: unless it is confirmed, the one before comes back then"
+            ));
+        }
+        if let Some(beyond) = &set.beyond {
+            let packet =
+                beyond.get("packet").map_or_else(String::new, |packet| format!(", as the packet {packet}"));
+            line(&format!("# this tier's sets reach beyond those above them{packet}: the nodes cut it off"));
+        }
         line(set.text.as_deref().unwrap_or("# its text is not here").trim_end());
     }
     Ok(Exit::Ok)

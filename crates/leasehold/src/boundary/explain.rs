@@ -5,6 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use clap::{Args, ValueEnum};
 use console_api::{BoundaryExplained, BoundaryQuestion};
 use id::TierId;
+use node_protocol::call::StoppedBy;
 use serde_json::{Value, json};
 
 use crate::failure::{Exit, Failure};
@@ -42,7 +43,7 @@ enum Direction {
     Out,
 }
 
-fn protocol(text: &str) -> Result<u8, String> {
+pub(super) fn protocol(text: &str) -> Result<u8, String> {
     let named = [("icmp", 1), ("tcp", 6), ("udp", 17), ("icmpv6", 58), ("sctp", 132)];
     let found = named.into_iter().find(|(name, _)| *name == text).map(|(_, number)| number);
     found.or_else(|| text.parse().ok()).ok_or_else(|| "a protocol's name or number is wanted".to_owned())
@@ -105,6 +106,22 @@ fn divided(remote: &str) -> Result<(String, Option<u16>), Failure> {
     }
 }
 
+/// Which set stops it, and by which rule, as far as that is told.
+pub(super) fn whose(by: &StoppedBy) -> String {
+    let tier = by.name.as_ref().map_or_else(String::new, ToString::to_string);
+    let whose = match by.set.as_str() {
+        "given" => format!("the set given to tier {tier}"),
+        "own" => format!("the set of tier {tier}"),
+        _ => "what is built in".to_owned(),
+    };
+    let rule = match (&by.rule, by.hidden) {
+        (Some(rule), _) => format!("its rule {rule:?} denies it"),
+        (None, false) => "no rule of it allows it".to_owned(),
+        (None, true) => "by which rule is not this tier's to know".to_owned(),
+    };
+    format!("by {whose}: {rule}")
+}
+
 fn told(said: &BoundaryExplained) -> String {
     let BoundaryExplained { node_name, packet, explained, .. } = said;
     let mut lines = vec![if explained.pass {
@@ -114,18 +131,7 @@ fn told(said: &BoundaryExplained) -> String {
         "is refused".to_owned()
     }];
     if let Some(by) = &explained.stopped_by {
-        let tier = by.name.as_ref().map_or_else(String::new, ToString::to_string);
-        let whose = match by.set.as_str() {
-            "given" => format!("the set given to tier {tier}"),
-            "own" => format!("the set of tier {tier}"),
-            _ => "what is built in".to_owned(),
-        };
-        let rule = match (&by.rule, by.hidden) {
-            (Some(rule), _) => format!("its rule {rule:?} denies it"),
-            (None, false) => "no rule of it allows it".to_owned(),
-            (None, true) => "by which rule is not this tier's to know".to_owned(),
-        };
-        lines.push(format!("by {whose}: {rule}"));
+        lines.push(whose(by));
     }
     if !explained.open {
         lines.push("the realm is closed: nothing passes whatever the sets say".to_owned());

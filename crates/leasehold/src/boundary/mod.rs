@@ -6,7 +6,9 @@ mod console;
 mod evaluate;
 mod explain;
 mod files;
+mod matrix;
 mod narrow;
+mod watch;
 
 use std::path::PathBuf;
 
@@ -31,6 +33,10 @@ pub(crate) enum Verb {
     Apply(console::Application),
     /// Say whose rule stops a packet at a node, or by which it passes (exit 3 when it is stopped)
     Explain(explain::Question),
+    /// Say which of a console's realms may reach which, by the nodes' own word
+    Matrix(matrix::Question),
+    /// Print what a realm's boundaries drop, as it happens, by tier and rule
+    Watch(watch::Watching),
     /// Show the boundaries of a console's tiers, and those that it gave
     Show(Reach),
 }
@@ -80,6 +86,8 @@ pub(crate) fn run(verb: &Verb) -> Result<Exit, Failure> {
         Verb::Plan(change) => console::plan(change),
         Verb::Apply(application) => console::apply(application),
         Verb::Explain(question) => explain::run(question),
+        Verb::Matrix(question) => matrix::run(question),
+        Verb::Watch(watching) => watch::run(watching),
         Verb::Show(reach) => console::show(reach),
         Verb::Evaluate(evaluation) => evaluate::run(evaluation),
     }
