@@ -140,7 +140,9 @@ fn refusal(console: &Console, meant: &Meant, tenure: &mut Tenure, packets: &Pack
         node: meant.node.node,
         lease: meant.by.lease,
         tier: meant.by.tier,
-        epoch: meant.by.epoch,
+        // Of the mirror's: right after a renewal it has not read the record of it yet, and a boundary is no matter of
+        // epochs.
+        epoch: tenure.tier(meant.by.tier).map_or(meant.by.epoch, |tier| tier.epoch),
         seq: tenure.last_sequence(console.signer()).unwrap_or_default().next().unwrap_or_default(),
         freshness: Freshness::NotAfter(id::Time::MAX),
         term: None,
