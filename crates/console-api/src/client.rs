@@ -149,6 +149,14 @@ impl Client {
         read(&self.request(Method::POST, path, Some(body)).await?)
     }
 
+    /// Hands over something that is no JSON.
+    ///
+    /// # Errors
+    /// [`Failed`].
+    pub async fn post_bytes<A: DeserializeOwned>(&self, path: &str, bytes: Vec<u8>) -> Result<A, Failed> {
+        read(&self.request(Method::POST, path, Some(bytes)).await?)
+    }
+
     /// Takes something away.
     ///
     /// # Errors

@@ -11,6 +11,7 @@ mod console;
 mod contract;
 mod dhcp;
 mod directory;
+mod engine;
 mod incident;
 mod lease;
 mod node;
@@ -20,6 +21,7 @@ mod people;
 mod problem;
 mod spare;
 mod statement;
+mod volume;
 
 pub use boundary::{
     BoundaryChange, BoundaryDenials, BoundaryExplained, BoundaryPlan, BoundaryQuestion, BoundaryShown,
@@ -30,6 +32,9 @@ pub use console::{Console, ConsoleAt, Identity};
 pub use contract::{Contract, Offer, OfferedLease, Version};
 pub use dhcp::{Dhcp, DhcpClass, DhcpLease, DhcpReport, DhcpStanding};
 pub use directory::{Directory, DirectoryPublished, DirectoryPush, NewDirectory};
+pub use engine::{
+    Engine, EngineAct, EngineAction, EngineDeploy, EngineDone, EngineOutput, EngineTarget, Image, ImagePart,
+};
 pub use incident::{
     Acknowledge, Incident, IncidentQuery, IncidentState, LadderSet, NewLadders, NotifyDelivery,
     NotifyReceiver, NotifyTest,
@@ -45,3 +50,4 @@ pub use people::{AuditEntry, AuditOutcome, AuditQuery, NewUser, Role, User, User
 pub use problem::{Exit, Problem};
 pub use spare::{NewSpare, Spare, SpareActivated, SpareState, Standby};
 pub use statement::{Document, DocumentKind, Documents, TakeReceipt};
+pub use volume::{NewVolume, Volume, VolumePlan, VolumeRemove, VolumeTarget};

@@ -14,6 +14,7 @@ use store::{Sqlite, Store};
 use tenure::{ControllerKey, Rights};
 use zeroize::Zeroizing;
 
+use crate::image::Images;
 use crate::settings::{self, Range, Settings};
 use crate::{Failed, World};
 
@@ -28,6 +29,7 @@ const TOKEN_BYTES_MIN: usize = 32;
 const TOKEN_BYTES_MAX: u64 = 4096;
 const STORE: &str = "console.sqlite";
 const OBJECTS: &str = "objects";
+const IMAGES: &str = "images";
 pub(crate) const JOURNALS: &str = "journals";
 
 /// How a new console is to be.
@@ -173,6 +175,8 @@ pub(crate) struct Opened {
     pub(crate) token: Digest,
     pub(crate) store: Arc<dyn Store>,
     pub(crate) objects: Mutex<Objects<journal::Folder>>,
+    /// What engines are made of.
+    pub(crate) images: Images,
 }
 
 impl Opened {
@@ -213,6 +217,8 @@ impl Opened {
             objects: Mutex::new(
                 Objects::open(objects).map_err(|error| Failed::act("open the objects", error))?,
             ),
+            images: Images::open(&path.join(IMAGES))
+                .map_err(|error| Failed::act("open the images", error))?,
         })
     }
 

@@ -59,6 +59,25 @@ pub(crate) fn orders() -> ArgValueCompleter {
     ArgValueCompleter::new(|typed: &OsStr| candidates(typed, "/v1/orders?limit=1000", &["order"], "verb"))
 }
 
+/// Engines, by name.
+pub(crate) fn engines() -> ArgValueCompleter {
+    ArgValueCompleter::new(|typed: &OsStr| {
+        candidates(typed, "/v1/engines?limit=1000", &["name"], "node_name")
+    })
+}
+
+/// Volumes, by name.
+pub(crate) fn volumes() -> ArgValueCompleter {
+    ArgValueCompleter::new(|typed: &OsStr| {
+        candidates(typed, "/v1/volumes?limit=1000", &["name"], "node_name")
+    })
+}
+
+/// Images, by digest.
+pub(crate) fn images() -> ArgValueCompleter {
+    ArgValueCompleter::new(|typed: &OsStr| candidates(typed, "/v1/images?limit=1000", &["image"], ""))
+}
+
 /// People, by name.
 pub(crate) fn users() -> ArgValueCompleter {
     ArgValueCompleter::new(|typed: &OsStr| candidates(typed, "/v1/users?limit=1000", &["name"], "role"))

@@ -8,9 +8,11 @@ mod console;
 mod demo;
 mod dhcp;
 mod directory;
+mod engine;
 mod failure;
 mod file;
 mod help;
+mod image;
 mod incident;
 mod journal;
 mod key;
@@ -26,6 +28,7 @@ mod spare;
 mod table;
 mod usage;
 mod user;
+mod volume;
 
 use std::process::ExitCode;
 
@@ -65,6 +68,12 @@ enum Noun {
     /// Show and publish the directory: what names in boundaries mean
     #[command(subcommand)]
     Directory(directory::Verb),
+    /// Deploy engines, and see how they are
+    #[command(subcommand)]
+    Engine(engine::Verb),
+    /// Show the images that engines are made of, and forget some
+    #[command(subcommand)]
+    Image(image::Verb),
     /// Show trouble, and take it over
     #[command(subcommand)]
     Incident(incident::Verb),
@@ -103,6 +112,9 @@ enum Noun {
     /// Say who may do what at a console
     #[command(subcommand)]
     User(user::Verb),
+    /// Make and remove encrypted volumes
+    #[command(subcommand)]
+    Volume(volume::Verb),
 }
 
 fn main() -> ExitCode {
@@ -127,6 +139,8 @@ fn main() -> ExitCode {
         Noun::Demo(arguments) => demo::run(&arguments),
         Noun::Dhcp(verb) => dhcp::run(&verb),
         Noun::Directory(verb) => directory::run(&verb),
+        Noun::Engine(verb) => engine::run(&verb),
+        Noun::Image(verb) => image::run(&verb),
         Noun::Incident(verb) => incident::run(&verb),
         Noun::Journal(verb) => journal::run(&verb),
         Noun::Key(verb) => key::run(&verb),
@@ -139,6 +153,7 @@ fn main() -> ExitCode {
         Noun::Receipt(verb) => receipt::run(&verb),
         Noun::Spare(verb) => spare::run(&verb),
         Noun::User(verb) => user::run(&verb),
+        Noun::Volume(verb) => volume::run(&verb),
     };
     match ended {
         Ok(exit) => exit.into(),

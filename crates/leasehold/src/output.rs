@@ -23,6 +23,14 @@ pub(crate) fn line(text: &str) {
     }
 }
 
+/// Writes data that has its own ends of lines.
+pub(crate) fn write(text: &str) {
+    let mut stdout = io::stdout().lock();
+    if stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()).is_err() {
+        std::process::exit(0);
+    }
+}
+
 /// Says what somebody should not overlook, and what helps.
 #[expect(clippy::print_stderr, reason = "talk goes to stderr")]
 pub(crate) fn warning(warning: &str, hint: &str) {
@@ -56,5 +64,13 @@ pub(crate) async fn waiting<T>(work: impl Future<Output = T>) -> T {
                 eprint!("\rwaiting for the console, {seconds} s \u{1b}[K");
             }
         }
+    }
+}
+
+/// Says how far something is, on a terminal; an empty text takes that away again.
+#[expect(clippy::print_stderr, reason = "talk goes to stderr")]
+pub(crate) fn progress(told: &str) {
+    if io::stderr().is_terminal() {
+        eprint!("\r{told}\u{1b}[K");
     }
 }

@@ -61,6 +61,9 @@ fn nouns() -> OpenApiRouter<Arc<Console>> {
         .merge(crate::notify::routes())
         .merge(crate::spare::routes())
         .merge(boundaries::routes())
+        .merge(crate::engine::routes())
+        .merge(crate::image::routes())
+        .merge(crate::volume::routes())
         .merge(people::routes())
 }
 

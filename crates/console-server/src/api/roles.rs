@@ -46,6 +46,15 @@ pub(crate) const NEEDS: &[(&str, Need)] = &[
     ("dhcp_show", At(Read)),
     ("directory_publish", At(Operate)),
     ("directory_show", At(Read)),
+    ("engine_act", At(Operate)),
+    ("engine_deploy", At(Operate)),
+    ("engine_list", At(Read)),
+    ("engine_output", At(Read)),
+    ("engine_show", At(Read)),
+    ("image_list", At(Read)),
+    ("image_put", At(Operate)),
+    ("image_remove", At(Operate)),
+    ("image_show", At(Read)),
     ("incident_ack", At(Operate)),
     ("incident_list", At(Read)),
     ("incident_show", At(Read)),
@@ -94,6 +103,11 @@ pub(crate) const NEEDS: &[(&str, Need)] = &[
     ("user_remove", At(Administer)),
     ("user_rotate", At(Administer)),
     ("user_whoami", At(Read)),
+    ("volume_list", At(Read)),
+    ("volume_make", At(Operate)),
+    // What was on it is gone for ever.
+    ("volume_remove", At(Administer)),
+    ("volume_remove_plan", At(Read)),
 ];
 
 /// The operations by method and path, as the router names them.

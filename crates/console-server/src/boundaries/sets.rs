@@ -37,8 +37,7 @@ impl Console {
 
     /// The text of a set that this console made or was handed.
     pub(super) fn set_text(&self, object: &Digest) -> Option<String> {
-        let object = self.object(object)?;
-        String::from_utf8(object.content().to_vec()).ok()
+        self.object_text(object)
     }
 
     /// A mirror on which boundaries can be planned for a tier: it holds every set along the path.

@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
+use console_api::EngineAction;
 use incident::{Event, Outcome, Remedy, Task};
-use serde_json::json;
 
 use crate::api::{No, not_found};
-use crate::order::Wanted;
+use crate::engine::{act_on, to_the_end};
+use crate::places::Place;
 use crate::state::Console;
 
 /// Does a remedy, and says what came of it.
@@ -24,8 +25,8 @@ async fn remedy(console: &Arc<Console>, task: &Task) -> Result<String, No> {
     }
     match task.remedy {
         Remedy::Notify => Ok("people were told".to_owned()),
-        Remedy::RestartEngine => engine(console, task, "restart").await,
-        Remedy::ReloadImage => engine(console, task, "reload").await,
+        Remedy::RestartEngine => engine(console, task, EngineAction::Restart).await,
+        Remedy::ReloadImage => engine(console, task, EngineAction::Reload).await,
         Remedy::RebootNode => {
             let node = console.node(&task.node.to_string())?;
             Ok(console.power(&node)?.restart(&node).await?.to_owned())
@@ -38,13 +39,17 @@ async fn remedy(console: &Arc<Console>, task: &Task) -> Result<String, No> {
 }
 
 /// An ordinary order to the node, in the tenant's own tier.
-async fn engine(console: &Console, task: &Task, action: &str) -> Result<String, No> {
+async fn engine(console: &Arc<Console>, task: &Task, action: EngineAction) -> Result<String, No> {
     let node = console.node(&task.node.to_string())?;
     let tier = console.acting(&node, None)?;
     let name = task.engine.as_ref().ok_or_else(|| not_found("the incident is no engine's"))?;
-    let args = json!({ "name": name, "action": action });
-    let wanted = Wanted { node: &node, tier: &tier, verb: "engine", args, objects: Vec::new() };
-    let order = wanted.submit(console).await?;
-    let record = order.accepted.map_or(0, |accepted| accepted.record);
+    let place = Place { node, tier };
+    // What a person has stopped since stays stopped.
+    let wanted = place.recorded(console).await.ok().and_then(|tier| tier.engines.get(name).cloned());
+    if wanted.is_some_and(|wanted| !wanted.running) {
+        return Ok("nothing is ordered: it is not to run".to_owned());
+    }
+    let order = to_the_end(|| act_on(console, &place, name, action)).await?;
+    let record = order.and_then(|order| order.accepted).map_or(0, |accepted| accepted.record);
     Ok(format!("ordered, record {record} of the node's journal"))
 }

@@ -1,5 +1,6 @@
 //! Leases: granted, taken over, severed.
 
+pub(crate) mod bring;
 mod deed;
 mod grant;
 mod handover;

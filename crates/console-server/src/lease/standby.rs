@@ -171,6 +171,7 @@ pub(crate) async fn take(
         statement: envelope.to_owned(),
         erase_below: false,
     };
+    super::bring::remember(console, (tier.node, tier.tier), &like).await?;
     console.introduce_node(&node, &tier).await?;
     console.pin(identity, (tier.node, tier.tier));
     console.mind_the_window()

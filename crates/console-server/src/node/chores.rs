@@ -64,8 +64,11 @@ async fn due(
         }
         Some(TierState::Held) => {
             crate::lease::sever::mind(console, node, place).await?;
+            // What cannot be brought yet keeps the rest from nothing.
+            let brought = crate::lease::bring::mind(console, node, place).await;
             crate::directory::mind(console, node, place).await?;
-            crate::document::collect(console, node, place).await
+            crate::document::collect(console, node, place).await?;
+            brought
         }
         Some(TierState::Ended) | None => Ok(()),
     }

@@ -128,6 +128,11 @@ impl Mirror {
         Ok(Ok(()))
     }
 
+    /// Waits until what was read is on the medium.
+    pub(crate) fn sync(&self) -> io::Result<()> {
+        File::open(&self.file)?.sync_data()
+    }
+
     /// Takes the node's word for what was read. One for a record that is not here yet, or was read long ago, is
     /// left for later.
     pub(crate) fn vouch(&mut self, envelope: &str) -> Result<(), Broken> {

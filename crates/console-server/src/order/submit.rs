@@ -200,6 +200,11 @@ impl Console {
         self.opened.objects.lock().unwrap_or_else(PoisonError::into_inner).get(name).ok()
     }
 
+    /// The same as text, where it is one.
+    pub(crate) fn object_text(&self, name: &Digest) -> Option<String> {
+        String::from_utf8(self.object(name)?.content().to_vec()).ok()
+    }
+
     /// Salts a content, and keeps it under its name.
     pub(crate) fn make_object(&self, content: &[u8]) -> Result<Vec<u8>, No> {
         let object = journal::Object::new(self.world.random_16()?, content)

@@ -43,6 +43,8 @@ const TOLD: &[&str] = &[
     "message",
     "receiver",
     "cluster",
+    "action",
+    "size_mib",
 ];
 
 /// The longest text that is told of one field, and of a path.

@@ -1,0 +1,110 @@
+//! What this console had on a node that is dead, brought to the one that took its place in the contract: its own
+//! boundary first, then its volumes, empty, then its engines. What it was stands in the mirror of the dead node's
+//! journal.
+//!
+//! Each part is ordered where the spare's own journal does not have it yet: so all of it can be done again from any
+//! point, also by a console that was started anew.
+
+use std::sync::Arc;
+
+use console_api::EngineAction;
+use id::{Digest, Name, NodeId, TierId};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use store::Transaction;
+use tenure::{EngineDemand, Tier};
+
+use crate::api::{No, not_found};
+use crate::engine::{act_on, deploy_at, span, to_the_end};
+use crate::node::live::Place as Key;
+use crate::order::Wanted;
+use crate::places::Place;
+use crate::records::{self, KnownNode, KnownTier, key, value};
+use crate::state::Console;
+
+/// Whose place a tier has taken.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct From {
+    node: NodeId,
+    tier: TierId,
+}
+
+fn bring_key((node, tier): Key) -> store::Key {
+    key(format!("bring/{node}/{tier}"))
+}
+
+/// Writes down that a tier has taken the place of another.
+pub(super) async fn remember(console: &Console, place: Key, from: &KnownTier) -> Result<(), No> {
+    let from = From { node: from.node, tier: from.tier };
+    console.commit(Transaction::new().put(&bring_key(place), value(&from))).await.map(drop)
+}
+
+/// Brings what is still missing, if a tier has taken another's place.
+pub(crate) async fn mind(console: &Arc<Console>, node: &KnownNode, place: Key) -> Result<(), No> {
+    let Some(read) = records::get::<From>(console.store(), &bring_key(place))? else { return Ok(()) };
+    let Some(tier) = console.tier(place)? else { return Ok(()) };
+    let to = Place { node: node.clone(), tier: tier.value };
+    let before = {
+        let failed = console.node(&read.value.node.to_string())?;
+        let turns = console.turns(&failed)?;
+        let mirror = turns.mirror.lock().await;
+        mirror.tenure.tier(read.value.tier).cloned()
+    };
+    // Of a tier that was severed meanwhile nothing is left to bring.
+    if let Some(before) = before {
+        bring(console, &before, &to).await?;
+        let engines = before.engines.keys().map(Name::as_str).collect::<Vec<_>>().join(", ");
+        console.tell(place, &format!("it has what its place had; engines: {engines}"));
+    }
+    let done = Transaction::new().expect(&read.entry.key, Some(&read.entry)).remove(&read.entry.key);
+    console.commit(done).await.map(drop)
+}
+
+async fn bring(console: &Arc<Console>, before: &Tier, to: &Place) -> Result<(), No> {
+    boundary(console, before, to).await?;
+    let present = to.recorded(console).await?;
+    for (name, volume) in before.volumes.iter().filter(|(name, _)| !present.volumes.contains_key(*name)) {
+        crate::volume::make_at(console, to, name, volume.size_mib.get()).await?;
+    }
+    // An engine that cannot be brought keeps no other from it.
+    let mut failed = Ok(());
+    for (name, demand) in &before.engines {
+        if let Err(no) = engine(console, name, demand, to).await {
+            failed = failed.and(Err(no));
+        }
+    }
+    failed
+}
+
+/// The tier's own set comes before anything runs: nothing is to be reached that was not on the dead node.
+async fn boundary(console: &Arc<Console>, before: &Tier, to: &Place) -> Result<(), No> {
+    let Some(own) = before.own else { return Ok(()) };
+    if to.recorded(console).await?.own.is_some() {
+        return Ok(());
+    }
+    let text = console.object_text(&own).ok_or_else(|| {
+        not_found(format!(
+            "the text of the boundary {own} is not here, and so it is not brought to the spare"
+        ))
+    })?;
+    let object = console.make_object(text.as_bytes())?;
+    let args = json!({ "object": Digest::of(&object) });
+    let wanted = Wanted { node: &to.node, tier: &to.tier, verb: "boundary", args, objects: vec![object] };
+    wanted.submit(console).await?;
+    to.kept(console).await
+}
+
+async fn engine(console: &Arc<Console>, name: &Name, demand: &EngineDemand, to: &Place) -> Result<(), No> {
+    let present = to.recorded(console).await?;
+    if !demand.running && present.engines.get(name).is_some_and(|present| !present.running) {
+        return Ok(());
+    }
+    let text = console
+        .object_text(&demand.specification)
+        .ok_or_else(|| not_found(format!("the specification of engine {name} is not here")))?;
+    to_the_end(|| deploy_at(console, to, &text, span())).await?;
+    if !demand.running {
+        act_on(console, to, name, EngineAction::Stop).await?;
+    }
+    Ok(())
+}
