@@ -14,6 +14,7 @@ use datapath::{Filter, Lease, Program, Settings, compile};
 use id::{Generation, Name};
 use serde::{Deserialize, Serialize};
 
+pub(crate) use self::volume::HELD;
 use crate::failure::chain;
 use crate::rights::{self, Begin, Role};
 use crate::sets;

@@ -220,8 +220,7 @@ impl Supervisor {
                 Event::Ended(Service::Courier(tier)) => self.courier_ended(tier),
                 Event::Said(Service::Dhcp, frame) => self.dhcp_said(&frame),
                 Event::Ended(Service::Dhcp) => self.dhcp_ended(),
-                Event::Said(Service::Launcher, _) => {}
-                Event::Ended(Service::Launcher) => self.launcher_ended(),
+                Event::Said(Service::Launcher, _) | Event::Ended(Service::Launcher) => {}
                 Event::Said(Service::Unpacker(unpacks), frame) => self.unpacker_said(&unpacks, &frame),
                 Event::Ended(Service::Unpacker(unpacks)) => self.unpacker_ended(&unpacks),
             }

@@ -1,7 +1,7 @@
 //! The control groups of one engine: memory, processes, processor time. Both kinds of hierarchy, also mixed, as
 //! machines have them: version 1 has one for each controller, version 2 one for all.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -146,6 +146,27 @@ impl Layout {
 }
 
 impl Layout {
+    /// The names of all groups right below a path, in whatever hierarchy.
+    ///
+    /// # Errors
+    /// The kernel's; a path that is not there has none below.
+    pub fn below(&self, path: &[&str]) -> io::Result<BTreeSet<String>> {
+        let mut found = BTreeSet::new();
+        for home in self.0.values() {
+            let above = path.iter().fold(home.mount.clone(), |path, name| path.join(name));
+            let entries = match std::fs::read_dir(above) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                entries => entries?,
+            };
+            for entry in entries {
+                let entry = entry?;
+                let name = entry.file_name().into_string().ok().filter(|_| entry.path().is_dir());
+                found.extend(name);
+            }
+        }
+        Ok(found)
+    }
+
     /// Removes what is left of an engine's groups: they must be empty. What is not there is no error.
     ///
     /// # Errors

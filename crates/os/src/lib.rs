@@ -24,6 +24,7 @@ pub mod process;
 pub mod random;
 pub mod seccomp;
 pub mod secret;
+pub mod shutdown;
 pub mod signal;
 pub mod space;
 pub mod wiping;

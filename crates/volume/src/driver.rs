@@ -99,6 +99,9 @@ pub enum VolumeError {
         /// The number of the block device.
         device: u64,
     },
+    /// It was shut, and somebody still holds it.
+    #[error("the volume was shut, and files of it are still open somewhere")]
+    Shut,
     /// It must be closed for this.
     #[error("the volume is not closed")]
     NotClosed,
@@ -116,7 +119,7 @@ pub trait Driver {
     /// Makes the volume ready to take its key, and gives what the key is to be given through.
     ///
     /// # Errors
-    /// No medium, or the kernel's.
+    /// No medium, [`VolumeError::Shut`], or the kernel's.
     fn attach(&self, place: &Place) -> Result<OwnedFd, VolumeError>;
 
     /// Shows the content of a volume whose key the kernel has been given. The first key that ever opens it is its
@@ -132,6 +135,14 @@ pub trait Driver {
     /// [`VolumeError::Busy`] while somebody has files open: the key opens nothing new then, but what is open goes
     /// on. To be done again after those are gone.
     fn close(&self, place: &Place) -> Result<(), VolumeError>;
+
+    /// For a volume that cannot be closed because somebody holds it who cannot be ended: has the kernel refuse every
+    /// read and write of it, whoever has what open. Nothing that was written is lost. It can be opened again when it
+    /// is held no more, and was closed.
+    ///
+    /// # Errors
+    /// The kernel's.
+    fn shut(&self, place: &Place) -> Result<(), VolumeError>;
 
     /// How it is.
     ///

@@ -10,10 +10,12 @@ use std::process::{Command, Stdio};
 
 use os::fscrypt::{self, KeyId, KeyStatus};
 use os::loop_device::LoopDevice;
-use os::{mount, space};
+use os::{mount, shutdown, space};
 
 use crate::driver::{Driver, Place, Status, VolumeError};
 
+/// What a file system that was shut answers to everything.
+const EIO: i32 = 5;
 /// The encrypted folder: the root of an ext4 file system cannot be one.
 const CONTENT: &str = "content";
 
@@ -66,7 +68,14 @@ impl Driver for Fscrypt {
             Some(device) => device,
             None => LoopDevice::attach(&for_device(place)?)?,
         };
-        Ok(mounted(place, &device)?.into())
+        let top = mounted(place, &device)?;
+        if top.sync_all().is_err_and(|error| error.raw_os_error() == Some(EIO)) {
+            // While it is mounted here it is held by us.
+            drop(top);
+            mount::unmount(&place.content())?;
+            return Err(VolumeError::Shut);
+        }
+        Ok(top.into())
     }
 
     fn open(&self, place: &Place, key: KeyId) -> Result<(), VolumeError> {
@@ -121,16 +130,31 @@ impl Driver for Fscrypt {
             Some(key) => Some(key),
             None => policy_within(place)?,
         };
-        space::sync(&top).map_err(because("sync", &shown))?;
+        unless_shut(space::sync(&top)).map_err(because("sync", &shown))?;
         while is_of(place, number)? {
             mount::unmount(&place.content())?;
         }
         let Some(key) = key else { return Ok(()) };
-        fscrypt::remove_key(&top, key).map_err(because("take the key away from", &shown))?;
+        let removed = unless_shut(fscrypt::remove_key(&top, key));
+        removed.map_err(because("take the key away from", &shown))?;
         match fscrypt::key_status(&top, key).map_err(because("ask for the key of", &shown))? {
             KeyStatus::Absent => Ok(()),
             KeyStatus::Present | KeyStatus::FilesBusy => Err(VolumeError::Busy { device: number }),
         }
+    }
+
+    fn shut(&self, place: &Place) -> Result<(), VolumeError> {
+        let image = locked(place)?;
+        let Some(device) = LoopDevice::of(&image)? else { return Ok(()) };
+        let number = device_number(&device)?;
+        let shown = place.content().display().to_string();
+        let top = mounted(place, &device)?;
+        let shut = shutdown::shut_down(&top).map_err(because("shut", &shown));
+        drop(top);
+        while is_of(place, number)? {
+            mount::unmount(&place.content())?;
+        }
+        shut
     }
 
     fn status(&self, place: &Place) -> Result<Status, VolumeError> {
@@ -220,6 +244,15 @@ fn policy_within(place: &Place) -> Result<Option<KeyId>, VolumeError> {
         opened => {
             fscrypt::policy(opened.map_err(because("open", &shown))?).map_err(because("look at", &shown))
         }
+    }
+}
+
+/// One that was shut, or whose medium is broken, answers so to everything: that keeps nothing open. What is left of it, the
+/// status of its key says.
+fn unless_shut(done: io::Result<()>) -> io::Result<()> {
+    match done {
+        Err(error) if error.raw_os_error() == Some(EIO) => Ok(()),
+        done => done,
     }
 }
 

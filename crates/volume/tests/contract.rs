@@ -3,7 +3,7 @@
 
 use std::fs;
 use std::os::fd::OwnedFd;
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::{FileExt, symlink};
 use std::path::Path;
 
 use tempfile::TempDir;
@@ -137,6 +137,34 @@ fn closes_by_the_kernels_word(kind: &Kind<impl Driver>) {
     );
 }
 
+/// Who cannot be ended reads and writes nothing any more, and nothing is lost by that.
+fn shuts_out_whoever_holds_it(kind: &Kind<impl Driver>) {
+    let (medium, right) = (medium(), key(1, 2));
+    let place = place(&medium);
+    kind.opened(&place, &right).unwrap();
+    write_markers(&place.content());
+    let plain = place.content().join("plain");
+    let held = fs::File::options().read(true).write(true).open(&plain).unwrap();
+    let reads = || held.read_at(&mut [0; 16], 0);
+    assert!(matches!(kind.driver.close(&place), Err(VolumeError::Busy { .. })));
+    assert_eq!(reads().unwrap(), 16);
+    for _again in 0..2 {
+        kind.driver.shut(&place).unwrap();
+        assert!(reads().is_err() && held.write_at(b"x", 0).is_err());
+        let closed = kind.driver.close(&place);
+        assert!(matches!(closed, Err(VolumeError::Busy { .. })), "{closed:?}");
+        assert!(matches!(kind.driver.attach(&place), Err(VolumeError::Shut)));
+        assert_eq!(kind.driver.status(&place).unwrap(), Status::Attached);
+    }
+    drop(held);
+    kind.driver.close(&place).unwrap();
+    assert_eq!(kind.driver.status(&place).unwrap(), Status::Closed);
+    kind.driver.shut(&place).unwrap();
+    kind.opened(&place, &right).unwrap();
+    assert_eq!(fs::read(plain).unwrap(), MARKER.repeat(1000));
+    kind.driver.close(&place).unwrap();
+}
+
 /// A monitor that died: its mounts went with it, but an engine has a copy of one.
 fn finds_what_another_holds(kind: &Kind<impl Driver + Sync>) {
     let (medium, right) = (medium(), key(1, 2));
@@ -188,6 +216,11 @@ fn other_keys_are_refused() {
 #[test]
 fn closed_is_what_the_kernel_says() {
     closes_by_the_kernels_word(&by_fscrypt());
+}
+
+#[test]
+fn who_holds_it_and_cannot_be_ended_is_shut_out() {
+    shuts_out_whoever_holds_it(&by_fscrypt());
 }
 
 #[test]

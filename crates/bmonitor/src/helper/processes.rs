@@ -1,4 +1,4 @@
-//! The processes in a realm: those with any thread in its network namespace.
+//! The processes in a realm: those with any thread in its network namespace. And those that hold a volume.
 
 #[cfg(test)]
 mod tests;
@@ -38,22 +38,38 @@ pub(super) fn kill_in(namespace: &Path) -> Result<(), NotKilled> {
         Err(source) => return Err(NotKilled::Kernel { act: "look at the realm", source }),
     };
     let link = format!("net:[{inode}]");
-    kill_each(|id| is_in(id, &link))
+    kill_each(|id| is_in(id, &link)).map(drop)
 }
 
-/// Kills every process that has a file of the file system on that device open, but the monitor's own, and waits until
-/// each has ended.
-pub(super) fn kill_holders(device: u64) -> Result<(), NotKilled> {
+/// How a process holds a file system.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Hold {
+    /// It has files of it open.
+    Files,
+    /// It has files of it open, or is in another mount namespace that has the file system mounted.
+    FilesOrMounts,
+}
+
+/// Kills every process that holds the file system on that device, but the monitor's own, and waits until each has ended.
+/// Gives how many there were.
+pub(super) fn kill_holders(device: u64, hold: Hold) -> Result<usize, NotKilled> {
     let own = [std::process::id(), std::os::unix::process::parent_id()];
-    kill_each(|id| !own.contains(&id) && holds(id, device))
+    let mounts = fs::read_link("/proc/self/ns/mnt");
+    let mounts = mounts.map_err(|source| NotKilled::Kernel { act: "look at the own mounts", source })?;
+    kill_each(|id| {
+        !own.contains(&id)
+            && (has_open(id, device) || hold == Hold::FilesOrMounts && has_mounted(id, device, &mounts))
+    })
 }
 
-fn kill_each(which: impl Fn(u32) -> bool) -> Result<(), NotKilled> {
+fn kill_each(which: impl Fn(u32) -> bool) -> Result<usize, NotKilled> {
+    let mut killed = 0;
     for _round in 0..ROUNDS_MAX {
         let found = found(&which)?;
         if found.is_empty() {
-            return Ok(());
+            return Ok(killed);
         }
+        killed += found.len();
         for process in &found {
             process.kill().map_err(|source| NotKilled::Kernel { act: "kill a process", source })?;
         }
@@ -86,18 +102,44 @@ fn found(which: &impl Fn(u32) -> bool) -> Result<Vec<Stranger>, NotKilled> {
     Ok(found)
 }
 
-/// Whether a process has a file of the device open, mapped, as its root or as where it is. What a thread alone has,
-/// with descriptors of its own, is not seen.
-fn holds(id: u32, device: u64) -> bool {
-    let process = PathBuf::from(format!("/proc/{id}"));
+/// Whether any thread of a process has a file of the device open, mapped, as its root or as where it is. Threads may
+/// have descriptors of their own, and of a process whose first thread has ended the others alone tell.
+fn has_open(id: u32, device: u64) -> bool {
     let on_device = |path: PathBuf| fs::metadata(path).is_ok_and(|metadata| metadata.dev() == device);
-    let any_in = |part: &str| {
-        let entries = fs::read_dir(process.join(part)).into_iter().flatten().filter_map(Result::ok);
-        entries.into_iter().any(|entry| on_device(entry.path()))
+    let in_maps = |maps: &str| {
+        let (major, minor) = parts(device);
+        let wanted = format!("{major:02x}:{minor:02x}");
+        maps.lines().any(|line| line.split_ascii_whitespace().nth(3) == Some(&wanted))
     };
-    ["cwd", "root", "exe"].iter().any(|part| on_device(process.join(part)))
-        || any_in("fd")
-        || any_in("map_files")
+    let threads = entries(&PathBuf::from(format!("/proc/{id}/task")));
+    threads.into_iter().any(|thread| {
+        on_device(thread.join("cwd"))
+            || on_device(thread.join("root"))
+            || entries(&thread.join("fd")).into_iter().any(on_device)
+            || fs::read_to_string(thread.join("maps")).is_ok_and(|maps| in_maps(&maps))
+    })
+}
+
+/// Whether a process is in another mount namespace than `own`, in which the file system on the device is mounted.
+fn has_mounted(id: u32, device: u64, own: &Path) -> bool {
+    let (major, minor) = parts(device);
+    let wanted = format!("{major}:{minor}");
+    entries(&PathBuf::from(format!("/proc/{id}/task"))).into_iter().any(|thread| {
+        let elsewhere = fs::read_link(thread.join("ns/mnt")).is_ok_and(|mounts| mounts != own);
+        let mounts = || fs::read_to_string(thread.join("mountinfo")).unwrap_or_default();
+        elsewhere && mounts().lines().any(|line| line.split(' ').nth(2) == Some(&wanted))
+    })
+}
+
+/// The number of a device as the kernel writes it in two (`makedev(3)`).
+const fn parts(device: u64) -> (u64, u64) {
+    (((device >> 8) & 0xfff) | ((device >> 32) & !0xfff), (device & 0xff) | ((device >> 12) & 0xffff_ff00))
+}
+
+/// What is in a folder of the process list; nothing in that of a process that has ended.
+fn entries(folder: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder).into_iter().flatten().filter_map(Result::ok);
+    entries.map(|entry| entry.path()).collect()
 }
 
 /// Whether any thread of the process is in the namespace. One that has ended is in none, reaped or not:

@@ -34,6 +34,8 @@ pub(crate) enum VolumeState {
     Closed,
     /// Something may be mounted, here or where an engine is, and the kernel may have a key.
     Unknown,
+    /// Somebody holds it whom nobody finds. Nothing can be read or written by that.
+    Held,
     /// It is mounted here, and waits for its key.
     Attached,
     /// The kernel has this key of it.
@@ -74,7 +76,7 @@ pub(super) fn effects(world: &World, observed: &Observed, effects: &mut Vec<Effe
 fn open(realm: &Realm, wanted: &WantedVolume, observed: &Observed, effects: &mut Vec<Effect>) {
     let key = VolumeKey { tier: realm.tier, number: wanted.volume.number };
     effects.push(match observed.volumes.get(&key).map(|seen| &seen.state) {
-        None | Some(VolumeState::Closed | VolumeState::Unknown) => {
+        None | Some(VolumeState::Closed | VolumeState::Unknown | VolumeState::Held) => {
             Effect::AttachVolume(key, wanted.volume.size_mib.bytes())
         }
         Some(VolumeState::Attached) => Effect::GiveKey(key),
@@ -89,9 +91,11 @@ pub(super) fn closings(procedure: &Procedure, observed: &Observed, effects: &mut
     for (key, seen) in observed.volumes.iter().filter(|(key, _)| ends(key.tier)) {
         effects.push(match seen.state {
             VolumeState::Closed => Effect::RemoveVolume(*key),
-            VolumeState::Unknown | VolumeState::Attached | VolumeState::Keyed(_) | VolumeState::Open => {
-                Effect::CloseVolume(*key)
-            }
+            VolumeState::Unknown
+            | VolumeState::Held
+            | VolumeState::Attached
+            | VolumeState::Keyed(_)
+            | VolumeState::Open => Effect::CloseVolume(*key),
         });
     }
 }

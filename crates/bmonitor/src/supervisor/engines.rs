@@ -21,7 +21,7 @@ use engine::run::Phase;
 use engine::shim::{self, Command, Key, Launch, Lines, Report};
 use engine::specification::{Restart, Specification};
 use id::{Digest, Digester, Name, TierId};
-use node_protocol::call::EngineExit;
+use node_protocol::call::{EngineExit, Warning};
 use os::child::Child;
 use os::clock::boot;
 use os::poll::Wanted;
@@ -29,7 +29,7 @@ use tenure::{Realm, WantedEngine, effects};
 
 pub(super) use self::images::{Images, Unpacks};
 use super::Supervisor;
-use super::services::Service;
+use super::services::{NotSent, Service};
 use crate::config::Config;
 use crate::failure::chain;
 use crate::launching::StartShim;
@@ -41,6 +41,8 @@ const RUNS: &str = "e";
 /// The first user that an engine may be, and how many there are (of those that Debian leaves to containers).
 const UID_FIRST: u32 = 600_000_000;
 const UIDS: u32 = 1_000_000_000;
+/// Why nothing is started, to the node's owner and to an engine's tier.
+const NO_LAUNCHER: &str = "no-launcher";
 /// How long a shim may take to say something once it was started.
 const SPEAKS_IN: Duration = Duration::from_secs(30);
 
@@ -165,7 +167,22 @@ impl Supervisor {
                 (Err(_), None) => {}
             }
         }
+        self.sweep_groups();
         Ok(())
+    }
+
+    /// The control groups of runs that are over: those of a node whose processes were all killed at once, shims too.
+    /// One whose run folder is locked has a shim, which may not listen yet.
+    fn sweep_groups(&mut self) {
+        let names = Layout::of_this_machine().and_then(|layout| layout.below(&[&self.config.cgroup]));
+        match names {
+            Ok(names) => {
+                let runs = runs(&self.config);
+                let over = |name: &String| !shim::is_locked(&runs.join(name)).unwrap_or(true);
+                names.iter().filter(|name| over(name)).for_each(|name| self.remove_groups(name));
+            }
+            Err(error) => self.warn("engine", format!("control groups cannot be looked at: {error}")),
+        }
     }
 
     fn found(&mut self, id: EngineId, lines: Lines) {
@@ -297,7 +314,8 @@ impl Supervisor {
         let (here, there) = UnixStream::pair().map_err(|error| chain(&error))?;
         let mut lines = Lines::new(here).map_err(|error| chain(&error))?;
         let there = Some(OwnedFd::from(there));
-        self.services.send(&Service::Launcher, &StartShim {}, &[], there).map_err(|error| chain(&error))?;
+        let sent = self.services.send(&Service::Launcher, &StartShim {}, &[], there);
+        sent.map_err(|error| if error == NotSent::Absent { NO_LAUNCHER.to_owned() } else { chain(&error) })?;
         self.steps.reach(Step::EngineAsked);
         lines.tell(launch);
         let shim = Shim { lines, key: launch.key.clone(), report: None, since: boot(), told_to_end: false };
@@ -381,11 +399,15 @@ impl Supervisor {
         (device(&volume)? != device(&above)?).then_some(volume)
     }
 
-    pub(super) fn launcher_ended(&mut self) {
-        self.warn(
-            "engine",
-            "the launcher ended: no engine is started before the supervisor is started anew".to_owned(),
-        );
+    /// Nobody has the rights to start another one: see decision 51.
+    pub(super) fn no_launcher(&self) -> Option<Warning> {
+        (!self.services.is_running(&Service::Launcher)).then(|| Warning {
+            code: NO_LAUNCHER.to_owned(),
+            message:
+                "the launcher ended: what runs goes on, and no engine is started before the supervisor is \
+                      started anew, which ends none"
+                    .to_owned(),
+        })
     }
 }
 

@@ -12,8 +12,8 @@ use crate::custody::{Protection, StoreState};
 use crate::reconcile::Seal;
 
 /// Warnings that concern every tier; the others name what is one tier's alone.
-const EVERYBODYS: [&str; 4] =
-    ["stolen-disk-unprotected", "disk-full", "waits-for-share", "secrets-in-ordinary-memory"];
+const EVERYBODYS: [&str; 5] =
+    ["stolen-disk-unprotected", "disk-full", "waits-for-share", "secrets-in-ordinary-memory", "no-launcher"];
 
 impl Supervisor {
     /// How the node is now.
@@ -139,6 +139,8 @@ impl Supervisor {
         let no_medium = self.no_medium();
         warned
             .chain(no_medium)
+            .chain(self.no_launcher())
+            .chain(self.held_volumes())
             .chain(lost)
             .chain(elsewhere)
             .chain(missing)

@@ -13,7 +13,7 @@ use volume::{Driver, Fscrypt, Place, Room, Status};
 
 use super::Supervisor;
 use crate::custody::{self, Request, StoreError};
-use crate::helper::VolumePlace;
+use crate::helper::{HELD, VolumePlace};
 use crate::reconcile::volumes::{SeenVolume, VolumeKey, VolumeState};
 use crate::reconcile::{Effect, Observed};
 
@@ -144,12 +144,23 @@ impl Supervisor {
         each.map(|wanted| {
             let key = VolumeKey { tier: realm.tier, number: wanted.volume.number };
             let open = self.observed.volume_is_open(key.tier, key.number);
-            let state = if open {
-                "open"
-            } else if wanted.open {
-                "opening"
-            } else {
-                "closed"
+            let seen = self.observed.volumes.get(&key);
+            let state = match seen.map(|seen| &seen.state) {
+                Some(VolumeState::Held) => "held",
+                Some(VolumeState::Open) => "open",
+                Some(
+                    VolumeState::Closed
+                    | VolumeState::Unknown
+                    | VolumeState::Attached
+                    | VolumeState::Keyed(_),
+                )
+                | None => {
+                    if wanted.open {
+                        "opening"
+                    } else {
+                        "closed"
+                    }
+                }
             };
             VolumeStatus {
                 name: Some(wanted.name.clone()),
@@ -167,6 +178,15 @@ impl Supervisor {
         (wanted && !self.observed.medium).then(|| Warning {
             code: "no-medium".to_owned(),
             message: "a tier has volumes, and `[volumes] directory` in bmonitor.toml is missing".to_owned(),
+        })
+    }
+
+    /// The volumes that are shut and not closed.
+    pub(super) fn held_volumes(&self) -> impl Iterator<Item = Warning> {
+        let held = self.observed.volumes.iter().filter(|(_, seen)| seen.state == VolumeState::Held);
+        held.map(|(key, _)| Warning {
+            code: "volume-held".to_owned(),
+            message: format!("volume {} of tier {} is not closed: {HELD}", key.number, key.tier),
         })
     }
 

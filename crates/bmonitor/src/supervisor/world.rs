@@ -495,7 +495,7 @@ impl Supervisor {
         }
         let wraps = matches!(effect, Effect::Rewrap(..));
         if let Some(key) = volume_of(&effect).filter(|_| !wraps) {
-            self.volume_is(key, VolumeState::Unknown);
+            self.volume_is(key, if why == helper::HELD { VolumeState::Held } else { VolumeState::Unknown });
         }
         self.look_at_secrets();
         self.jobs.fail(effect, why);

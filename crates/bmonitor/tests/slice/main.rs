@@ -11,11 +11,13 @@ mod custody;
 mod directory;
 mod engines;
 mod explain;
+mod holders;
 mod large;
 mod leases;
 mod memory;
 mod orders;
 mod replays;
+mod returns;
 mod rights;
 mod sealed;
 mod search;
@@ -87,6 +89,12 @@ const TRIALS: &[Trial] = &[
     ("a_volume_is_erased_with_its_tenant", volumes::erased_with_the_tenant),
     ("volumes_are_suspended_kept_erased_and_removed", volumes::suspended_kept_forced_and_removed),
     ("the_next_operator_has_the_data_or_nothing", volumes::the_next_operator_with_the_data_or_without),
+    ("who_holds_a_closing_volume_is_killed", holders::are_killed),
+    ("who_holds_a_closing_volume_unseen_is_shut_out", holders::are_shut_out),
+    ("a_lease_that_ends_suspends_engines_and_volumes", returns::lapsed_and_prolonged),
+    ("one_node_is_given_back_while_the_other_serves", returns::one_is_given_back),
+    ("engines_and_volumes_come_back_after_a_loss_of_power", returns::power_is_cut),
+    ("a_launcher_that_ends_is_told_and_ends_nothing", returns::the_launcher_ends),
     ("live_processes_have_what_the_table_says", rights::of_live_processes),
     ("other_calls_are_denied", rights::other_calls_are_denied),
 ];

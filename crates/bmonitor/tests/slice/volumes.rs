@@ -16,13 +16,13 @@ use crate::world::{REALMS, SOON, TENANT, World};
 const MARKER: &[u8] = b"what-the-tenant-wrote-and-nobody-else-may-read";
 
 /// A world with one supervisor and a tenant who has a volume.
-struct Tenancy {
-    world: World,
-    tier: TierId,
-    supervisor: u32,
+pub(crate) struct Tenancy {
+    pub(crate) world: World,
+    pub(crate) tier: TierId,
+    pub(crate) supervisor: u32,
 }
 
-fn tenancy() -> Tenancy {
+pub(crate) fn tenancy() -> Tenancy {
     let mut world = World::unstarted();
     let supervisor = world.start(0, &[]);
     world.settled(0);
@@ -40,21 +40,21 @@ impl Tenancy {
         self.world.processes(0).into_iter().find(|(name, _)| name == "supervisor").unwrap().1
     }
 
-    fn tenant_says(&self, verb: Verb) -> Said {
+    pub(crate) fn tenant_says(&self, verb: Verb) -> Said {
         let envelope = self.world.tenant.order(&self.world.standing(0, TENANT), verb);
         self.world.facility.nodes()[0].submit(&envelope, &[]).unwrap()
     }
 
-    fn make(&self, name: &str) -> Said {
+    pub(crate) fn make(&self, name: &str) -> Said {
         let size_mib = SizeMib::try_from(16).unwrap();
         self.tenant_says(Verb::Volume(NewVolume { name: name.parse().unwrap(), size_mib }))
     }
 
-    fn volumes(&self) -> Vec<VolumeStatus> {
+    pub(crate) fn volumes(&self) -> Vec<VolumeStatus> {
         self.world.tier(0, TENANT).map(|tier| tier.volumes).unwrap_or_default()
     }
 
-    fn open(&self) -> Status {
+    pub(crate) fn open(&self) -> Status {
         let is_open = |status: &Status| {
             let tenant = status.tiers.iter().find(|tier| tier.name.as_str() == TENANT);
             tenant
@@ -67,7 +67,7 @@ impl Tenancy {
     }
 
     /// The tier's folder on the medium.
-    fn folder(&self) -> PathBuf {
+    pub(crate) fn folder(&self) -> PathBuf {
         self.world.facility.nodes()[0].folder().join("volumes").join(self.tier.to_string())
     }
 
@@ -76,22 +76,22 @@ impl Tenancy {
     }
 
     /// The content of a volume, as the supervisor's own mount namespace shows it.
-    fn content(&self, name: &str) -> PathBuf {
+    pub(crate) fn content(&self, name: &str) -> PathBuf {
         let folder = self.folder().join(name);
         Path::new(&format!("/proc/{}/root", self.supervisor)).join(folder.strip_prefix("/").unwrap())
     }
 
-    fn write(&self, name: &str) {
+    pub(crate) fn write(&self, name: &str) {
         let path = self.content(name).join("secret");
         fs::write(&path, MARKER.repeat(100)).unwrap();
         File::open(path).unwrap().sync_all().unwrap();
     }
 
-    fn reads(&self, name: &str) -> bool {
+    pub(crate) fn reads(&self, name: &str) -> bool {
         fs::read(self.content(name).join("secret")).is_ok_and(|read| read == MARKER.repeat(100))
     }
 
-    fn receipts(&self) -> Vec<Receipt> {
+    pub(crate) fn receipts(&self) -> Vec<Receipt> {
         let call = Call::Receipts { about: self.tier.to_string() };
         let (_number, lines) = self.world.facility.nodes()[0].call(&call, &[], SOON).unwrap();
         let lines = lines.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()).map(<[u8]>::to_vec);
@@ -99,8 +99,13 @@ impl Tenancy {
         payloads.filter_map(|payload| serde_json::from_slice(&payload).ok()).collect()
     }
 
+    /// How many there are, settled or not.
+    pub(crate) fn receipts_now(&self) -> usize {
+        self.receipts().len()
+    }
+
     /// The salts of volumes in custody's folder.
-    fn salts(&self) -> usize {
+    pub(crate) fn salts(&self) -> usize {
         let folder = self.world.facility.nodes()[0].folder().join("state/custody");
         let names = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name());
         names.filter(|name| name.to_string_lossy().ends_with(".volume")).count()
