@@ -6,6 +6,7 @@ use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use crate::arp::Arp;
+use crate::client_id::ClientId;
 use crate::frame::UdpChecksum;
 use crate::mac::Mac;
 use crate::server::{Command, Event, Record, Report, Server};
@@ -99,6 +100,19 @@ impl Desk {
             }
             Err(_malformed) => Ok(()),
         }
+    }
+
+    /// Takes back what a client has, of which it is known that it uses it no more.
+    ///
+    /// # Errors
+    /// As for [`Desk::heard`].
+    pub fn ended<G: Ground>(
+        &mut self,
+        client: &ClientId,
+        clock: Clock,
+        ground: &mut G,
+    ) -> Result<(), G::Error> {
+        self.step(Event::Ended(client), clock, ground)
     }
 
     /// Lets time pass.

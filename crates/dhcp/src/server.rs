@@ -51,6 +51,8 @@ pub enum Event<'a> {
         /// Whether somebody uses it.
         used: bool,
     },
+    /// It is known that this client uses its address no more, though it could not give it back itself.
+    Ended(&'a ClientId),
 }
 
 /// What the server wants done, in this order.
@@ -233,6 +235,7 @@ impl Server {
         match event {
             Event::Heard(message, from) => self.heard(message, from, now_s, out),
             Event::Checked { address, used } => self.checked(address, used, now_s, out),
+            Event::Ended(client) => self.ended(client, now_s, out),
         }
     }
 

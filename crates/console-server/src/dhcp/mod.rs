@@ -91,6 +91,12 @@ impl Office {
         }
     }
 
+    /// A realm's node is known to be off: what the realm has is nobody's from now on.
+    pub(crate) fn ended(&self, node: NodeId, tier: TierId) -> Result<(), No> {
+        let clock = self.shared.clock();
+        self.shared.desk().ended(&client_of(node, tier), clock, &mut &*self.shared).map_err(No::from)
+    }
+
     /// Each of these addresses is one realm's, and those that were are anybody's when the lease on them ends.
     pub(crate) fn follow(&self, reservations: &[Reservation]) {
         let mut desk = self.shared.desk();
@@ -149,6 +155,11 @@ fn remembered(config: ::dhcp::server::Config, store: &dyn Store) -> Result<Serve
 }
 
 impl Shared {
+    fn clock(&self) -> Clock {
+        let wall = std::time::Duration::from_millis(self.world.now().as_millis());
+        Clock { wall, steady: os::clock::boot() }
+    }
+
     fn desk(&self) -> MutexGuard<'_, Desk> {
         self.desk.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -171,9 +182,7 @@ impl Shared {
 
     /// Takes in what came; gives how long nothing is to be done then.
     fn turn(&self) -> Result<Option<std::time::Duration>, String> {
-        let steady = os::clock::boot();
-        let wall = std::time::Duration::from_millis(self.world.now().as_millis());
-        let (clock, mut desk) = (Clock { wall, steady }, self.desk());
+        let (clock, mut desk) = (self.clock(), self.desk());
         for _ in 0..FRAMES_A_TURN {
             let Some(tapped) = self.tap.receive().map_err(|failed| failed.to_string())? else { break };
             let heard = desk.heard(&tapped.frame, checksum(&tapped), clock, &mut &*self);

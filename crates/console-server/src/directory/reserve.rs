@@ -78,11 +78,15 @@ pub(super) async fn follow_tiers(
     Ok(changed)
 }
 
-/// Moves the address that is kept for one realm to another. Whether there was one. The caller holds the turn in which
+/// Moves the address that is kept for one realm, whose node is known to be off, to another. Whether there was one. The caller holds the turn in which
 /// addresses are given out.
 pub(crate) async fn move_address(console: &Console, from: Place, to: Place, name: &Name) -> Result<bool, No> {
     let all = console.reservations()?;
     let Some(old) = all.iter().find(|one| (one.node, one.tier) == from) else { return Ok(false) };
+    // Whoever has it could not give it back: its node is off.
+    if let Some(office) = &console.dhcp {
+        office.ended(from.0, from.1)?;
+    }
     let one = Reservation { node: to.0, tier: to.1, name: name.clone(), address: old.address };
     let transaction = Transaction::new()
         .remove(&reservation_key(from.0, from.1))

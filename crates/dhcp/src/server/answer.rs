@@ -6,6 +6,7 @@ use super::choose::{Claim, NoOffer};
 use super::{
     CHECKS_MAX, Class, Command, DECLINED_S, OFFER_S, Offer, Record, Reply, Report, Server, Standing,
 };
+use crate::client_id::ClientId;
 use crate::mac::Mac;
 use crate::message::{Kind, Message, Short};
 
@@ -144,6 +145,15 @@ impl Server {
         let record = self.records.get(&message.ciaddr);
         let record = record.filter(|record| ours && record.client == client && record.is_leased(now_s));
         if let Some(record) = record.cloned() {
+            self.store(Record { standing: Standing::Released, ..record }, out);
+        }
+    }
+
+    /// As if the client had released what it has.
+    pub(super) fn ended(&mut self, client: &ClientId, now_s: u64, out: &mut Vec<Command>) {
+        let own = |record: &&Record| record.client == *client && record.is_leased(now_s);
+        let had: Vec<Record> = self.records.values().filter(own).cloned().collect();
+        for record in had {
             self.store(Record { standing: Standing::Released, ..record }, out);
         }
     }

@@ -107,6 +107,24 @@ fn what_is_given_is_stored_before_it_is_said() {
 }
 
 #[test]
+fn what_a_client_had_that_is_known_to_be_gone_is_anothers_at_once() {
+    let mut server = server();
+    let address = leased(&mut server, 1);
+    server.reserve(client(2), address).unwrap();
+    assert_eq!(answered(&ask(&mut server, &message(Kind::Discover, 2), NOW)), None);
+    let mut out = Vec::new();
+    server.step(Event::Ended(&client(1)), NOW, &mut out);
+    let [Command::Store(record)] = &out[..] else { panic!("{out:?}") };
+    assert_eq!((record.address, record.standing), (address, Standing::Released));
+    assert_eq!(leased(&mut server, 2), address);
+    // Should it live after all, it is told.
+    assert_eq!(answered(&ask(&mut server, &renewal(1, address), NOW)), NAK);
+    // Who has nothing has nothing to lose.
+    server.step(Event::Ended(&client(3)), NOW, &mut out);
+    assert_eq!(out.len(), 1);
+}
+
+#[test]
 fn pools_follow_from_the_vendor_class() {
     for (class, expected) in
         [(Some(NODE_CLASS), Some(1)), (Some(REALM_CLASS), Some(2)), (Some("x"), None), (None, None)]
