@@ -7,6 +7,7 @@
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
+use std::path::Path;
 use std::time::Duration;
 
 use dhcp::{ClientId, TIER_OF_THE_NODE};
@@ -30,6 +31,8 @@ use crate::rights::Role;
 
 /// The file in the state folder.
 pub(super) const FILE: &str = "addresses.json";
+/// The file in the run folder that says that the machine has not been off since.
+const ASKED: &str = "addresses";
 /// The longest one.
 pub(super) const BYTES_MAX: u64 = 256 * 1024;
 /// By how much the machine's clock may differ from what a lease's end was told by.
@@ -76,6 +79,22 @@ impl Addresses {
         let kept: Kept = serde_json::from_slice(bytes).unwrap_or_default();
         let ends = kept.leases.iter().map(|held| (held.who, boot() + until(now, held.until))).collect();
         Self { kept, ends, ..Self::default() }
+    }
+
+    /// At the first start since the machine's own, nothing that was leased before is in force until a server has
+    /// said so anew: while the machine was off, its addresses may have come to be another's. `run` is in memory.
+    ///
+    /// # Errors
+    /// When that cannot be written down: then nothing may be in force at all.
+    pub(super) fn since_the_boot(&mut self, state: &Path, run: &Path) -> std::io::Result<()> {
+        let asked = run.join(ASKED);
+        if asked.exists() {
+            return Ok(());
+        }
+        self.ends.clear();
+        self.kept.leases.iter_mut().for_each(|held| held.until = Time::ZERO);
+        put(state, FILE, &serde_json::to_vec(&self.kept).map_err(std::io::Error::other)?)?;
+        std::fs::write(asked, [])
     }
 
     /// The node's own address, while it is leased.
@@ -401,4 +420,39 @@ fn set_address(link: &str, before: Option<(IpAddr, u8)>, held: Option<&Held>) ->
     };
     there(links.add_address(link, held.address.into(), held.prefix))?;
     held.router.map_or(Ok(()), |router| there(links.add_default_route(router.into())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_leased_before_the_machine_was_off_is_asked_for_anew() {
+        let folder = tempfile::tempdir().unwrap();
+        let (state, run) = (folder.path(), folder.path().join("run"));
+        std::fs::create_dir(&run).unwrap();
+        let held = Held {
+            who: Who::Node,
+            address: Ipv4Addr::new(10, 0, 0, 7),
+            prefix: 16,
+            router: None,
+            until: Time::MAX,
+        };
+        let started = |bytes: &[u8]| {
+            let mut addresses = Addresses::remembered(bytes, Time::ZERO);
+            addresses.since_the_boot(state, &run).unwrap();
+            addresses
+        };
+        // The first start of all, and a lease that comes.
+        assert_eq!(started(b"").own(), None);
+        let leased = serde_json::to_vec(&Kept { leases: vec![held.clone()], ..Kept::default() }).unwrap();
+        assert_eq!(started(&leased).own(), Some(held.address), "a supervisor that was killed");
+        // Power is lost: what is in memory is gone.
+        std::fs::remove_dir_all(&run).unwrap();
+        std::fs::create_dir(&run).unwrap();
+        let after = started(&leased);
+        assert_eq!((after.own(), after.kept.leases[0].address), (None, held.address));
+        // Nobody has said anything yet when the supervisor dies again.
+        assert_eq!(started(&std::fs::read(state.join(FILE)).unwrap()).own(), None);
+    }
 }

@@ -133,6 +133,9 @@ const NODE_KEY: &str = "node.pub";
 /// Starts the node whose configuration is in `folder`.
 pub(crate) fn start(folder: &Path, steps: Steps) -> Result<Supervisor, Halt> {
     let config = read_config(folder)?;
+    // By where this program lies: the kernel tells that as it is seen in the mount namespace of the start, which
+    // is another place for a node whose root is not the machine's.
+    let couriers = Couriers::open();
     if let Some(folder) = &config.volumes {
         volumes::withdraw(folder).map_err(because("withdraw with", &folder.display().to_string()))?;
     }
@@ -161,7 +164,6 @@ pub(crate) fn start(folder: &Path, steps: Steps) -> Result<Supervisor, Halt> {
     let addresses = remembered_addresses(&config, &mut node);
     let listener = listen(&config)?;
     let study = Study::start().map_err(because("start", "what works out boundaries"))?;
-    let couriers = Couriers::open();
     warned.extend(couriers.warning());
     warned.truncate(super::WARNINGS_MAX);
     let mut supervisor = Supervisor {
@@ -224,13 +226,16 @@ fn read_config(folder: &Path) -> Result<Config, Halt> {
     Ok(Config::parse(&path, &text)?)
 }
 
-/// What was leased before, where addresses come by DHCP. What cannot be read is leased anew.
+/// What was leased before, where addresses come by DHCP. What cannot be read, or written down, is leased anew.
 fn remembered_addresses(config: &Config, node: &mut Node) -> Addresses {
-    let bytes = match read_limited(&config.state(addresses::FILE), addresses::BYTES_MAX) {
-        Ok(bytes) if config.dhcp => bytes,
-        Ok(_) | Err(_) => return Addresses::default(),
-    };
-    let addresses = Addresses::remembered(&bytes, node.now());
+    if !config.dhcp {
+        return Addresses::default();
+    }
+    let bytes = read_limited(&config.state(addresses::FILE), addresses::BYTES_MAX).unwrap_or_default();
+    let mut addresses = Addresses::remembered(&bytes, node.now());
+    if addresses.since_the_boot(&config.state, &config.run).is_err() {
+        return Addresses::default();
+    }
     node.set_own_address(addresses.own().map(Into::into));
     addresses
 }
