@@ -47,7 +47,10 @@ pub(crate) fn ci(only: Vec<String>) -> Result<bool, Failure> {
     stages.run("trusted-base", || trusted_base::check(&workspace));
     stages.run("typos", || tools::typos(&workspace));
     stages.run("fuzz", || fuzz(&workspace, &[], FUZZ_S));
-    stages.run("demo", || run(&mut looked_for(&workspace, &["scripts/demo", "--exit"])));
+    stages.run("demo", || {
+        run(&mut looked_for(&workspace, &["scripts/demo", "--exit"]))?;
+        run(&mut looked_for(&workspace, &["scripts/demo", "--tour", "business", "--exit"]))
+    });
     stages.run("leftovers", || leftovers(&workspace));
     let held = stages.summary();
     if stages.wants("test") {
