@@ -2,7 +2,9 @@
 //! program, run there as the party's server or as its command line.
 
 use std::fs::{self, File};
+use std::io::Write as _;
 use std::net::Ipv4Addr;
+use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -84,7 +86,9 @@ impl Console {
     /// When it cannot be written.
     pub fn write(&self, name: &str, text: &str) -> Result<PathBuf, Failed> {
         let path = self.folder.join(name);
-        fs::write(&path, text).act(|| format!("write {}", path.display()))?;
+        let act = || format!("write {}", path.display());
+        let file = File::options().write(true).create(true).truncate(true).mode(0o600).open(&path);
+        file.and_then(|mut file| file.write_all(text.as_bytes())).act(act)?;
         Ok(path)
     }
 

@@ -6,6 +6,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::os::fd::AsFd;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::Arc;
 
 use os::link::{End, Links};
@@ -19,6 +20,7 @@ use crate::host::Host;
 use crate::node::{Node, Slot};
 use crate::plan::{INTERNET, Plan};
 use crate::power::PowerPort;
+use crate::role::Role;
 use crate::site::{BRIDGE, Site};
 
 /// A medium that is not the disk: it is in memory.
@@ -135,6 +137,15 @@ impl Facility {
     #[must_use]
     pub fn path_of(&self, name: &str) -> PathBuf {
         self.site.path_of(name)
+    }
+
+    /// A program that is to run in the network namespace called `PREFIX-name`, to be started by the caller. The
+    /// guard ends it with the facility.
+    #[must_use]
+    pub fn command_at(&self, name: &str, program: &Path) -> Command {
+        let mut command = Role::Enter.command();
+        command.arg(self.path_of(name)).arg(program);
+        command
     }
 
     /// Turns a node's power off: its processes end, its links and realms are gone, its disk stays.

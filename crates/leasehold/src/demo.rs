@@ -14,6 +14,8 @@ mod enrolled;
 mod env;
 mod leased;
 mod leased_again;
+mod mail;
+mod node_dead;
 mod nodes_up;
 mod orders_refused;
 mod power_cut;
@@ -62,7 +64,7 @@ pub(crate) struct Arguments {
 /// The tours that there are.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
 enum Tour {
-    /// Six nodes, a landlord and two tenants.
+    /// Seven nodes, a landlord and two tenants.
     #[default]
     Facility,
     /// Three nodes of a small business, four tiers, and operators who change.

@@ -1,8 +1,9 @@
 //! Fig. 7: the landlord gives each cluster its boundary. Inside a cluster a connection works, to the other
 //! tenant none does, and it can be told which tier and which rule stands against it.
 
+use console_api::{BoundaryChange, BoundaryPlan};
 use id::Name;
-use lab::{Failed, Object};
+use lab::Failed;
 use node_protocol::call::{Denials, Explained, StoppedBy, Way};
 use serde_json::json;
 
@@ -12,15 +13,16 @@ use super::world::{CLUSTERS, CONSOLE_A, LANDLORD, PATIENCE, SILENCE, TENANT_A, T
 pub(crate) fn run(world: &mut World<'_>, evidence: &mut Evidence) -> Result<(), Failed> {
     let landlord = world.desk(LANDLORD)?;
     for cluster in CLUSTERS {
-        let mut obeyed = 0;
-        for place in cluster.places() {
-            let object = Object::new(cluster.boundary)?;
-            let tier = world.standing(place, cluster.tenant)?.tier;
-            let args = json!({ "tier": tier, "object": object.name() });
-            let order = landlord.order(world.node(place)?.name(), "boundary", args, &[&object])?;
-            obeyed += usize::from(order.is_ok());
-            world.settled(place)?;
-        }
+        let change = BoundaryChange {
+            text: cluster.boundary.to_owned(),
+            of: Some(cluster.contract.to_owned()),
+            nodes: Vec::new(),
+            if_match: None,
+            try_seconds: None,
+        };
+        let done: BoundaryPlan = landlord.post("/v1/boundaries", &change)?;
+        let obeyed = done.targets.iter().filter(|target| target.problem.is_none()).count();
+        cluster.places().try_for_each(|place| world.settled(place).map(drop))?;
         evidence.check(
             format!("{obeyed} nodes of {} obey the landlord's boundary", cluster.contract),
             obeyed == cluster.places().len(),

@@ -8,14 +8,21 @@ use lab::{Console, Failed};
 use serde_json::{Value, json};
 
 use super::boundaries::DIRECTORY;
+use super::mail::Post;
 use super::show::Evidence;
-use super::world::{CHANNEL_PORT, CONSOLE_A, CONSOLE_B, LANDLORD, ROUTER, TENANT_A, TENANT_B, World};
+use super::world::{
+    CHANNEL_PORT, CONSOLE_A, CONSOLE_B, LANDLORD, OPERATORS, ROUTER, TEAM_MAIL, TENANT_A, TENANT_B, World,
+};
 
+/// The file with what the landlord shows the BMCs.
+const PASSWORD: &str = "bmc.password";
 const PATIENCE: Duration = Duration::from_secs(20);
 
 pub(crate) fn run(world: &mut World<'_>, evidence: &mut Evidence) -> Result<(), Failed> {
     world.build()?;
     let mut facts = Vec::new();
+    let (power, password) = power(world)?;
+    world.console(LANDLORD)?.write(PASSWORD, &password)?;
     for console in world.consoles_mut()? {
         let party = party_of(console.name());
         let listen = format!("{}:{CHANNEL_PORT}", console.address());
@@ -28,8 +35,10 @@ pub(crate) fn run(world: &mut World<'_>, evidence: &mut Evidence) -> Result<(), 
         }
         let made = console.run(&init)?;
         evidence.check(format!("{party} makes a console {}", made.talk.trim_end()), made.exit == 0);
-        if party == LANDLORD {
-            serve_addresses(console)?;
+        match party {
+            LANDLORD => settings(console, &format!("{}{power}{}", dhcp(console), told(OPERATORS)))?,
+            TENANT_A => settings(console, &told(TEAM_MAIL))?,
+            _ => {}
         }
         console.start(&["console", "run", &folder])?;
     }
@@ -55,16 +64,40 @@ pub(crate) fn run(world: &mut World<'_>, evidence: &mut Evidence) -> Result<(), 
 }
 
 /// The landlord's console gives addresses, too: to nodes, and to realms those that it reserves for them.
-fn serve_addresses(console: &Console) -> Result<(), Failed> {
-    let path = console.folder().join("console/console.toml");
-    let table = format!(
+fn dhcp(console: &Console) -> String {
+    format!(
         "\n[dhcp]\ninterface = \"eth0\"\nserver = \"{server}\"\nlease_s = 600\n\
          nodes = {{ addresses = \"10.0.0.100-10.0.0.199\", prefix = 16 }}\n\
          realms = {{ prefix = 16, router = \"{ROUTER}\" }}\n",
         server = console.address(),
+    )
+}
+
+/// It switches nodes' power at their BMCs, which are simulated. What it shows them is a file of its own.
+fn power(world: &World<'_>) -> Result<(String, String), Failed> {
+    let port =
+        world.facility()?.power_port().ok_or_else(|| Failed::new("go on", "there is no power port"))?;
+    let file = world.console(LANDLORD)?.folder().join(PASSWORD);
+    let table = format!(
+        "\n[[power]]\nredfish = {{ url = \"{}\", user = \"{}\", password_file = \"{}\" }}\n",
+        port.url(),
+        port.user(),
+        file.display()
     );
+    Ok((table, port.password().to_owned()))
+}
+
+/// Whom it tells of incidents.
+fn told(to: &str) -> String {
+    let from = to.split_once('@').map_or(to, |(_person, host)| host);
+    Post::receiver(&format!("leasehold@{from}"), to)
+}
+
+/// Adds to a console's settings.
+fn settings(console: &Console, tables: &str) -> Result<(), Failed> {
+    let path = console.folder().join("console/console.toml");
     let file = OpenOptions::new().append(true).open(&path);
-    let written = file.and_then(|mut file| file.write_all(table.as_bytes()));
+    let written = file.and_then(|mut file| file.write_all(tables.as_bytes()));
     written.map_err(|error| Failed::new(format!("append to {}", path.display()), error))
 }
 

@@ -1,4 +1,4 @@
-//! Six nodes come up for the first time: each enrols the landlord as its root and makes its own key.
+//! Seven nodes come up for the first time: each enrols the landlord as its root and makes its own key.
 
 use std::fs;
 

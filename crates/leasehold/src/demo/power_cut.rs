@@ -20,7 +20,7 @@ pub(crate) fn run(world: &mut World<'_>, evidence: &mut Evidence) -> Result<(), 
     let before = world.settled(PLACE)?;
     let (own, to) = (world.standing(PLACE, TENANT_B)?, world.at(PLACE, TENANT_B, 80)?);
     let first = world.node(PLACE)?.first_process();
-    reset(world, "ForceOff")?;
+    reset(world, NAME, "ForceOff")?;
     let dead = !Path::new(&format!("/proc/{first}")).exists();
     let gone = !world.facility()?.path_of(&format!("{NAME}-{TENANT_B}")).exists();
     evidence
@@ -30,7 +30,7 @@ pub(crate) fn run(world: &mut World<'_>, evidence: &mut Evidence) -> Result<(), 
     landlord
         .until("/v1/nodes", |nodes: &Page<Node>| state(nodes).is_some_and(|state| state != NodeState::Up))?;
     evidence.check("the landlord's console does not call it up any more", true);
-    reset(world, "On")?;
+    reset(world, NAME, "On")?;
     let status = world.realm_up(PLACE, TENANT_B)?;
     evidence.check(
         format!("power again: it is the same node, at record {} of its journal", status.record),
@@ -50,14 +50,14 @@ pub(crate) fn run(world: &mut World<'_>, evidence: &mut Evidence) -> Result<(), 
     Ok(())
 }
 
-/// Asks the BMC, from the landlord's console's place.
-fn reset(world: &World<'_>, kind: &str) -> Result<(), Failed> {
-    let act = |error: std::io::Error| Failed::new(format!("have the power of {NAME} changed"), error);
+/// Asks a node's BMC, from the landlord's console's place.
+pub(super) fn reset(world: &World<'_>, node: &str, kind: &str) -> Result<(), Failed> {
+    let act = |error: std::io::Error| Failed::new(format!("have the power of {node} changed"), error);
     let facility = world.facility()?;
     let port = facility.power_port().ok_or_else(|| Failed::new("go on", "there is no power port"))?;
     let body = format!("{{\"ResetType\":\"{kind}\"}}");
     let request = format!(
-        "POST /redfish/v1/Systems/{NAME}/Actions/ComputerSystem.Reset HTTP/1.1\r\nHost: bmc\r\n\
+        "POST /redfish/v1/Systems/{node}/Actions/ComputerSystem.Reset HTTP/1.1\r\nHost: bmc\r\n\
          Authorization: Basic {}\r\nContent-Length: {}\r\n\r\n{body}",
         base64(format!("{}:{}", port.user(), port.password()).as_bytes()),
         body.len(),
@@ -72,6 +72,6 @@ fn reset(world: &World<'_>, kind: &str) -> Result<(), Failed> {
     if said.starts_with("HTTP/1.1 204 ") {
         Ok(())
     } else {
-        Err(Failed::new(format!("have the power of {NAME} changed"), said))
+        Err(Failed::new(format!("have the power of {node} changed"), said))
     }
 }

@@ -10,7 +10,7 @@ use super::show::{Evidence, Show};
 use super::world::World;
 use super::{
     addressed, boundary_refused, cluster_boundary, consoles_up, deeper, enrolled, leased, leased_again,
-    nodes_up, orders_refused, power_cut, severed, sub_boundary, supervisor_killed, taken_over,
+    node_dead, nodes_up, orders_refused, power_cut, severed, sub_boundary, supervisor_killed, taken_over,
 };
 
 /// The byte that says at the end that every step held.
@@ -39,7 +39,7 @@ const STEPS: &[Step] = &[
         boundary_refused::run,
     ),
     step("consoles-up", "Three parties start their consoles", consoles_up::run),
-    step("nodes-up", "Six nodes come up and enrol the landlord", nodes_up::run),
+    step("nodes-up", "Seven nodes come up and enrol the landlord", nodes_up::run),
     step(
         "enrolled",
         "The nodes dial the landlord's console, which compares them with their screens",
@@ -66,6 +66,7 @@ const STEPS: &[Step] = &[
     step("supervisor-killed", "kill -9 of a node's supervisor", supervisor_killed::run),
     step("power-cut", "n6 loses its power and comes back", power_cut::run),
     step("deeper", "The tenant leases n2 on to a tier of its own", deeper::run),
+    step("node-dead", "n3 is cut dead at night, and a spare takes its place", node_dead::run),
     step("severed", "The landlord severs the lease on n1 while a connection is open", severed::run),
     step("leased-again", "n1 goes to tenant-b", leased_again::run),
 ];

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use super::boundaries::{CLUSTER_A, CLUSTER_B};
 use super::desk::Desk;
 use super::env;
+use super::mail::Post;
 use console_api::{Directory, DirectoryPush, Offer};
 use keys::Envelope;
 use lab::{Console, Facility, Failed, Guard, Host, Node, Object, Party, Plan, Said, Standing, Transport};
@@ -23,8 +24,13 @@ pub(crate) const LANDLORD: &str = "landlord";
 /// The tenants' consoles.
 pub(crate) const CONSOLE_A: &str = "console-a";
 pub(crate) const CONSOLE_B: &str = "console-b";
-/// How many nodes there are.
-pub(crate) const NODES: u8 = 6;
+/// How many nodes there are: two clusters', and one to spare.
+pub(crate) const NODES: u8 = 7;
+/// The place of the one to spare.
+pub(crate) const SPARE: usize = 6;
+/// Who is told of incidents: the landlord's people, and the first tenant's.
+pub(crate) const OPERATORS: &str = "operators@landlord.example";
+pub(crate) const TEAM_MAIL: &str = "web@tenant-a.example";
 /// Where every console listens for nodes.
 pub(crate) const CHANNEL_PORT: u16 = 7443;
 /// The router's address in the realms' network.
@@ -69,6 +75,8 @@ pub(crate) struct World<'a> {
     pub(crate) guard: &'a Guard,
     facility: Option<Facility>,
     parties: Option<Parties>,
+    /// Where mails are received.
+    post: Option<Post>,
     /// Engines in realms, by node and tier.
     pub(crate) engines: Vec<((usize, &'static str), Host)>,
     /// What the landlord offered, by tenant.
@@ -92,6 +100,7 @@ impl<'a> World<'a> {
             guard,
             facility: None,
             parties: None,
+            post: None,
             engines: Vec::new(),
             offers: Vec::new(),
             old_order: None,
@@ -113,9 +122,14 @@ impl<'a> World<'a> {
         plan.bmonitor = Some(beside("bmonitor")?);
         plan.leasehold = Some(beside("leasehold")?);
         let facility = Facility::build(plan, self.guard)?;
+        self.post = Some(Post::open(&facility)?);
         self.facility = Some(facility);
         self.parties = Some(parties);
         Ok(())
+    }
+
+    pub(crate) fn post(&mut self) -> Result<&mut Post, Failed> {
+        self.post.as_mut().ok_or_else(|| Failed::new("go on", "there is no mail server"))
     }
 
     pub(crate) fn facility(&self) -> Result<&Facility, Failed> {
