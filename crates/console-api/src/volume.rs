@@ -94,7 +94,7 @@ pub struct Volume {
     pub tier_name: String,
     /// Its size.
     pub size_mib: u32,
-    /// `open`, `opening` or `closed`, as the node said last.
+    /// `open`, `opening`, `closed`, or `held` (shut, and somebody still holds it), as the node said last.
     pub state: Option<String>,
     /// What is used of it, while it is open.
     pub used_mib: Option<u64>,

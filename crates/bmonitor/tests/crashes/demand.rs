@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::net::IpAddr;
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use boundary::{Budget, Direction, FilterSet, Form, Packet, PacketSet};
 use datapath::{Filter, Fitting, Lease, Program, Settings, compile};
@@ -14,9 +14,7 @@ use os::link::Links;
 use serde_json::Value;
 use tenure::{Change, Gate, Realm, Tenure, World, apply, effects};
 
-use crate::subject::{OPENED, Subject, TENANT};
-
-const PATIENCE: Duration = Duration::from_secs(20);
+use crate::subject::{OPENED, PATIENCE, Subject, TENANT};
 
 /// What the journal demands.
 pub(crate) struct Demand {

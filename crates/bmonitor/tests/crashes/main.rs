@@ -1,7 +1,8 @@
 //! `kill -9` of a node's monitor, at named steps and at seeded times, in the middle of a node's life with a
 //! prober sending throughout. Afterwards the kernel holds what the journal demands. Needs root.
 //!
-//! A point is replayed by its seed: `cargo test -p bmonitor --test crashes -- open_nothing --seed=7`.
+//! A point is replayed by its seed: `cargo test -p bmonitor --test crashes -- open_nothing --seed=7`; `--rounds=9`
+//! goes through all steps so often, each time at other acts and times.
 #![expect(
     clippy::unwrap_used,
     clippy::print_stdout,
@@ -88,8 +89,11 @@ fn crashes(story: &Story, steps: &[(String, String)], live: fn(&Point) -> String
 }
 
 fn points(story: &Story, steps: &[(String, String)]) -> Vec<Point> {
-    let last = FIRST_SEED + 2 * steps.len() as u64;
-    let wanted = std::env::args().find_map(|argument| argument.strip_prefix("--seed=")?.parse::<u64>().ok());
+    let number =
+        |name: &str| std::env::args().find_map(|argument| argument.strip_prefix(name)?.parse::<u64>().ok());
+    let wanted = number("--seed=");
+    let last =
+        FIRST_SEED + 2 * steps.len() as u64 * number("--rounds=").unwrap_or(1).max(wanted.unwrap_or(0));
     let all = (FIRST_SEED..last).map(|seed| Point::new(seed, steps, story));
     all.filter(|point| wanted.is_none_or(|seed| seed == point.seed)).collect()
 }

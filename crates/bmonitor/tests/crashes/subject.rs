@@ -19,7 +19,7 @@ pub(crate) const LANDLORD: &str = "landlord";
 /// Ports that some act opens to the outside client.
 pub(crate) const OPENED: [u16; 2] = [80, 443];
 
-pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 pub(crate) const SILENCE: Duration = Duration::from_millis(100);
 /// How long a status is waited for before the node is asked how it is meanwhile.
 const GLANCE: Duration = Duration::from_millis(40);

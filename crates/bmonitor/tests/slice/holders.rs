@@ -8,11 +8,15 @@ use std::os::unix::net::UnixStream;
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
 
 use node_protocol::call::Status;
 use tenure::{Target, Verb};
 
 use crate::volumes::{Tenancy, tenancy};
+
+const PATIENCE: Duration = Duration::from_secs(60);
+const LOOK: Duration = Duration::from_millis(20);
 
 /// In a thread with descriptors of its own, whose process has lost its first thread.
 const BY_A_THREAD: &str = r#"
@@ -109,7 +113,7 @@ pub(crate) fn are_shut_out() {
     let (near, far) = UnixStream::pair().unwrap();
     send(&near, &tenancy.content("data").join("secret"));
     say(&tenancy, Verb::Suspend(Target { tier: tenancy.tier }));
-    let status = tenancy.world.status_with(0, is_held);
+    let status = becomes(&tenancy, is_held);
     assert_eq!((state(&status), status.settled), (Some("held"), false));
     let held = receive(&far);
     held.read_at(&mut [0; 16], 0).unwrap_err();
@@ -123,13 +127,26 @@ pub(crate) fn are_shut_out() {
     let before = tenancy.receipts_now();
     send(&near, &tenancy.content("data").join("secret"));
     say(&tenancy, Verb::Sever(Target { tier: tenancy.tier }));
-    tenancy.world.status_with(0, is_held);
+    becomes(&tenancy, is_held);
     assert_eq!((tenancy.salts(), tenancy.receipts_now()), (0, before));
     let held = receive(&far);
     held.read_at(&mut [0; 16], 0).unwrap_err();
     drop(held);
     tenancy.world.settled(0);
     assert_eq!(tenancy.receipts_now(), before + 1);
+}
+
+/// The first status of which something is true. A volume is tried to be closed for a second before it is shut.
+fn becomes(tenancy: &Tenancy, wanted: impl Fn(&Status) -> bool) -> Status {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let status = tenancy.world.now(0);
+        if wanted(&status) {
+            return status;
+        }
+        assert!(Instant::now() < deadline, "{status:?}");
+        os::poll::wait(&[], Some(LOOK)).unwrap();
+    }
 }
 
 /// Puts a file of the volume into a socket, and has it no more.
