@@ -75,7 +75,11 @@ fn let_go_of_others(own: &Path) -> Result<(), os::Failed> {
     };
     for target in mount::targets()?.iter().rev() {
         if is_in_a_facility(target) && !target.starts_with(own) && !mount::is_shared(target)? {
-            mount::unmount(target)?;
+            let unmounted = mount::unmount(target);
+            // Where its facility was quicker, it is gone from here, too.
+            if mount::is_mounted(target)? {
+                unmounted?;
+            }
         }
     }
     Ok(())
