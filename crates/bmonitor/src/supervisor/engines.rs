@@ -62,6 +62,10 @@ pub(super) struct Engines {
 struct Engine {
     shim: Option<Shim>,
     keeper: Keeper,
+    /// What was wanted when the keeper began to count: what is ordered anew starts anew, however it ended before.
+    kept: Option<Key>,
+    /// Its next start follows from an order.
+    ordered: bool,
     last: Option<Ending>,
     /// How often it was started by itself.
     restarts: u64,
@@ -212,7 +216,8 @@ impl Supervisor {
             if engine.runs {
                 self.start_what_should_run(&id, realm, engine);
             } else {
-                self.engines.each.entry(id).or_default().waits = None;
+                let engine = self.engines.each.entry(id).or_default();
+                (engine.waits, engine.kept) = (None, None);
             }
         }
         self.sweep_images();
@@ -244,6 +249,10 @@ impl Supervisor {
             engine.waits = None;
             return;
         }
+        let key = key(wanted);
+        if engine.kept.as_ref() != Some(&key) {
+            (engine.keeper, engine.kept, engine.ordered) = (Keeper::default(), Some(key), true);
+        }
         if !engine.keeper.may_start(boot()) {
             return;
         }
@@ -254,8 +263,8 @@ impl Supervisor {
         let Some(engine) = self.engines.each.get_mut(id) else { return };
         match started {
             Ok(()) => {
-                engine.restarts += u64::from(engine.started_once);
-                engine.started_once = true;
+                engine.restarts += u64::from(engine.started_once && !engine.ordered);
+                (engine.started_once, engine.ordered) = (true, false);
                 engine.waits = None;
             }
             Err(why) => engine.waits = Some(why),
@@ -330,6 +339,7 @@ impl Supervisor {
             let Some(shim) = &mut engine.shim else { continue };
             for report in shim.lines.take::<Report>() {
                 shim.key = report.key.clone();
+                engine.kept = Some(report.key.clone());
                 shim.since = Duration::from_millis(report.since);
                 engine.missing.clone_from(&report.missing);
                 shim.report = Some(report);

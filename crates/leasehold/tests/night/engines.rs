@@ -1,6 +1,7 @@
 //! Engines through a tenant's console: deployed, served, killed, hung, ended.
 
 use std::io::Write as _;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use lab::{Console, Facility, Guard};
@@ -8,16 +9,29 @@ use os::process::Process;
 use serde_json::Value;
 
 use crate::world::{
-    DHCP, PATIENCE, enrol, facility, fetch, fetched, image, items, lease, page, ran, served_at, start, until,
-    web,
+    DHCP, Mail, PATIENCE, enrol, facility, fetch, fetched, image, items, lease, page, ran, served_at, start,
+    until, web,
 };
+
+/// Says that it is ready and lives, as `sd_notify(3)` has it, and nothing else.
+const PULSE: &str = "socket(my $s, 1, 2, 0); my $to = pack('S a108', 1, '/run/notify'); \
+    send($s, 'READY=1', 0, $to); while (1) { send($s, 'WATCHDOG=1', 0, $to); select(undef, undef, undef, 0.1) }";
+
+/// What the tenant wants tried, with little patience.
+const LADDERS: &str = "version = 1\n\
+    [[ladder]]\nname = \"hung\"\nkinds = [\"engine-hung\"]\nsettle_s = 1\n\
+    step = [{ do = \"notify\" }, { do = \"restart-engine\", wait_s = 30 }]\n\
+    [[ladder]]\nname = \"exited\"\nkinds = [\"engine-exited\"]\nsettle_s = 1\n\
+    step = [{ do = \"notify\" }, { do = \"restart-engine\", wait_s = 1 }, { do = \"reload-image\", wait_s = 1 }]\n\
+    [[ladder]]\nname = \"rest\"\nsettle_s = 1\nstep = [{ do = \"notify\" }]\n";
 
 pub(crate) fn day() {
     let guard = Guard::start().unwrap();
     let mut facility = facility(1, &guard);
+    let mail = Mail::start(&facility.path_of("console-a"));
     let [landlord, tenant] = facility.consoles_mut() else { panic!("two consoles are planned") };
     start(landlord, "landlord", &["--realms", "10.1.0.10-10.1.0.200"], DHCP);
-    start(tenant, "tenant-a", &[], "");
+    start(tenant, "tenant-a", &[], &mail.receiver());
     let screens = enrol(&mut facility);
     let [landlord, tenant] = facility.consoles() else { panic!("two consoles are planned") };
     lease(landlord, tenant, &screens[0]);
@@ -26,6 +40,8 @@ pub(crate) fn day() {
     let facility = outlives_its_console(facility);
     let tenant = &facility.consoles()[1];
     killed(&facility, tenant);
+    hung(&facility, tenant, &mail);
+    ends_again_and_again(tenant);
     removed(&facility, tenant);
     // The landlord has no part in any of it.
     assert!(items(&ran(&facility.consoles()[0], &["engine", "list"])).next().is_none());
@@ -94,6 +110,60 @@ fn killed(facility: &Facility, tenant: &Console) {
     until(tenant, &["engine", "show", "web"], |shown| shown[0]["status"]["restarts"].as_u64() >= Some(1));
 }
 
+/// One that hangs is killed by its watchdog; that it runs again is the console's doing, and people are told.
+fn hung(facility: &Facility, tenant: &Console, mail: &Mail) {
+    tenant.write("ladders.toml", LADDERS).unwrap();
+    ran(tenant, &["ladder", "apply", "ladders.toml"]);
+    let mark = format!("# {}", facility.plan().prefix);
+    let command = serde_json::json!(["/usr/bin/perl", "-e", PULSE, mark]);
+    let more = "ready = \"notify\"\nwatchdog_seconds = 3\nrestart = \"never\"";
+    deploy(tenant, "till", &command, more);
+    until(tenant, &["engine", "show", "till"], |shown| shown[0]["status"]["ready"] == true);
+
+    let till = program(&["/usr/bin/perl", "-e", PULSE, &mark]).to_string();
+    assert!(Command::new("kill").args(["-STOP", &till]).status().unwrap().success());
+    let hung = |incidents: &Value| items(incidents).any(|one| one["cause"] == "engine-hung");
+    let incidents = until(tenant, &["incident", "list", "--all"], hung);
+    let incident = items(&incidents).find(|one| one["cause"] == "engine-hung").unwrap();
+    assert_eq!(incident["about"], "engine till on n1");
+    let number = incident["number"].as_str().unwrap();
+    // Of the engine that was killed people were told, too.
+    let told = format!("{number} engine till on n1: engine-hung");
+    while !mail.mails.recv_timeout(PATIENCE).unwrap()["headers"]["subject"].to_string().contains(&told) {}
+    let shown = until(tenant, &["incident", "show", number], |incident| incident["state"] == "resolved");
+    let timeline = shown["timeline"].to_string();
+    assert!(timeline.contains("restart-engine") && timeline.contains("ordered, record"), "{timeline}");
+    until(tenant, &["engine", "show", "till"], |shown| shown[0]["status"]["ready"] == true);
+}
+
+/// One that ends whenever it is started gets its image unpacked anew, and then a person.
+fn ends_again_and_again(tenant: &Console) {
+    let command = serde_json::json!(["/bin/busybox", "sh", "-c", "exit 3"]);
+    deploy(tenant, "bad", &command, "restart = \"never\"");
+    let exited = |one: &&Value| one["cause"] == "engine-exited" && one["about"] == "engine bad on n1";
+    let needed = |incidents: &Value| {
+        items(incidents).find(exited).is_some_and(|incident| incident["state"] == "needs-person")
+    };
+    let incidents = until(tenant, &["incident", "list"], needed);
+    let incident = items(&incidents).find(exited).unwrap();
+    let timeline = incident["timeline"].to_string();
+    for tried in ["restart-engine", "reload-image"] {
+        assert!(timeline.contains(tried), "{tried}: {timeline}");
+    }
+    assert!(!timeline.contains("\"failed\""), "{timeline}");
+    let bad = ran(tenant, &["engine", "show", "bad"]);
+    assert_eq!(bad[0]["status"]["last_exit"]["code"], 3);
+}
+
+fn deploy(tenant: &Console, name: &str, command: &Value, more: &str) {
+    let text = format!(
+        "version = 1\nengine = \"{name}\"\nvolume = \"data\"\ncommand = {command}\nstop_seconds = 1\n{more}\n\
+         [limits]\nmemory_mib = 64\nprocesses = 16\n"
+    );
+    tenant.write("more.toml", &text).unwrap();
+    ran(tenant, &["engine", "deploy", "more.toml", "--image", "web.tar", "--node", "n1"]);
+}
+
 fn removed(facility: &Facility, tenant: &Console) {
     let address = served_at(tenant, "web", "n1");
     ran(tenant, &["engine", "stop", "web"]);
@@ -111,7 +181,9 @@ fn removed(facility: &Facility, tenant: &Console) {
     let name = plan.answer["plan"].as_str().unwrap().to_owned();
     let remove = ["volume", "remove", "data", "--if-match", &name];
     assert_eq!(tenant.run(&remove).unwrap().exit, 3);
-    ran(tenant, &["engine", "remove", "web"]);
+    for engine in ["web", "till", "bad"] {
+        ran(tenant, &["engine", "remove", engine]);
+    }
     // Without engines it is another plan.
     let stale = tenant.run(&[&remove[..], &["--accept-risk=destroy-data"]].concat()).unwrap();
     assert_eq!(stale.exit, 6, "{}", stale.talk);
