@@ -13,6 +13,7 @@ mod launching;
 mod leasing;
 mod node;
 mod output;
+mod passed;
 mod ration;
 mod reconcile;
 mod rights;

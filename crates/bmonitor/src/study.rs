@@ -1,5 +1,6 @@
-//! Objects are read and worked out beside the loop: ten thousand rules take longer than a turn may. One thread,
-//! one question after the other; it has no state, touches nothing, and what it finds is taken in by the loop.
+//! What takes longer than a turn of the loop may is worked out beside it: what ten thousand rules mean, and which flows
+//! there are. One thread for each kind of question, one question after the other; it has no state, and what it finds is
+//! taken in by the loop.
 
 use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, BorrowedFd};
@@ -7,16 +8,12 @@ use std::os::unix::net::UnixStream;
 use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
 use std::thread::Builder;
 
-use crate::sets::{Learned, NoMeaning, Question};
-
-/// What was asked under a number.
-pub(crate) type Answered = (u64, Result<Learned, NoMeaning>);
-
 /// The loop's end of the thread.
 #[derive(Debug)]
-pub(crate) struct Study {
+pub(crate) struct Study<Question, Found> {
     questions: Sender<(u64, Question)>,
-    answers: Receiver<Answered>,
+    /// Each with the number under which it was asked.
+    answers: Receiver<(u64, Found)>,
     /// Has a byte for each answer.
     bell: UnixStream,
     open: usize,
@@ -24,20 +21,20 @@ pub(crate) struct Study {
 
 /// The thread is gone, which only a fault of this program ends.
 #[derive(Debug, thiserror::Error)]
-#[error("what works out boundaries has ended")]
+#[error("what works out boundaries and flows has ended")]
 pub(crate) struct Gone;
 
-impl Study {
+impl<Question: Send + 'static, Found: Send + 'static> Study<Question, Found> {
     /// Starts the thread. After the process has given up its rights: a thread has those of who starts it.
-    pub(crate) fn start() -> io::Result<Self> {
+    pub(crate) fn start(name: &str, find: fn(Question) -> Found) -> io::Result<Self> {
         let (questions, asked) = channel::<(u64, Question)>();
         let (answer, answers) = channel();
         let (bell, mut ring) = UnixStream::pair()?;
         bell.set_nonblocking(true)?;
         ring.set_nonblocking(true)?;
-        Builder::new().name("study".to_owned()).spawn(move || {
+        Builder::new().name(name.to_owned()).spawn(move || {
             while let Ok((number, question)) = asked.recv() {
-                if answer.send((number, question.answer())).is_err() {
+                if answer.send((number, find(question))).is_err() {
                     return;
                 }
                 // A full pipe wakes the loop as well.
@@ -53,8 +50,8 @@ impl Study {
         self.questions.send((number, question)).map_err(|_closed| Gone)
     }
 
-    /// What was answered since.
-    pub(crate) fn turn(&mut self) -> Result<Vec<Answered>, Gone> {
+    /// What was answered since, each with its number.
+    pub(crate) fn turn(&mut self) -> Result<Vec<(u64, Found)>, Gone> {
         let mut rings = [0; 64];
         while matches!(self.bell.read(&mut rings), Ok(1..)) {}
         let mut answered = Vec::new();

@@ -18,6 +18,7 @@ mod explain;
 mod heads;
 mod jobs;
 mod objects;
+mod passed;
 mod sealed;
 mod services;
 mod start;
@@ -46,6 +47,7 @@ use self::engines::{Engines, Images};
 use self::heads::Heads;
 use self::jobs::Jobs;
 use self::objects::{Opening, Ticket, Unsealed};
+use self::passed::Flows;
 use self::services::{Event, Service, Services};
 use self::start::Halt;
 pub(crate) use self::start::start;
@@ -55,6 +57,7 @@ use crate::custody::StoreState;
 use crate::failure::chain;
 use crate::node::Node;
 use crate::reconcile::Observed;
+use crate::sets::{Learned, NoMeaning, Question};
 use crate::step::Steps;
 use crate::study::{Gone, Study};
 
@@ -83,7 +86,8 @@ pub(crate) struct Supervisor {
     store: StoreState,
     heads: Heads,
     unsealed: Unsealed,
-    study: Study,
+    study: Study<Question, Result<Learned, NoMeaning>>,
+    flows: Flows,
     opening: Option<Opening>,
     /// Why the journal is not this node's, as a store that was opened late says.
     foreign: Option<Halt>,
@@ -109,7 +113,7 @@ pub(crate) enum Ended {
     /// The journal was put back.
     #[error(transparent)]
     Foreign(Box<Halt>),
-    /// Boundaries are not worked out any more.
+    /// Boundaries are not worked out any more, or flows not looked at.
     #[error(transparent)]
     Study(#[from] Gone),
     /// The kernel does not let it wait.
@@ -142,6 +146,7 @@ impl Supervisor {
             for (number, learned) in self.study.turn()? {
                 self.object_studied(number, learned);
             }
+            self.attend_flows()?;
             if let Some(halt) = self.foreign.take() {
                 return Err(Ended::Foreign(Box::new(halt)));
             }
@@ -161,6 +166,7 @@ impl Supervisor {
         descriptors.extend(self.services.descriptors());
         descriptors.extend(self.engines.descriptors());
         descriptors.push((self.study.descriptor(), os::poll::Wanted::READ));
+        descriptors.push((self.flows.descriptor(), os::poll::Wanted::READ));
         let wakes = [
             self.connections.wake_in(),
             self.jobs.wake_in(),
@@ -169,6 +175,7 @@ impl Supervisor {
             self.couriers.wake_in(&self.services),
             self.addresses.wake_in(),
             self.engines.wake_in(),
+            self.flows.wake_in(!self.filters.is_empty()),
             self.next_term_in(),
         ];
         let at_most = wakes.into_iter().flatten().fold(WAIT_AT_MOST, Duration::min);

@@ -341,7 +341,8 @@ impl Stranger {
                 | Answer::Image(_)
                 | Answer::Output {}
                 | Answer::Explained(_)
-                | Answer::Denials(_),
+                | Answer::Denials(_)
+                | Answer::Passed(_),
                 _,
             ) => Err(CallFailed::NotUnderstood("another answer than asked for".to_owned())),
         }

@@ -174,6 +174,61 @@ pub struct BoundaryDenials {
     pub denials: Denials,
 }
 
+/// What would a filter set drop of what passes now?
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ReplayQuestion {
+    /// The boundary file, as the console's own tiers' own set.
+    pub text: String,
+    /// On these nodes, by name or key id; all of the console's when left out.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub nodes: Vec<String>,
+}
+
+/// What a filter set would drop of what realms had in the last hour.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Replay {
+    /// Each of the console's own realms.
+    pub realms: Vec<ReplayedRealm>,
+}
+
+/// One realm's part.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ReplayedRealm {
+    /// What this console calls the node.
+    pub node_name: String,
+    /// Whose realm.
+    #[schema(value_type = String)]
+    pub tier: TierId,
+    /// For how long the node has recorded what passed, 3600 at most.
+    pub seconds: u64,
+    /// Kinds of flows that were judged: flows that differ in nothing but the caller's port are one kind.
+    pub kinds: u64,
+    /// Flows of kinds that the node had no room for: they were not judged.
+    pub beyond: u64,
+    /// What the set would drop and the set in force admits.
+    pub dropped: Vec<ReplayedFlow>,
+    /// Why the realm's flows were not judged.
+    pub problem: Option<Problem>,
+}
+
+/// A kind of flows that would be dropped.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ReplayedFlow {
+    /// The first packet of the newest one, as FORMATS writes a packet.
+    #[schema(value_type = Object)]
+    pub packet: Value,
+    /// How many there were.
+    pub flows: u64,
+    /// How long ago their last packet was seen.
+    pub seconds_ago: u64,
+    /// The deny that drops it; nothing: no allow admits it.
+    pub rule: Option<String>,
+}
+
 /// At which realm?
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]

@@ -25,7 +25,8 @@ mod volume;
 
 pub use boundary::{
     BoundaryChange, BoundaryDenials, BoundaryExplained, BoundaryPlan, BoundaryQuestion, BoundaryShown,
-    BoundaryTarget, DenialsQuestion, Matrix, MatrixPair, MatrixQuestion, MatrixRealm,
+    BoundaryTarget, DenialsQuestion, Matrix, MatrixPair, MatrixQuestion, MatrixRealm, Replay, ReplayQuestion,
+    ReplayedFlow, ReplayedRealm,
 };
 pub use client::{Address, Client, Failed, MalformedAddress};
 pub use console::{Console, ConsoleAt, Identity};

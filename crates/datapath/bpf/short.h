@@ -6,9 +6,9 @@
 
 #include "flow.h"
 
-/* Ethernet, the fixed IP header, and as much of the transport header as is looked at. */
+/* The fixed IP header, and as much of the transport header as is looked at. Not packed: behind Ethernet's header
+ * all lies as the compiler expects it, which else would read byte by byte. */
 struct plain_ipv4 {
-	__u8 ethernet[ETHERNET];
 	__u8 version_length;
 	__u8 service;
 	__u16 total;
@@ -20,10 +20,9 @@ struct plain_ipv4 {
 	__u32 source;
 	__u32 destination;
 	__u16 ports[2];
-} __attribute__((packed));
+};
 
 struct plain_ipv6 {
-	__u8 ethernet[ETHERNET];
 	__u32 version_class_label;
 	__u16 payload;
 	__u8 next;
@@ -31,7 +30,7 @@ struct plain_ipv6 {
 	struct address source;
 	struct address destination;
 	__u16 ports[2];
-} __attribute__((packed));
+};
 
 /* Whether a TCP or UDP header is whole and begins, ends or breaks nothing. */
 INLINE int goes_on(const struct __sk_buff *skb, __u8 protocol, __u32 at, __u32 length)
@@ -70,8 +69,9 @@ INLINE int is_live(const struct head *head, const struct flow_key *key, __u64 no
 
 INLINE int goes_short(const struct __sk_buff *skb, const struct head *head, __u8 direction, __u64 now)
 {
-	const struct plain_ipv4 *v4 = (void *)(long)skb->data;
-	const struct plain_ipv6 *v6 = (void *)(long)skb->data;
+	const __u8 *ethernet = (void *)(long)skb->data;
+	const struct plain_ipv4 *v4 = (void *)(ethernet + ETHERNET);
+	const struct plain_ipv6 *v6 = (void *)(ethernet + ETHERNET);
 	const void *end = (void *)(long)skb->data_end;
 	struct flow_key key;
 	struct address local;
@@ -79,12 +79,12 @@ INLINE int goes_short(const struct __sk_buff *skb, const struct head *head, __u8
 
 	if (skb->vlan_present || (void *)(v4 + 1) > end)
 		return 0;
-	if (!same_mac(direction == OUT ? v4->ethernet + 6 : v4->ethernet, head->mac))
+	if (!same_mac(direction == OUT ? ethernet + 6 : ethernet, head->mac))
 		return 0;
-	if (direction == OUT && v4->ethernet[0] & 1)
+	if (direction == OUT && ethernet[0] & 1)
 		return 0;
 	zero(&key, sizeof(key));
-	type = *(__u16 *)(v4->ethernet + 12);
+	type = *(__u16 *)(ethernet + 12);
 	if (type == swap16(TYPE_IPV4)) {
 		__u32 total = swap16(v4->total);
 
@@ -96,7 +96,7 @@ INLINE int goes_short(const struct __sk_buff *skb, const struct head *head, __u8
 		map_v4(&local, direction == OUT ? v4->source : v4->destination);
 		remote_port = v4->ports[direction == OUT];
 		local_port = v4->ports[direction != OUT];
-	} else if (type == swap16(TYPE_IPV6) && (void *)(v6 + 1) <= end) {
+	} else if (type == swap16(TYPE_IPV6) && (void *)(v6->ports + 2) <= end) {
 		__u32 payload = swap16(v6->payload);
 
 		if ((v6->version_class_label & 0xf0) != 0x60 || payload > skb->len - ETHERNET - IPV6 ||

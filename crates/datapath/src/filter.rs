@@ -7,23 +7,25 @@
 //! Attach before the link comes up. Nothing here is undone when a [`Filter`] is dropped: the kernel
 //! keeps what is pinned and attached until [`Filter::remove`].
 
+mod flows;
 mod observe;
 mod pins;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use aya::maps::{Array, ArrayOfMaps, HashMap, MapData, MapError, PerCpuArray, RingBuf};
+use aya::maps::{Array, ArrayOfMaps, MapData, MapError, PerCpuArray, RingBuf};
 use aya::programs::SchedClassifier;
 
 use id::Generation;
 use os::classifier::{Classifiers, Hook};
 
+pub use self::flows::FlowTable;
 pub use self::observe::{Fitting, Live, Observed};
 pub use self::pins::{Program, Settings};
 use crate::error::FilterError;
 use crate::image::Image;
-use crate::layout::{self, FLOW, FLOW_KEY, HEAD, Head};
+use crate::layout::{self, HEAD, Head};
 use crate::report::{Counters, Denial, Direction, Flow, Tally};
 
 type Heads = Array<MapData, [u8; HEAD]>;
@@ -36,7 +38,7 @@ pub struct Filter {
     gate: Array<MapData, u64>,
     live: ArrayOfMaps<MapData, Heads>,
     tables: ArrayOfMaps<MapData, Table>,
-    flows: HashMap<MapData, [u8; FLOW_KEY], [u8; FLOW]>,
+    flows: FlowTable,
     counters: PerCpuArray<MapData, u64>,
     denials: RingBuf<MapData>,
     leave: SchedClassifier,
@@ -187,41 +189,28 @@ impl Filter {
         taken
     }
 
-    /// The flows in the table, idle ones that were not swept yet included, in no order.
+    /// See [`FlowTable::flows`].
     ///
     /// # Errors
     /// The kernel refuses.
     pub fn flows(&self) -> Result<Vec<Flow>, FilterError> {
-        self.flows
-            .iter()
-            .map(|entry| entry.map(|(key, value)| layout::flow(&key, &value)))
-            .collect::<Result<_, _>>()
-            .map_err(FilterError::map("read", "flows"))
+        self.flows.flows()
     }
 
-    /// Takes idle flows out of the table, to make room; answers how many. `now` is [`os::clock::boot`].
+    /// See [`FlowTable::sweep`].
     ///
     /// # Errors
     /// The kernel refuses.
     pub fn sweep(&mut self, now: Duration) -> Result<usize, FilterError> {
-        let idle: Vec<[u8; FLOW_KEY]> = self
-            .flows
-            .iter()
-            .filter_map(Result::ok)
-            .filter(|(key, value)| layout::is_idle(key, value, now))
-            .map(|(key, _)| key)
-            .collect();
-        let mut swept = 0;
-        for key in idle {
-            match self.flows.remove(&key) {
-                Ok(()) => swept += 1,
-                // The program was faster.
-                Err(MapError::KeyNotFound) => (),
-                Err(MapError::SyscallError(error)) if is_not_found(&error.io_error) => (),
-                Err(error) => return Err(FilterError::map("sweep", "flows")(error)),
-            }
-        }
-        Ok(swept)
+        self.flows.sweep(now)
+    }
+
+    /// The flow table by itself, for who reads it elsewhere.
+    ///
+    /// # Errors
+    /// The kernel refuses.
+    pub fn flow_table(&self) -> Result<FlowTable, FilterError> {
+        pins::flow_table(&self.folder, &self.settings)
     }
 
     /// Takes the hooks from `link`, if it is given and still there, and every pin from `pins`. The link
@@ -281,10 +270,6 @@ impl Filter {
         }
         Ok(tally)
     }
-}
-
-fn is_not_found(error: &std::io::Error) -> bool {
-    error.kind() == std::io::ErrorKind::NotFound
 }
 
 fn new_table(words: &[u64]) -> Result<Table, MapError> {

@@ -82,6 +82,7 @@ pub(crate) fn flow(key: &[u8; FLOW_KEY], value: &[u8; FLOW]) -> Flow {
         remote: address(&key[..16]),
         remote_port: u16_at(key, 16),
         local_port: u16_at(key, 18),
+        first_ports: (u16_at(value, 24), u16_at(value, 26)),
         generation: u64_at(value, 0),
         seen: (Duration::from_nanos(u64_at(value, 16)), Duration::from_nanos(u64_at(value, 8))),
     }

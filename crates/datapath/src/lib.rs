@@ -17,6 +17,6 @@ mod report;
 
 pub use compile::{CompileError, TooLarge, compile};
 pub use error::FilterError;
-pub use filter::{Filter, Fitting, Live, Observed, Prepared, Program, Settings};
+pub use filter::{Filter, Fitting, FlowTable, Live, Observed, Prepared, Program, Settings};
 pub use image::{ADDRESSES_MAX, Image, Lease, TIERS_MAX, WORDS_MAX};
 pub use report::{Counters, Denial, Direction, Flow, Reason, Tally};

@@ -132,6 +132,9 @@ pub struct Flow {
     pub remote_port: u16,
     /// The realm's port.
     pub local_port: u16,
+    /// The other end's and the realm's port of the first packet as the rules saw it: for ICMP 0, and
+    /// type * 256 + code.
+    pub first_ports: (u16, u16),
     /// The generation that last admitted it.
     pub generation: u64,
     /// Its first and its last packet, as time since the machine started.

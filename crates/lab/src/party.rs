@@ -257,6 +257,7 @@ impl Caller {
                 | Answer::Output {}
                 | Answer::Explained(_)
                 | Answer::Denials(_)
+                | Answer::Passed(_)
                 | Answer::Refused(_) => {
                     return Err(Failed::new("read the journal", format!("the node said {answer:?}")));
                 }

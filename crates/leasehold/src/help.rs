@@ -46,6 +46,7 @@ admits nothing.
 
   leasehold boundary check --upper landlord.toml --lower mine.toml    is it within? else a packet that is not
   leasehold boundary plan mine.toml                                   what each node would say
+  leasehold boundary replay mine.toml                                 what it would drop of the last hour's flows
   leasehold boundary apply mine.toml --if-match PLAN                  set it, if the plan is still that
   leasehold boundary explain n1 n4:5432                               what stops this packet, and whose rule it is";
 

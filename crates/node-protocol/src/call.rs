@@ -56,6 +56,11 @@ pub enum Call {
         /// Whose realm.
         tier: TierId,
     },
+    /// Say what passed at a tier's realm in the last hour. Only of a tier's own courier. Answer: [`Answer::Passed`].
+    Passed {
+        /// Whose realm.
+        tier: TierId,
+    },
     /// Take a part of an image. Attachment: at most 1 MiB. Answer: [`Answer::Image`], which says where to go on.
     PutImage {
         /// Whose it is.
@@ -148,6 +153,8 @@ pub enum Answer {
     Explained(Box<Explained>),
     /// What was dropped.
     Denials(Box<Denials>),
+    /// What passed.
+    Passed(Box<PassedFlows>),
     /// It was not done.
     Refused(Refused),
 }
@@ -221,6 +228,30 @@ pub struct RefusedBy {
     pub direction: Way,
     /// How many.
     pub packets: u64,
+}
+
+/// The flows that a realm had in the last hour, by kind.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PassedFlows {
+    /// For how long they were recorded, 3600 at most: less where the realm or the node's monitor began later.
+    pub seconds: u64,
+    /// Flows of kinds for which there was no room, since the record began.
+    pub beyond: u64,
+    /// Each kind.
+    pub kinds: Vec<Passed>,
+}
+
+/// Flows that differ in nothing but the caller's port.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Passed {
+    /// The first packet of the newest one, as FORMATS writes a packet.
+    pub packet: Value,
+    /// How many began since the record did, or were open then.
+    pub flows: u64,
+    /// How long ago their last packet was seen.
+    pub seconds_ago: u64,
 }
 
 /// Who sends: `in` is the remote, `out` the realm.

@@ -52,7 +52,8 @@ pub(crate) fn run(verb: &Verb) -> Result<(), Failure> {
             | Answer::Image(_)
             | Answer::Output {}
             | Answer::Explained(_)
-            | Answer::Denials(_) => return Err(unexpected()),
+            | Answer::Denials(_)
+            | Answer::Passed(_) => return Err(unexpected()),
         }
         first.get_or_insert(from);
         write(&lines)?;

@@ -73,7 +73,8 @@ fn end(answer: Answer, format: Format) -> Result<(), Failure> {
         | Answer::Image(_)
         | Answer::Output {}
         | Answer::Explained(_)
-        | Answer::Denials(_) => Err(unexpected()),
+        | Answer::Denials(_)
+        | Answer::Passed(_) => Err(unexpected()),
     }
 }
 

@@ -39,6 +39,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
         | Answer::Image(_)
         | Answer::Output {}
         | Answer::Explained(_)
-        | Answer::Denials(_) => Err(unexpected()),
+        | Answer::Denials(_)
+        | Answer::Passed(_) => Err(unexpected()),
     }
 }

@@ -41,7 +41,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Failure> {
             | Answer::Image(_)
             | Answer::Output {}
             | Answer::Explained(_)
-            | Answer::Denials(_),
+            | Answer::Denials(_)
+            | Answer::Passed(_),
             _,
         ) => return Err(unexpected()),
     }

@@ -48,6 +48,12 @@ impl Supervisor {
             Call::EngineOutput { .. } => {
                 plain(refused(code::NOT_FOUND, Exit::NotFound, "a tier's consoles read its engines' output"))
             }
+            // So is whom its realm speaks to.
+            Call::Passed { .. } => plain(refused(
+                code::NOT_FOUND,
+                Exit::NotFound,
+                "a tier's consoles hear what passed at its realm",
+            )),
             Call::Attach { .. } => plain(refused(code::NOT_YET, Exit::Failed, "there are no engines yet")),
         })
     }

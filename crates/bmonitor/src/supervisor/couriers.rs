@@ -312,7 +312,8 @@ impl Supervisor {
             }
             Call::Explain { tier: of, packet } if of == tier => plain(self.explain(tier, packet)),
             Call::Denials { tier: of } if of == tier => plain(self.denials(tier)),
-            Call::Explain { .. } | Call::Denials { .. } => {
+            Call::Passed { tier: of } if of == tier => plain(self.passed(tier)),
+            Call::Explain { .. } | Call::Denials { .. } | Call::Passed { .. } => {
                 plain(refused(code::NOT_FOUND, Exit::NotFound, "a console hears of its own tier's realm"))
             }
         }))

@@ -155,7 +155,7 @@ fn kind(stack: &[ResolvedSet], bindings: &[(Binding, Option<id::Digest>)], packe
     Some((*binding, explanation.rule.map(str::to_owned), packet.direction == Direction::Out))
 }
 
-fn no_tier(tier: TierId) -> Answer {
+pub(super) fn no_tier(tier: TierId) -> Answer {
     refused(code::NOT_FOUND, Exit::NotFound, format!("there is no tier {tier}"))
 }
 

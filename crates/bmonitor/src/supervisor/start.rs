@@ -28,6 +28,7 @@ use super::engines::{self, Engines, Images};
 use super::heads::{self, Heads};
 use super::jobs::Jobs;
 use super::objects::{self, Unsealed};
+use super::passed::Flows;
 use super::services::{Service, Services};
 use super::volumes;
 use crate::config::{self, Config, Problems};
@@ -37,6 +38,7 @@ use crate::entry::{Entry, Snapshot};
 use crate::node::{Node, Submitted};
 use crate::reconcile::Observed;
 use crate::rights::{self, Begin, CUSTODY_UID, NotEnforced, Role};
+use crate::sets::Question;
 use crate::step::{Step, Steps};
 use crate::study::Study;
 
@@ -163,7 +165,9 @@ pub(crate) fn start(folder: &Path, steps: Steps) -> Result<Supervisor, Halt> {
         custody::secrets(&config.state("custody")).map_err(|error| Halt::Realms(error.to_string()))?;
     let addresses = remembered_addresses(&config, &mut node);
     let listener = listen(&config)?;
-    let study = Study::start().map_err(because("start", "what works out boundaries"))?;
+    let study =
+        Study::start("study", Question::answer).map_err(because("start", "what works out boundaries"))?;
+    let flows = Flows::start().map_err(because("start", "what walks flow tables"))?;
     warned.extend(couriers.warning());
     warned.truncate(super::WARNINGS_MAX);
     let mut supervisor = Supervisor {
@@ -189,6 +193,7 @@ pub(crate) fn start(folder: &Path, steps: Steps) -> Result<Supervisor, Halt> {
         heads: Heads::default(),
         unsealed: Unsealed::default(),
         study,
+        flows,
         opening: None,
         foreign: None,
         refusals: super::explain::Refusals::default(),

@@ -99,7 +99,7 @@ pub(crate) fn accepted(answer: &Answer) {
     assert!(matches!(answer, Answer::Accepted { .. }), "{answer:?}");
 }
 
-fn refused(answer: Answer) -> String {
+pub(crate) fn refused(answer: Answer) -> String {
     let Answer::Refused(refused) = answer else { panic!("{answer:?}") };
     refused.code
 }

@@ -16,6 +16,7 @@ mod large;
 mod leases;
 mod memory;
 mod orders;
+mod passed;
 mod replays;
 mod returns;
 mod rights;
@@ -49,6 +50,7 @@ const TRIALS: &[Trial] = &[
     ("a_boundary_that_is_tried_goes_by_itself_unless_confirmed", large::tried),
     ("a_realm_made_again_is_cut_first", wire::a_realm_made_again_is_cut_first),
     ("what_stops_a_packet_is_told_by_tier_and_rule", explain::names_tier_and_rule),
+    ("what_passed_at_a_realm_is_told_to_its_tier_alone", passed::told_to_its_tier),
     ("a_directory_is_the_roots_and_never_goes_back", directory::never_back),
     ("a_supervisor_that_dies_takes_no_connection_along", crashes::supervisor_dies_connections_live),
     ("death_at_every_step", crashes::at_every_step),

@@ -110,7 +110,9 @@ impl Serve for Node {
             Call::PutObject { name } => (Answer::Stored { name }, attachment),
             Call::Receipts { about } => (Answer::Signed { number: 1 }, about.into_bytes()),
             // Never answered.
-            Call::Attach { .. } | Call::Explain { .. } | Call::Denials { .. } => pending().await,
+            Call::Attach { .. } | Call::Explain { .. } | Call::Denials { .. } | Call::Passed { .. } => {
+                pending().await
+            }
             Call::SubmitOrder {}
             | Call::ReadJournal { .. }
             | Call::Status { .. }

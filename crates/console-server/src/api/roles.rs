@@ -38,6 +38,7 @@ pub(crate) const NEEDS: &[(&str, Need)] = &[
     ("boundary_explain", At(Read)),
     ("boundary_matrix", At(Read)),
     ("boundary_plan", At(Read)),
+    ("boundary_replay", At(Read)),
     ("boundary_show", At(Read)),
     ("console_health", Nothing),
     ("console_identity", At(Read)),

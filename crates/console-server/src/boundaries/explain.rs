@@ -56,7 +56,7 @@ async fn dropped(console: &Console, node: &KnownNode, place: Place) -> Result<De
     }
 }
 
-fn link(console: &Console, node: &KnownNode, place: Place) -> Result<Arc<Link>, No> {
+pub(super) fn link(console: &Console, node: &KnownNode, place: Place) -> Result<Arc<Link>, No> {
     let gone = || No::new("node-unreachable", Exit::Failed, format!("node {} is not connected", node.name));
     console.live.link(place).ok_or_else(gone)
 }

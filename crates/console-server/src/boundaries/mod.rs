@@ -3,6 +3,7 @@
 mod apply;
 mod explain;
 mod matrix;
+mod replay;
 mod routes;
 mod sets;
 

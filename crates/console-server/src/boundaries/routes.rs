@@ -6,14 +6,14 @@ use axum::Json;
 use axum::extract::State;
 use console_api::{
     BoundaryChange, BoundaryDenials, BoundaryExplained, BoundaryPlan, BoundaryQuestion, BoundaryShown,
-    DenialsQuestion, Matrix, MatrixQuestion, Page, PageQuery,
+    DenialsQuestion, Matrix, MatrixQuestion, Page, PageQuery, Replay, ReplayQuestion,
 };
 use id::{Digest, TierId};
 use node_protocol::call::TierStatus;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::{apply, explain, matrix};
+use super::{apply, explain, matrix, replay};
 use crate::api::{Answer, Body, Parameters};
 use crate::node::no_longer_than;
 use crate::state::Console;
@@ -25,6 +25,7 @@ pub(crate) fn routes() -> OpenApiRouter<Arc<Console>> {
         .routes(routes!(boundary_explain))
         .routes(routes!(boundary_denials))
         .routes(routes!(boundary_matrix))
+        .routes(routes!(boundary_replay))
 }
 
 /// What setting a filter set would mean on each node; nothing is changed
@@ -137,4 +138,17 @@ async fn boundary_matrix(
     Body(question): Body<MatrixQuestion>,
 ) -> Answer<Matrix> {
     matrix::matrix(&console, &question).await.map(Json)
+}
+
+/// What a filter set would drop of what the console's realms had in the last hour; nothing is changed
+#[utoipa::path(
+    post, path = "/v1/boundaries/replay", operation_id = "boundary_replay", tag = "boundary",
+    request_body = ReplayQuestion,
+    responses((status = 200, body = Replay)),
+)]
+async fn boundary_replay(
+    State(console): State<Arc<Console>>,
+    Body(question): Body<ReplayQuestion>,
+) -> Answer<Replay> {
+    replay::replay(&console, &question).await.map(Json)
 }

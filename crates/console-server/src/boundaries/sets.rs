@@ -35,6 +35,12 @@ impl Console {
         Ok(NewSet { packets: Some(packets(&resolved)?) })
     }
 
+    /// The rules of a boundary file, for packets to be judged by.
+    pub(super) fn rules(&self, text: &str) -> Result<ResolvedSet, No> {
+        let set = FilterSet::parse(text.as_bytes()).map_err(|problems| usage(problems.to_string()))?;
+        set.resolve(self.own_directory()?.as_ref()).map_err(|problems| usage(problems.to_string()))
+    }
+
     /// The text of a set that this console made or was handed.
     pub(super) fn set_text(&self, object: &Digest) -> Option<String> {
         self.object_text(object)

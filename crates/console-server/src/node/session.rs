@@ -201,6 +201,7 @@ pub(crate) fn not_understood(answer: &Answer) -> No {
         Answer::Output {} => "an engine's output",
         Answer::Explained(_) => "an explanation",
         Answer::Denials(_) => "denials",
+        Answer::Passed(_) => "passed",
         Answer::Refused(_) => "refused",
     };
     No::new("not-understood", Exit::Failed, format!("the node answered {what:?}, which was not asked"))

@@ -2,7 +2,7 @@
 
 use std::num::NonZeroU32;
 
-use console_api::{BoundaryChange, BoundaryDenials, BoundaryPlan, BoundaryShown, Matrix, Page};
+use console_api::{BoundaryChange, BoundaryDenials, BoundaryPlan, BoundaryShown, Matrix, Page, Replay};
 use serde_json::json;
 
 use crate::fig6::{BOUNDARY, World, grant, world};
@@ -76,6 +76,15 @@ async fn a_boundary_is_planned_applied_and_refused_with_a_packet() {
     assert!(matrix.realms.len() <= 1 && matrix.pairs.is_empty(), "{matrix:?}");
     let denials: BoundaryDenials = tenant.post("/v1/boundaries/denials", &json!({ "node": "n1" })).await;
     assert_eq!(denials.node_name, "n1");
+
+    // Of what had passed, this one would drop what it does not admit, and says so only of what passes now.
+    let replay: Replay = tenant.post("/v1/boundaries/replay", &json!({ "text": "version = 1\n" })).await;
+    let dropped = &replay.realms[0].dropped;
+    assert_eq!((replay.realms[0].kinds, replay.realms[0].seconds, dropped.len()), (2, 1800, 1), "{replay:?}");
+    assert_eq!((&dropped[0].packet["remote"], dropped[0].flows), (&json!("10.1.5.7"), 3));
+    let replay: Replay = tenant.post("/v1/boundaries/replay", &json!({ "text": TRIED })).await;
+    assert!(replay.realms[0].dropped.is_empty(), "{replay:?}");
+    assert_eq!(tenant.refused("/v1/boundaries/replay", &json!({ "text": "version = 2" })).await.exit, 2);
 
     // A wider one is refused by the plan already, with a packet; the node is not even asked.
     let plan: BoundaryPlan = tenant.post("/v1/boundaries/plan", &change(WIDER, None)).await;

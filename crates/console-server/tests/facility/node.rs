@@ -14,7 +14,7 @@ use keys::{
     Envelope, Fate, Grade, NodeRecord as _, OpeningKey, Part, Purpose, Receipt, SigningKey, Statement,
     Version,
 };
-use node_protocol::call::{Answer, Call, OWN_TIER, Refused, Status};
+use node_protocol::call::{Answer, Call, OWN_TIER, Passed, PassedFlows, Refused, Status};
 use node_protocol::courier::Console;
 use serde_json::json;
 use tenure::{Enrolment, Fresh, Input, Made, Outcome, Step, Tenure, Verified, apply_all, decide};
@@ -77,6 +77,18 @@ pub(crate) struct Node {
 pub(crate) struct Shared {
     state: Mutex<State>,
     consoles: Consoles,
+}
+
+/// What passed at each of its realms: one kind that any set of the tests admits, and one that none does.
+fn passed() -> PassedFlows {
+    let kind = |protocol: u8, remote: &str, flows| Passed {
+        packet: json!({ "direction": "in", "protocol": protocol, "remote": remote, "remote_port": 40_000,
+            "local_port": 443 }),
+        flows,
+        seconds_ago: 5,
+    };
+    let kinds = vec![kind(6, "10.1.5.7", 3), kind(17, "10.1.9.9", 1)];
+    PassedFlows { seconds: 1800, beyond: 0, kinds }
 }
 
 struct State {
@@ -551,6 +563,7 @@ impl State {
                 (Answer::Status(serde_json::from_slice(&said).unwrap()), Vec::new())
             }
             Call::Denials { .. } => (Answer::Denials(Box::default()), Vec::new()),
+            Call::Passed { .. } => (Answer::Passed(Box::new(passed())), Vec::new()),
             Call::SubmitOrder {}
             | Call::Explain { .. }
             | Call::PutImage { .. }

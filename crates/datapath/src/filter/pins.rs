@@ -11,7 +11,7 @@ use aya::maps::{Map, MapData, MapError};
 use aya::programs::SchedClassifier;
 use id::Digester;
 
-use super::Filter;
+use super::{Filter, FlowTable};
 use crate::error::FilterError;
 
 /// The program to load: the one in this binary, or (in tests) another.
@@ -156,7 +156,7 @@ fn assemble(folder: PathBuf, settings: Settings) -> Result<Filter, FilterError> 
         gate: typed(&folder, "gate")?,
         live: typed(&folder, "live")?,
         tables: typed(&folder, "tables")?,
-        flows: typed(&folder, "flows")?,
+        flows: flow_table(&folder, &settings)?,
         counters: typed(&folder, "counters")?,
         denials: typed(&folder, "denials")?,
         leave,
@@ -165,6 +165,10 @@ fn assemble(folder: PathBuf, settings: Settings) -> Result<Filter, FilterError> 
         folder,
         prepared: 0,
     })
+}
+
+pub(super) fn flow_table(folder: &Path, settings: &Settings) -> Result<FlowTable, FilterError> {
+    Ok(FlowTable::new(typed(folder, "flows")?, settings.flows_max))
 }
 
 fn program(folder: &Path, name: &'static str) -> Result<SchedClassifier, FilterError> {

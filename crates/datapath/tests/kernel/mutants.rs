@@ -118,8 +118,8 @@ const MUTANTS: [Mutant; 26] = [
     Mutant {
         name: "the short way takes any MAC for the realm's",
         file: "short.h",
-        right: "if (!same_mac(direction == OUT ? v4->ethernet + 6 : v4->ethernet, head->mac))",
-        wrong: "if (same_mac(v4->ethernet, v4->ethernet + 6))",
+        right: "if (!same_mac(direction == OUT ? ethernet + 6 : ethernet, head->mac))",
+        wrong: "if (same_mac(ethernet, ethernet + 6))",
     },
     Mutant {
         name: "the short way takes a false length",
@@ -142,8 +142,8 @@ const MUTANTS: [Mutant; 26] = [
     Mutant {
         name: "the short way lets a realm speak to many",
         file: "short.h",
-        right: "if (direction == OUT && v4->ethernet[0] & 1)",
-        wrong: "if (direction == OUT && v4->ethernet[0] & 2 && 0)",
+        right: "if (direction == OUT && ethernet[0] & 1)",
+        wrong: "if (direction == OUT && ethernet[0] & 2 && 0)",
     },
     Mutant {
         name: "a realm may speak to a multicast address",

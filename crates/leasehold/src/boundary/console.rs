@@ -1,7 +1,7 @@
 //! `leasehold boundary plan | apply | show`: filter sets through a console.
 
 use std::num::NonZeroU32;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use console_api::{BoundaryChange, BoundaryPlan, BoundaryShown, BoundaryTarget, Page};
@@ -95,12 +95,16 @@ pub(super) fn apply(Application { change, if_match, attempt }: &Application) -> 
     Ok(Exit::Ok)
 }
 
+/// A boundary file's text, for the console to read.
+pub(super) fn text_of(path: &Path) -> Result<String, Failure> {
+    let bytes = file::read(path, boundary::FILE_BYTES_MAX)?;
+    String::from_utf8(bytes)
+        .map_err(|_no_text| Failure::new(Exit::Usage, format!("{} is no text", path.display())))
+}
+
 fn wanted(change: &Change, if_match: Option<String>) -> Result<BoundaryChange, Failure> {
-    let bytes = file::read(&change.file, boundary::FILE_BYTES_MAX)?;
-    let text = String::from_utf8(bytes)
-        .map_err(|_no_text| Failure::new(Exit::Usage, format!("{} is no text", change.file.display())))?;
     Ok(BoundaryChange {
-        text,
+        text: text_of(&change.file)?,
         of: change.of.clone(),
         nodes: change.nodes.clone(),
         if_match,

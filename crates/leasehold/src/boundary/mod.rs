@@ -8,6 +8,7 @@ mod explain;
 mod files;
 mod matrix;
 mod narrow;
+mod replay;
 mod watch;
 
 use std::path::PathBuf;
@@ -35,6 +36,8 @@ pub(crate) enum Verb {
     Explain(explain::Question),
     /// Say which of a console's realms may reach which, by the nodes' own word
     Matrix(matrix::Question),
+    /// Say what a boundary would drop of what your realms had in the last hour (exit 10 if anything)
+    Replay(replay::Question),
     /// Print what a realm's boundaries drop, as it happens, by tier and rule
     Watch(watch::Watching),
     /// Show the boundaries of a console's tiers, and those that it gave
@@ -87,6 +90,7 @@ pub(crate) fn run(verb: &Verb) -> Result<Exit, Failure> {
         Verb::Apply(application) => console::apply(application),
         Verb::Explain(question) => explain::run(question),
         Verb::Matrix(question) => matrix::run(question),
+        Verb::Replay(question) => replay::run(question),
         Verb::Watch(watching) => watch::run(watching),
         Verb::Show(reach) => console::show(reach),
         Verb::Evaluate(evaluation) => evaluate::run(evaluation),
