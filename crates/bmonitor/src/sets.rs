@@ -31,6 +31,8 @@ pub(crate) struct Sets {
     specifications: BTreeMap<Digest, Specification>,
     /// The sets of which a directory has lost names.
     lost: BTreeSet<Digest>,
+    /// The directory with which a set's names last came to mean something else, while this program has run.
+    renamed: BTreeMap<Digest, u64>,
     /// What no realm reaches, as the configuration says.
     management: Vec<IpAddr>,
     /// The node's own address, where it is leased.
@@ -157,6 +159,7 @@ impl Sets {
             directories: BTreeMap::new(),
             specifications: BTreeMap::new(),
             lost: BTreeSet::new(),
+            renamed: BTreeMap::new(),
             management,
             own: None,
         }
@@ -244,6 +247,7 @@ impl Sets {
         self.directories.retain(|name, _| named.contains(name));
         self.specifications.retain(|name, _| named.contains(name));
         self.lost.retain(|name| named.contains(name));
+        self.renamed.retain(|name, _| named.contains(name));
     }
 
     /// The rules of an object; one that is gone admits nothing.
@@ -259,6 +263,11 @@ impl Sets {
     /// The sets in force of which a directory has lost names.
     pub(crate) const fn lost(&self) -> &BTreeSet<Digest> {
         &self.lost
+    }
+
+    /// The serial of the directory with which the names in a set last came to mean something else.
+    pub(crate) fn renamed(&self, name: Digest) -> Option<u64> {
+        self.renamed.get(&name).copied()
     }
 
     /// Everything but the management addresses, whatever the tiers' sets say: those of the configuration and of
@@ -300,6 +309,11 @@ impl Sets {
         let (file, (rules, lost)) = (Arc::clone(file), file.resolve_closed(self.names(tenure)));
         if lost.is_none() && rules == *before.rules() {
             return;
+        }
+        if rules != *before.rules()
+            && let Some(directory) = tenure.directory()
+        {
+            self.renamed.insert(name, directory.serial);
         }
         let proved = meaning(Some(before), rules);
         if lost.is_some() || proved.is_err() {

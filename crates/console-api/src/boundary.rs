@@ -102,6 +102,10 @@ pub struct BoundaryShown {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<Object>)]
     pub beyond: Option<Value>,
+    /// The directory with which names in the tier's sets last came to mean something else, since the node's monitor
+    /// started.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub names_since: Option<u64>,
 }
 
 /// Who may reach whom?

@@ -377,6 +377,10 @@ pub struct TierStatus {
     /// Until when its own set is only tried: then the one before it comes back.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trial_until: Option<Time>,
+    /// The directory with which names in the tier's sets last came to mean something else, since the node's monitor
+    /// started. Told to the tier alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub names_since: Option<u64>,
     /// Its realm, where it has one.
     pub realm: Option<RealmStatus>,
     /// Its volumes. Of those of others sizes alone are told.

@@ -45,7 +45,7 @@ impl Supervisor {
         for other in status.tiers.iter_mut().filter(|other| other.tier != tier) {
             // The packet would tell what stands in another tier's own set.
             other.beyond = other.beyond.take().map(|_witness| true.into());
-            other.trial_until = None;
+            (other.trial_until, other.names_since) = (None, None);
             for volume in &mut other.volumes {
                 (volume.name, volume.state, volume.used_mib) = (None, None, None);
             }
@@ -98,6 +98,12 @@ impl Supervisor {
             standing: standing(self.node.tenure.standing(id)).to_owned(),
             beyond: self.node.beyond().get(&id).cloned(),
             trial_until: tier.trial.map(|trial| trial.until),
+            names_since: tier
+                .given
+                .into_iter()
+                .chain(tier.own)
+                .filter_map(|set| self.node.sets.renamed(set))
+                .max(),
             realm: self.realm_status(tier),
             volumes: world.realm(id).map(|realm| self.volume_statuses(realm)).unwrap_or_default(),
             engines: Vec::new(),

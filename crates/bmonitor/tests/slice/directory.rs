@@ -60,6 +60,7 @@ pub(crate) fn names() {
     assert_eq!(world.say_directory(&directory(&world, 2, "10.1.0.99")).exit, 0);
     world.settled(0);
     client.exchange(connection, SHORT).unwrap().unwrap_err();
+    assert_eq!(world.tier(0, TENANT).unwrap().names_since, Some(2));
     assert_eq!(world.say_directory(&directory(&world, 3, "10.1.0.12")).exit, 0);
     world.settled(0);
     client.exchange(connection, SOON).unwrap().unwrap();
@@ -70,6 +71,8 @@ pub(crate) fn names() {
     assert_eq!(world.say_directory(&managed).exit, 0);
     let beyond = world.tier(0, TENANT).unwrap().beyond.unwrap();
     assert_eq!((&beyond["packet"]["remote"], &beyond["upper_tier"]), (&"10.1.0.12".into(), &().into()));
+    // The names mean what they did.
+    assert_eq!(world.tier(0, TENANT).unwrap().names_since, Some(3));
     client.exchange(connection, SHORT).unwrap().unwrap_err();
 
     // A name that is lost closes, and it is told.

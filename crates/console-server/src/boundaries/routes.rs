@@ -74,7 +74,8 @@ async fn boundary_show(
             let Some(object) = object else { return };
             let trial = mirror.tenure.tier(tier).and_then(|tier| tier.trial).filter(|_| which == "own");
             // Of what it granted a console hears no packet, of its own tier it does.
-            let said = heard.iter().filter(|said| said.tier == tier).filter_map(|said| said.beyond.as_ref());
+            let heard = || heard.iter().filter(|said| said.tier == tier);
+            let said = heard().filter_map(|said| said.beyond.as_ref());
             shown.push(BoundaryShown {
                 node_name: node.name.to_string(),
                 node: node.node,
@@ -85,6 +86,7 @@ async fn boundary_show(
                 text: console.set_text(&object),
                 tried_until: trial.map(|trial| trial.until),
                 beyond: said.max_by_key(|beyond| beyond.is_object()).cloned(),
+                names_since: heard().filter_map(|said| said.names_since).max(),
             });
         };
         for held in held {

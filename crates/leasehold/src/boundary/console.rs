@@ -155,6 +155,9 @@ pub(super) fn show(reach: &Reach) -> Result<Exit, Failure> {
                 "# it is tried until {until}: unless it is confirmed, the one before comes back then"
             ));
         }
+        if let Some(serial) = set.names_since {
+            line(&format!("# names in this tier's sets mean something else since directory {serial}"));
+        }
         if let Some(beyond) = &set.beyond {
             let packet =
                 beyond.get("packet").map_or_else(String::new, |packet| format!(", as the packet {packet}"));
