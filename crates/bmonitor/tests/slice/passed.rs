@@ -32,7 +32,7 @@ pub(crate) fn told_to_its_tier() {
     tenancy.world.lease(1, REALMS);
     tenancy.world.settled(0);
     tenancy.world.settled(1);
-    let _server = tenancy.world.server(0);
+    let server = tenancy.world.server(0);
     let client = tenancy.world.engine(1, "client");
     for _ in 0..2 {
         client.connect(at(0, 80), SOON).unwrap().unwrap();
@@ -58,7 +58,8 @@ pub(crate) fn told_to_its_tier() {
     let (answer, _) = world.facility.nodes()[0].call(&question, &[], SOON).unwrap();
     assert_eq!(refused(answer), code::NOT_FOUND);
 
-    // Both have ended: their places come free.
+    // Who spoke is gone, either end: ten seconds later their places come free.
+    drop((client, server));
     let pins = world.facility.nodes()[0].pins().join(TENANT);
     let filter = Filter::open(&pins, &Program::embedded(), &Settings::default()).unwrap().unwrap();
     until("the ended flows leave the table", || filter.flows().unwrap().is_empty().then_some(()));
