@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use datapath::FlowTable;
 use id::{Epoch, TierId};
-use node_protocol::call::{Answer, PassedFlows};
+use node_protocol::call::Answer;
 
 use super::Supervisor;
 use super::explain::no_tier;
@@ -117,6 +117,6 @@ impl Supervisor {
     pub(super) fn passed(&self, tier: TierId) -> Answer {
         let Some(epoch) = self.node.tenure.tier(tier).map(|tier| tier.epoch) else { return no_tier(tier) };
         let told = self.flows.records.get(&(tier, epoch)).map(|record| record.told(os::clock::boot()));
-        Answer::Passed(Box::new(told.unwrap_or_else(PassedFlows::default)))
+        Answer::Passed(Box::new(told.unwrap_or_default()))
     }
 }
