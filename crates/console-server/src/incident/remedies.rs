@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use console_api::EngineAction;
 use incident::{Event, Outcome, Remedy, Task};
+use node_protocol::call::EngineState;
 
 use crate::api::{No, not_found};
 use crate::engine::{act_on, to_the_end};
@@ -48,6 +49,11 @@ async fn engine(console: &Arc<Console>, task: &Task, action: EngineAction) -> Re
     let wanted = place.recorded(console).await.ok().and_then(|tier| tier.engines.get(name).cloned());
     if wanted.is_some_and(|wanted| !wanted.running) {
         return Ok("nothing is ordered: it is not to run".to_owned());
+    }
+    // What the node has started again meanwhile serves: to end it once more helps nobody.
+    let now = console.live.engines(place.key()).into_iter().find(|engine| engine.name == *name);
+    if now.is_some_and(|now| now.state == EngineState::Running && now.ready) {
+        return Ok("nothing is ordered: it runs again".to_owned());
     }
     let order = to_the_end(|| act_on(console, &place, name, action)).await?;
     let record = order.and_then(|order| order.accepted).map_or(0, |accepted| accepted.record);
