@@ -51,7 +51,7 @@ fn folder(bytes: &[u8]) {
 
 /// Gives each line the digest that it needs in front, and in place of its first `@` the digest of the line
 /// before: by luck alone the fuzzer would never find one. A line that begins with `!` stays as it is.
-fn chained(bytes: &[u8]) -> Vec<u8> {
+pub(crate) fn chained(bytes: &[u8]) -> Vec<u8> {
     let (mut lines, mut before) = (Vec::new(), "null".to_owned());
     for line in bytes.split_inclusive(|&byte| byte == b'\n') {
         if let Some(raw) = line.strip_prefix(b"!") {

@@ -5,7 +5,9 @@
 #![expect(missing_docs, reason = "each function is a target, told by its file")]
 
 mod boundary;
+mod console_files;
 mod dhcp;
+mod engines;
 mod frames;
 mod id_texts;
 mod journal;
@@ -14,10 +16,12 @@ mod node_files;
 mod orders;
 
 pub use boundary::{boundary_file, directory, packet_lines};
+pub use console_files::{identity, mirror, offer};
 pub use dhcp::{dhcp_frame, dhcp_message};
+pub use engines::{image, notice, shim_lines, specification};
 pub use frames::{node_frames, packets, signing_requests};
 pub use id_texts::id_texts;
 pub use journal::{journal_export, journal_folder, object};
 pub use keys::{envelope, key_file, node_records, sealed_file, sealed_order, signed_directory};
-pub use node_files::{config, custody_messages, enrolment};
+pub use node_files::{config, custody_messages, enrolment, leasing_messages};
 pub use orders::order;

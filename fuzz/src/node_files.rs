@@ -8,18 +8,26 @@ mod config;
 mod custody_messages;
 #[expect(dead_code, reason = "the monitor uses more of it than its parser")]
 mod enrolment;
+mod leasing_messages;
 
 /// What the supervisor says to custody, and custody to the supervisor: a frame of JSON each. What is read is
 /// written so that it reads the same.
 pub fn custody_messages(bytes: &[u8]) {
     use custody_messages::{Numbered, Reply, Request};
-    fn check<T: serde::Serialize + serde::de::DeserializeOwned + PartialEq + std::fmt::Debug>(bytes: &[u8]) {
-        let Ok(message) = serde_json::from_slice::<Numbered<T>>(bytes) else { return };
-        let text = serde_json::to_vec(&message).expect("what was read can be written");
-        assert_eq!(serde_json::from_slice::<Numbered<T>>(&text).ok(), Some(message));
-    }
-    check::<Request>(bytes);
-    check::<Reply>(bytes);
+    reads_back::<Numbered<Request>>(bytes);
+    reads_back::<Numbered<Reply>>(bytes);
+}
+
+/// The same of what the supervisor says to who leases addresses, and hears of it.
+pub fn leasing_messages(bytes: &[u8]) {
+    reads_back::<leasing_messages::ToLeasing>(bytes);
+    reads_back::<leasing_messages::FromLeasing>(bytes);
+}
+
+fn reads_back<T: serde::Serialize + serde::de::DeserializeOwned + PartialEq + std::fmt::Debug>(bytes: &[u8]) {
+    let Ok(message) = serde_json::from_slice::<T>(bytes) else { return };
+    let text = serde_json::to_vec(&message).expect("what was read can be written");
+    assert_eq!(serde_json::from_slice::<T>(&text).ok(), Some(message));
 }
 
 /// Every fault of a configuration is told with its line, or the names in it can be used.

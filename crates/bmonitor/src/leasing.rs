@@ -2,9 +2,10 @@
 //! opened before it gives up every right, with a filter that takes DHCP to clients and ARP and cannot be taken
 //! off. It knows nothing of tiers' affairs: it is told which addresses are wished for, and tells what came.
 
+mod messages;
+
 use std::collections::BTreeMap;
 use std::io::{self, Read};
-use std::net::Ipv4Addr;
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
@@ -14,63 +15,17 @@ use dhcp::client::{Client, Command, Event, Lease, Renewal, Settings};
 use dhcp::frame::UdpChecksum;
 use dhcp::wire::{self, Heard};
 use dhcp::{CLIENT_PORT, ClientId, Mac, NODE_CLASS, REALM_CLASS, Short};
-use id::TierId;
 use node_protocol::Decoder;
 use os::packet::Tap;
 use os::poll::{Wanted, wait};
-use serde::{Deserialize, Serialize};
 
+pub(crate) use self::messages::{FromLeasing, ToLeasing, Who, Wish};
 use crate::rights::{self, Begin, Role};
 
 /// The longest message of the supervisor: wishes for a node and all its realms.
 const MESSAGE_BYTES_MAX: usize = 256 * 1024;
 /// The longest wait: a machine that slept notices soon that a lease is over.
 const WAIT_AT_MOST: Duration = Duration::from_secs(5);
-
-/// Whose address it is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
-pub(crate) enum Who {
-    /// The node's own.
-    Node,
-    /// That of a tier's realm.
-    Realm(TierId),
-}
-
-/// An address that is wished for.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Wish {
-    pub(crate) who: Who,
-    /// Its client id, in hexadecimal.
-    pub(crate) client: String,
-    /// Its hardware address; the bridge's own where there is none.
-    pub(crate) mac: Option<[u8; 6]>,
-    /// The address that it should be.
-    pub(crate) expected: Option<Ipv4Addr>,
-    /// The address that it was.
-    pub(crate) had: Option<Ipv4Addr>,
-}
-
-/// What the supervisor says.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
-pub(crate) enum ToLeasing {
-    /// These addresses are wished for from now on, and no others: what was leased beside is given back.
-    Wishes(Vec<Wish>),
-}
-
-/// What the role says.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case", rename_all_fields = "snake_case", deny_unknown_fields)]
-pub(crate) enum FromLeasing {
-    /// There is an address, or it is there for longer: until `until_ms` of the clock since the machine's start.
-    Leased { who: Who, address: Ipv4Addr, prefix: u8, router: Option<Ipv4Addr>, until_ms: u64 },
-    /// It must not be used any more.
-    Lost { who: Who, why: String },
-    /// A server gave an address that another station uses.
-    InUse { who: Who, address: Ipv4Addr },
-}
 
 /// The role: `bmonitor dhcp`. Ends when the supervisor's stream ends; leases stay as they are then.
 pub(crate) fn run(parent: u32, bridge: &str) -> io::Result<()> {

@@ -52,6 +52,9 @@ pub struct Refusing<'a> {
     pub allowed: &'a [Allowed],
     /// Calls of that list that work only with none of these bits in their first argument.
     pub without_bits: &'a [(&'static str, u64)],
+    /// Calls of that list that are refused where their second argument, of which the mask is looked at, is that:
+    /// a name, a mask, a value.
+    pub without_second: &'a [(&'static str, u32, u32)],
     /// Calls that are answered as by a kernel which does not have them.
     pub unknown: &'a [&'static str],
 }
@@ -63,6 +66,11 @@ pub struct Refusing<'a> {
 /// See [`enum@Error`]. On an error not all is enforced; the caller must end.
 pub fn refuse_others(list: &Refusing<'_>) -> Result<(), Error> {
     apply_filter(&compile_refusing(list)?).map_err(Error::Install)?;
+    let refused = refused_by_second(list.without_second)?;
+    if !refused.is_empty() {
+        let eperm = SeccompAction::Errno(libc::EPERM.cast_unsigned());
+        apply_filter(&program(refused, SeccompAction::Allow, eperm)?).map_err(Error::Install)?;
+    }
     // Of two answers of one kind the kernel takes that of the newest list.
     let missing = list.unknown.iter().map(|call| Ok((number(call).ok_or(Error::Unknown(call))?, Vec::new())));
     let missing = missing.collect::<Result<BTreeMap<_, _>, Error>>()?;
@@ -89,6 +97,20 @@ fn compile_refusing(list: &Refusing<'_>) -> Result<BpfProgram, Error> {
         rules.insert(number(call).ok_or(Error::Unknown(call))?, Vec::new());
     }
     program(rules, SeccompAction::Errno(libc::EPERM.cast_unsigned()), SeccompAction::Allow)
+}
+
+/// A rule for each second argument that is refused.
+fn refused_by_second(list: &[(&'static str, u32, u32)]) -> Result<BTreeMap<i64, Vec<SeccompRule>>, Error> {
+    let mut rules: BTreeMap<i64, Vec<SeccompRule>> = BTreeMap::new();
+    for (call, mask, value) in list {
+        let number = number(call).ok_or(Error::Unknown(call))?;
+        let masked = SeccompCmpOp::MaskedEq(u64::from(*mask));
+        // The kernel looks at no more than these 32 bits of it either.
+        let refused = SeccompCondition::new(1, SeccompCmpArgLen::Dword, masked, u64::from(*value));
+        let rule = refused.and_then(|refused| SeccompRule::new(vec![refused])).map_err(Error::Compile)?;
+        rules.entry(number).or_default().push(rule);
+    }
+    Ok(rules)
 }
 
 fn program(

@@ -41,7 +41,8 @@ pub(crate) fn enforce(begin: Begin) -> Result<(), NotEnforced> {
     match rights.others {
         Others::Kill => seccomp::enforce(&allowed),
         Others::Refuse => {
-            seccomp::refuse_others(&Refusing { allowed: &allowed, without_bits: &[], unknown: &[] })
+            let list = Refusing { allowed: &allowed, without_bits: &[], without_second: &[], unknown: &[] };
+            seccomp::refuse_others(&list)
         }
     }
     .map_err(NotEnforced::Calls)

@@ -227,7 +227,7 @@ fn statements(signed: &[Envelope], node: NodeId) -> Vec<Statement> {
 }
 
 /// The couriers of the node whose first process that is, as the machine counts: the first one's first.
-fn couriers_of(first: u32) -> Vec<u32> {
+pub(crate) fn couriers_of(first: u32) -> Vec<u32> {
     let namespace = |id: u32| fs::read_link(format!("/proc/{id}/ns/pid")).ok();
     let node = namespace(first).unwrap();
     let ids = fs::read_dir("/proc").unwrap();

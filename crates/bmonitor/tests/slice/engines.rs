@@ -37,6 +37,8 @@ pub(crate) fn serves_and_comes_back() {
     assert_eq!((first.restarts, first.reason, first.ready), (0, None, true));
     assert_eq!(served(&tenancy), page);
 
+    crate::rights::compare(crate::rights::the_one(&tenancy.world, "shim"), "shim");
+
     // Nobody above sees it.
     let status = tenancy.landlord.status_with(&tenancy.landlords, |_| true);
     assert!(status.tiers.iter().all(|tier| tier.engines.is_empty()));

@@ -15,6 +15,7 @@ mod holders;
 mod large;
 mod leases;
 mod memory;
+mod nonsense;
 mod orders;
 mod passed;
 mod replays;
@@ -87,6 +88,8 @@ const TRIALS: &[Trial] = &[
     ("a_tenant_renews_and_nobody_else_learns_its_identity", couriers::renewal),
     ("nothing_of_a_tenancy_is_accepted_after_its_severing", replays::of_a_whole_tenancy),
     ("a_courier_taken_over_gains_nothing_and_stops_no_severing", takeover::gains_nothing),
+    ("nonsense_of_a_courier_stops_nobody", nonsense::of_a_courier),
+    ("nonsense_ends_the_other_processes", nonsense::to_the_others),
     ("an_engine_serves_and_comes_back_and_ends_with_its_tier", engines::serves_and_comes_back),
     ("a_volume_is_erased_with_its_tenant", volumes::erased_with_the_tenant),
     ("volumes_are_suspended_kept_erased_and_removed", volumes::suspended_kept_forced_and_removed),
@@ -105,8 +108,10 @@ fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     // Processes that a trial starts.
     match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        ["--confinement", confinement] if nonsense::is_meant() => return nonsense::taken_over(confinement),
         ["--confinement", confinement] => return takeover::taken_over(confinement),
         ["probe", process] => return rights::probe(process),
+        ["probe-refused", process] => return rights::probe_refused(process),
         ["knock", uid, socket] => return clients::knock(uid, socket),
         _ => {}
     }

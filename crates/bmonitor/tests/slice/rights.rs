@@ -47,12 +47,15 @@ pub(crate) fn compare(id: u32, process: &str) {
     assert_eq!((status["NoNewPrivs"].as_str(), status["Seccomp"].as_str()), ("1", "2"), "{process}");
 }
 
-/// uid, groups, capabilities, no_new_privs and seccomp of the live supervisor, a helper and custody.
+/// uid, groups, capabilities, no_new_privs and seccomp of each kind of process while it lives; of couriers and shims
+/// beside this one (`couriers::takes_orders`, `engines::serves_and_comes_back`).
 pub(crate) fn of_live_processes() {
     let mut world = World::unstarted();
     let inside = world.start(0, &[]);
     world.settled(0);
     compare(on_the_machine(world.facility.nodes()[0].first_process(), inside), "supervisor");
+    compare(the_one(&world, "launcher"), "launcher");
+    an_unpacker();
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path().to_str().unwrap();
     for (process, further) in
@@ -74,6 +77,39 @@ pub(crate) fn of_live_processes() {
     }
 }
 
+/// The machine's id of the node's only process of a role.
+pub(crate) fn the_one(world: &World, process: &str) -> u32 {
+    let found: Vec<_> = world.processes(0).into_iter().filter(|(name, _)| name == process).collect();
+    assert_eq!(found.len(), 1, "{process}: {found:?}");
+    found[0].1
+}
+
+/// An unpacker whose image is a pipe: it has given up everything before it reads from it.
+fn an_unpacker() {
+    let folder = tempfile::tempdir().unwrap();
+    let (blob, images) = (folder.path().join("blob"), folder.path().join("images"));
+    fs::create_dir(&images).unwrap();
+    assert!(Command::new("mkfifo").arg(&blob).status().unwrap().success());
+    let digest = id::Digest::of(b"").to_string();
+    let mut command = Command::new(PROGRAM);
+    command.args(["unpacker", "--parent", &std::process::id().to_string(), "--image", &digest]);
+    command.args(["--folder", "image.1", "--blob"]).arg(&blob).arg("--images").arg(&images);
+    let mut child = Child::start(command).unwrap();
+    let says = fs::File::options().write(true).open(&blob).unwrap();
+    // The list of calls is the last of what is enforced.
+    let began = std::time::Instant::now();
+    while status(child.id())["Seccomp"] != "2" {
+        assert!(began.elapsed() < crate::world::SOON * 6, "it narrows nothing");
+        std::thread::yield_now();
+    }
+    compare(child.id(), "unpacker");
+    let own = fs::read_link("/proc/self/ns/net").unwrap();
+    assert_ne!(fs::read_link(format!("/proc/{}/ns/net", child.id())).unwrap(), own);
+    drop(says);
+    wait(&[(child.ended(), Wanted::READ)], None).unwrap();
+    assert!(child.reap().unwrap().unwrap().success());
+}
+
 /// The machine's id of a process that is called `inside` in the pid namespace of `first`.
 pub(crate) fn on_the_machine(first: u32, inside: u32) -> u32 {
     let children = fs::read_to_string(format!("/proc/{first}/task/{first}/children")).unwrap();
@@ -91,8 +127,13 @@ fn waits_for_input(id: u32) {
     }
 }
 
-/// Each list kills what calls something that is not on it.
+/// Each list kills what calls something that is not on it; that which engines inherit refuses it.
 pub(crate) fn other_calls_are_denied() {
+    for row in table().into_iter().filter(|row| row["others"] == "refused") {
+        let process = row["process"].as_str().unwrap();
+        let output = Command::new("/proc/self/exe").args(["probe-refused", process]).output().unwrap();
+        assert!(output.status.success(), "{process}: {output:?}");
+    }
     for row in table().into_iter().filter(|row| row["others"] == "killed") {
         let process = row["process"].as_str().unwrap();
         let mut child = Command::new("/proc/self/exe")
@@ -123,6 +164,25 @@ pub(crate) fn probe(process: &str) -> ExitCode {
     }
     println!("{:?}", std::net::UdpSocket::bind(("127.0.0.1", 0)));
     ExitCode::FAILURE
+}
+
+/// Narrows this process to a role's list, which refuses, and tries what root could do without it.
+pub(crate) fn probe_refused(process: &str) -> ExitCode {
+    let row = row(process);
+    let allowed: Vec<_> = row["system_calls"].as_array().unwrap().iter().map(allowed).collect();
+    let list =
+        os::seccomp::Refusing { allowed: &allowed, without_bits: &[], without_second: &[], unknown: &[] };
+    std::os::unix::fs::chroot("/").unwrap();
+    os::privilege::gain_nothing_by_exec().unwrap();
+    os::seccomp::refuse_others(&list).unwrap();
+    let denied = std::io::ErrorKind::PermissionDenied;
+    assert_eq!(std::os::unix::fs::chroot("/").unwrap_err().kind(), denied);
+    assert!(os::link::Links::open().is_err(), "netlink");
+    assert!(os::packet::Tap::open("lo", &[68]).is_err(), "packets");
+    // Memory that no debugger sees is no engine's.
+    let secret = os::secret::Secret::<32>::new();
+    assert!(secret.is_ok_and(|secret| secret.hiding() != os::secret::Hiding::FromTheKernel));
+    ExitCode::SUCCESS
 }
 
 fn allowed(call: &Value) -> os::seccomp::Allowed {

@@ -5,7 +5,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use lab::{Object, Region, Search, Secrets, core_of, secrets_of_custody};
-use tenure::{Boundary, Renew, Target, Verb};
+use tenure::{Boundary, NewVolume, Renew, SizeMib, Target, Verb};
 
 use crate::couriers::Tenancy;
 use crate::custody::{self, Custody, TIER};
@@ -65,11 +65,16 @@ fn files_below(folder: &Path, pins: &Path, each: &mut impl FnMut(&Path)) {
     }
 }
 
-/// Files, logs, and the memory of every process of the node but custody, throughout a tenancy.
+/// Files, logs, and the memory of every process of the node but custody, throughout a tenancy with a volume.
 pub(crate) fn no_secret_is_anywhere_else() {
     let mut tenancy = Tenancy::begin();
     let folder = tenancy.world.facility.nodes()[0].folder().to_owned();
+    let size_mib = SizeMib::try_from(16).unwrap();
+    tenancy.tenant_orders(Verb::Volume(NewVolume { name: "data".parse().unwrap(), size_mib }));
+    tenancy.world.settled(0);
     let mut secrets = secrets_in(&folder.join("state/custody"));
+    let of_the_volume = secrets.keys().filter(|name| name.contains(".volume "));
+    assert_eq!(of_the_volume.count(), 3, "{:?}", secrets.keys());
     let places = |world: &World, secrets: &Secrets| {
         let search = search_for(secrets);
         let pins = world.facility.nodes()[0].pins();

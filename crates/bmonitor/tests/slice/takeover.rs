@@ -74,7 +74,7 @@ pub(crate) fn gains_nothing() {
 }
 
 /// What the attacker has said so far.
-fn said(world: &World) -> Vec<String> {
+pub(crate) fn said(world: &World) -> Vec<String> {
     let log = world.facility.nodes()[0].log();
     log.lines().filter_map(|line| line.strip_prefix(SAYS)).map(str::to_owned).collect()
 }
@@ -90,9 +90,7 @@ pub(crate) fn memory_of(world: &World, inside: u32) -> u64 {
 /// whatever its parent may.
 pub(crate) fn taken_over(confinement: &str) -> ExitCode {
     let confinement: Confinement = serde_json::from_str(confinement).unwrap();
-    capability::bound(&[]).unwrap();
-    privilege::become_user(confinement.uid, confinement.uid).unwrap();
-    capability::keep(&[]).unwrap();
+    confine(&confinement);
     let mut attacker = Attacker::begin();
     attacker.asks_custody();
     looks_around(confinement.parent);
@@ -100,16 +98,23 @@ pub(crate) fn taken_over(confinement: &str) -> ExitCode {
     attacker.floods()
 }
 
-struct Attacker {
-    stream: UnixStream,
-    decoder: Decoder,
+/// Gives up what a courier gives up.
+pub(crate) fn confine(confinement: &Confinement) {
+    capability::bound(&[]).unwrap();
+    privilege::become_user(confinement.uid, confinement.uid).unwrap();
+    capability::keep(&[]).unwrap();
+}
+
+pub(crate) struct Attacker {
+    pub(crate) stream: UnixStream,
+    pub(crate) decoder: Decoder,
     begin: Begin,
     custody: UnixStream,
     key: SigningKey,
 }
 
 impl Attacker {
-    fn begin() -> Self {
+    pub(crate) fn begin() -> Self {
         let stream = UnixStream::from(io::stdin().as_fd().try_clone_to_owned().unwrap());
         stream.set_nonblocking(false).unwrap();
         let (mut decoder, mut descriptors, mut part) = (Decoder::default(), Vec::new(), vec![0; 4096]);
@@ -161,19 +166,24 @@ impl Attacker {
         }
     }
 
-    fn ask(&mut self, call: Call, attachment: &[u8]) -> Answer {
+    pub(crate) fn ask(&mut self, call: Call, attachment: &[u8]) -> Answer {
         self.stream.write_all(&encode(&FromCourier::Call { number: 1, call }, attachment).unwrap()).unwrap();
-        let mut part = vec![0; 64 * 1024];
         loop {
             while let Some(frame) = self.decoder.frame().unwrap() {
                 if let ToCourier::Answer { answer, .. } = frame.message().unwrap() {
                     return answer;
                 }
             }
-            let length = self.stream.read(&mut part).unwrap();
-            assert!(length > 0, "the supervisor hung up");
-            self.decoder.push(&part[..length]);
+            assert!(self.hears(), "the supervisor hung up");
         }
+    }
+
+    /// Takes what the supervisor says next; gives whether it is still there.
+    pub(crate) fn hears(&mut self) -> bool {
+        let mut part = vec![0; 64 * 1024];
+        let length = self.stream.read(&mut part).unwrap_or(0);
+        self.decoder.push(&part[..length]);
+        length > 0
     }
 
     /// Asks without end for as much as there is, and takes nothing of it.
@@ -219,6 +229,6 @@ fn read_all(path: &Path, read: &mut Vec<PathBuf>) {
 }
 
 #[expect(clippy::print_stderr, reason = "it is heard by the supervisor's log")]
-fn say(line: &str) {
+pub(crate) fn say(line: &str) {
     eprintln!("{SAYS}{line}");
 }

@@ -1,6 +1,6 @@
 //! The system calls that engines may make. What is not here gives `EPERM`: among it mounts, namespaces, tracing,
-//! keys, `bpf`, `io_uring`, `userfaultfd`, performance counters, modules, clocks, reading others' memory, and
-//! handles of files.
+//! keys, `bpf`, `io_uring`, `userfaultfd`, performance counters, modules, clocks, reading others' memory, extended
+//! attributes, and handles of files.
 
 use os::seccomp::{Allowed, Refusing};
 
@@ -11,6 +11,16 @@ const INET6: u32 = 10;
 
 /// Every flag of `clone(2)` that makes a namespace.
 const NAMESPACES: u64 = 0x7e02_0000;
+
+/// Requests of `ioctl(2)` that are refused, each with the bits that tell it: a whole kind by the letter in its second
+/// byte. A volume's keys and policies, flags and extents of files, and verity are of the kind `f`; freezing, trimming
+/// and shutting down a file system, and attributes of files, of the kind `X`. The last two write into terminals.
+const REQUESTS: [(&str, u32, u32); 4] = [
+    ("ioctl", 0xff00, (b'f' as u32) << 8),
+    ("ioctl", 0xff00, (b'X' as u32) << 8),
+    ("ioctl", u32::MAX, 0x5412),
+    ("ioctl", u32::MAX, 0x541c),
+];
 
 const fn plain(call: &'static str) -> Allowed {
     Allowed { call, first: &[] }
@@ -236,5 +246,10 @@ pub const ENGINE_CALLS: &[Allowed] = &[
 /// The list as it is enforced. Threads and processes are made without namespaces; of `clone3` the kernel's filters
 /// cannot see the flags, so it is not there, and the C library takes `clone`.
 pub(super) const fn refusing() -> Refusing<'static> {
-    Refusing { allowed: ENGINE_CALLS, without_bits: &[("clone", NAMESPACES)], unknown: &["clone3"] }
+    Refusing {
+        allowed: ENGINE_CALLS,
+        without_bits: &[("clone", NAMESPACES)],
+        without_second: &REQUESTS,
+        unknown: &["clone3"],
+    }
 }

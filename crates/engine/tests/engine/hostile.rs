@@ -6,6 +6,7 @@
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::net::{Ipv4Addr, TcpStream};
+use std::os::fd::AsRawFd;
 use std::os::unix::net::UnixDatagram;
 use std::process::{Command, ExitCode};
 use std::time::Duration;
@@ -47,6 +48,8 @@ fn text(text: &'static std::ffi::CStr) -> usize {
 fn everything() {
     namespaces_and_mounts();
     kernel();
+    keys_and_attributes();
+    volume();
     others();
     network();
     files_of_the_machine();
@@ -77,14 +80,11 @@ fn namespaces_and_mounts() {
 }
 
 fn kernel() {
-    let calls: [(&str, libc::c_long, [usize; 5]); 21] = [
+    let calls: [(&str, libc::c_long, [usize; 5]); 18] = [
         ("bpf", libc::SYS_bpf, [0; 5]),
         ("io_uring_setup", libc::SYS_io_uring_setup, [8, 0, 0, 0, 0]),
         ("userfaultfd", libc::SYS_userfaultfd, [1, 0, 0, 0, 0]),
         ("perf_event_open", libc::SYS_perf_event_open, [0; 5]),
-        ("add_key", libc::SYS_add_key, [text(c"user"), text(c"k"), text(c"v"), 1, usize::MAX - 2]),
-        ("keyctl", libc::SYS_keyctl, [0, usize::MAX - 3, 1, 0, 0]),
-        ("request_key", libc::SYS_request_key, [text(c"user"), text(c"k"), 0, 0, 0]),
         ("init_module", libc::SYS_init_module, [0; 5]),
         ("finit_module", libc::SYS_finit_module, [0; 5]),
         ("kexec_load", libc::SYS_kexec_load, [0; 5]),
@@ -102,6 +102,69 @@ fn kernel() {
     ];
     for (name, number, arguments) in calls {
         call(name, number, arguments);
+    }
+}
+
+/// Keyrings, and attributes that say more of a file than its mode.
+fn keys_and_attributes() {
+    for kind in [c"user", c"logon", c"keyring", c"fscrypt-provisioning"] {
+        let ring = usize::MAX - 2;
+        call(&format!("add_key {kind:?}"), libc::SYS_add_key, [text(kind), text(c"k"), text(c"v"), 1, ring]);
+    }
+    call("request_key", libc::SYS_request_key, [text(c"user"), text(c"k"), 0, 0, 0]);
+    // Each of them on the session's keyring: its number, a new one, what is described, read, linked, cleared, unlinked.
+    for operation in [0, 1, 6, 11, 8, 7, 9, 3] {
+        call(&format!("keyctl {operation}"), libc::SYS_keyctl, [operation, usize::MAX - 2, 0, 0, 0]);
+    }
+    fs::write("/data/own", "own").unwrap();
+    let (path, name, value) = (text(c"/data/own"), text(c"user.x"), text(c"v"));
+    call("setxattr", libc::SYS_setxattr, [path, name, value, 1, 0]);
+    call("lsetxattr", libc::SYS_lsetxattr, [path, name, value, 1, 0]);
+    call("removexattr", libc::SYS_removexattr, [path, name, 0, 0, 0]);
+    let own = File::open("/data/own").unwrap();
+    let descriptor = usize::try_from(own.as_raw_fd()).unwrap();
+    call("fsetxattr", libc::SYS_fsetxattr, [descriptor, name, value, 1, 0]);
+    let acl = text(c"system.posix_acl_access");
+    call("setxattr acl", libc::SYS_setxattr, [path, acl, value, 1, 0]);
+}
+
+/// What would give a volume another key, take the one away that it has, or leave something in it that outlives a
+/// key: all requests to the file system, which the file's owner may try. The test looks at why they are refused.
+fn volume() {
+    for path in ["/data", "/data/own"] {
+        let file = File::open(path).unwrap();
+        let descriptor = usize::try_from(file.as_raw_fd()).unwrap();
+        let mut argument = [0_u64; 64];
+        let argument = (&raw mut argument) as usize;
+        for (name, request) in [
+            ("give a key", 0xc050_6617_usize),
+            ("take a key", 0xc040_6618),
+            ("take a key of all", 0xc040_6619),
+            ("ask for a key", 0xc080_661a),
+            ("set a policy", 0x800c_6613),
+            ("get a policy", 0xc009_6616),
+            ("get a nonce", 0x8010_661b),
+            ("get flags", 0x8008_6601),
+            ("set flags", 0x4008_6602),
+            ("set attributes", 0x401c_5820),
+            ("find extents", 0xc020_660b),
+            ("verify", 0x4080_6685),
+            ("move extents", 0xc028_660f),
+            ("freeze", 0xc004_5877),
+            ("trim", 0xc018_5879),
+            ("shut down", 0x8004_587d),
+            ("type", 0x5412),
+            ("type on the console", 0x541c),
+        ] {
+            // The kernel takes the lower half alone.
+            for request in [request, request | 1 << 40] {
+                call(
+                    &format!("request: {name} of {path}"),
+                    libc::SYS_ioctl,
+                    [descriptor, request, argument, 0, 0],
+                );
+            }
+        }
     }
 }
 

@@ -49,7 +49,12 @@ fn figures() -> Result<Vec<Value>, Failed> {
         let value = (value * 100.0).round() / 100.0;
         json!({ "bench": "node", "figure": name, "value": value, "unit": unit, "runs": 1, "processes": after.names })
     };
-    Ok(vec![figure("idle_pss_mib", after.pss_kib / 1024.0, "MiB"), figure("idle_cpu_percent", percent, "%")])
+    let whole =
+        [figure("idle_pss_mib", after.pss_kib / 1024.0, "MiB"), figure("idle_cpu_percent", percent, "%")];
+    let each = after.each.iter().map(|(name, pss_kib)| {
+        json!({ "bench": "node", "figure": format!("pss_kib_{}", name.trim_start_matches("bmonitor-")), "value": pss_kib, "unit": "KiB", "runs": 1 })
+    });
+    Ok(whole.into_iter().chain(each).collect())
 }
 
 /// What all processes of the node monitor take up together.
@@ -57,12 +62,15 @@ struct Usage {
     names: Vec<String>,
     couriers: usize,
     pss_kib: f64,
+    /// Of each process, its name with it.
+    each: Vec<(String, f64)>,
     busy: Duration,
 }
 
 impl Usage {
     fn of(facility: &Facility) -> Result<Self, Failed> {
-        let mut usage = Self { names: Vec::new(), couriers: 0, pss_kib: 0.0, busy: Duration::ZERO };
+        let mut usage =
+            Self { names: Vec::new(), couriers: 0, pss_kib: 0.0, each: Vec::new(), busy: Duration::ZERO };
         // The first process is the lab's; the monitor is what came from it.
         for process in below(facility.nodes()[0].first_process()) {
             let read = |file: &str| fs::read_to_string(format!("/proc/{process}/{file}")).unwrap_or_default();
@@ -73,15 +81,18 @@ impl Usage {
                 (name, _) => name.unwrap_or_default().to_owned(),
             };
             usage.couriers += usize::from(name == "bmonitor-courier");
-            usage.names.push(name);
             let pss = read("smaps_rollup");
             let pss = pss
                 .lines()
                 .find_map(|line| line.strip_prefix("Pss:")?.split_whitespace().next()?.parse().ok());
-            usage.pss_kib += pss.unwrap_or(0.0);
+            let pss: f64 = pss.unwrap_or(0.0);
+            usage.pss_kib += pss;
+            usage.each.push((name.clone(), pss));
+            usage.names.push(name);
             usage.busy += busy(&read("stat"));
         }
         usage.names.sort();
+        usage.each.sort_by(|one, other| one.0.cmp(&other.0));
         Ok(usage)
     }
 }

@@ -2,6 +2,7 @@
 //! expected in the folder above this example's own.
 #![expect(clippy::print_stdout, reason = "a bench prints its figures")]
 
+mod console;
 mod sever;
 
 use std::path::PathBuf;

@@ -1,7 +1,9 @@
-//! From a severing's order to the last packet of the old tenant at its peer, the tenant sending without end.
+//! From a severing's order to the last packet of the old tenant at its peer, the tenant sending without end; and
+//! to the end of the connection that the node has to the tenant's console.
 //!
 //! The clock starts before the order is handed to the supervisor: its verification and the fsync of its
-//! record are in the figure. It stops with the last packet that the peer heard before a long silence.
+//! record are in both figures. It stops with the last packet that the peer heard before a long silence, and when
+//! the console sees that its connection is over.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
@@ -11,6 +13,7 @@ use node_protocol::call::Answer;
 use serde_json::json;
 use tenure::{Grant, Lease, Quota, Rights, Target, Terms, Verb};
 
+use super::console::Console;
 use super::program;
 
 const ROUNDS: usize = 30;
@@ -27,17 +30,34 @@ const OPEN: &str = "version = 1\n[[allow]]\nremote = [\"internet\"]\n";
 pub(super) fn figures() -> Result<Vec<String>, Failed> {
     let guard = Guard::start()?;
     let mut bench = Bench::new(&guard)?;
-    let mut ms = (0..ROUNDS).map(|_| bench.round()).collect::<Result<Vec<f64>, Failed>>()?;
+    let rounds = (0..ROUNDS).map(|_| bench.round()).collect::<Result<Vec<Round>, Failed>>()?;
+    let packets = rounds.iter().map(|round| round.last_packet);
+    let connections = rounds.iter().map(|round| round.connection);
+    let (packets, connections) = (row("sever", packets), row("sever_console", connections));
+    Ok([packets, connections].concat())
+}
+
+/// The 99th percentile and the median of one figure.
+fn row(name: &str, each: impl Iterator<Item = Duration>) -> Vec<String> {
+    let mut ms: Vec<f64> = each.map(|time| time.as_secs_f64() * 1e3).collect();
     ms.sort_by(f64::total_cmp);
     let at = |share: f64| ms[rank(ms.len(), share)];
-    let spread = json!([at(0.0), at(1.0)]);
-    let figure = |name: &str, value: f64| {
+    let figure = |name: String, value: f64| {
         let line = json!({
-            "bench": "tour", "figure": name, "value": value, "unit": "ms", "runs": ROUNDS, "spread": spread,
+            "bench": "tour", "figure": name, "value": value, "unit": "ms", "runs": ROUNDS,
+            "spread": [at(0.0), at(1.0)],
         });
         line.to_string()
     };
-    Ok(vec![figure("sever_ms", at(0.99)), figure("sever_median_ms", at(0.5))])
+    vec![figure(format!("{name}_ms"), at(0.99)), figure(format!("{name}_median_ms"), at(0.5))]
+}
+
+/// What one severing took.
+struct Round {
+    /// Until the last packet at the peer.
+    last_packet: Duration,
+    /// Until the end of the connection to the tenant's console.
+    connection: Duration,
 }
 
 /// The place of a share in a sorted row: of 30 the 99th percentile is the last.
@@ -52,6 +72,7 @@ struct Bench {
     facility: Facility,
     landlord: Party,
     tenant: Party,
+    console: Console,
 }
 
 impl Bench {
@@ -68,12 +89,14 @@ impl Bench {
             node.settled(PATIENCE)?;
         }
         PORTS.iter().try_for_each(|&port| facility.internet.listen(Transport::Udp, port))?;
-        Ok(Self { facility, landlord, tenant })
+        let console = Console::open(&facility)?;
+        Ok(Self { facility, landlord, tenant, console })
     }
 
-    /// Leases, lets the tenant send, severs; gives the milliseconds.
-    fn round(&mut self) -> Result<f64, Failed> {
+    /// Leases, lets the tenant's console and its packets through, severs.
+    fn round(&mut self) -> Result<Round, Failed> {
         self.lease()?;
+        let connection = self.console.connection(PATIENCE)?;
         let path = self.facility.path_of(&format!("n1-{TENANT}"));
         let engine = self.facility.nodes_mut()[0].start_engine("flood", &path)?;
         engine.listen(Transport::Tcp, 80)?;
@@ -99,7 +122,8 @@ impl Bench {
                 break last;
             }
         };
-        Ok(last.saturating_sub(ordered).as_secs_f64() * 1e3)
+        let ended = self.console.ended(connection, PATIENCE)?;
+        Ok(Round { last_packet: last.saturating_sub(ordered), connection: ended.saturating_sub(ordered) })
     }
 
     fn lease(&self) -> Result<(), Failed> {
@@ -112,7 +136,7 @@ impl Bench {
             quota: Quota { tiers: 0, keys: 2, objects: 4, records_per_hour: 100, space_mib: 256 },
             keys: vec![self.tenant.controller(Rights::ALL)],
             boundary: object.name(),
-            consoles: Vec::new(),
+            consoles: vec![self.console.named()],
             directory: None,
         };
         let node = &self.facility.nodes()[0];

@@ -139,7 +139,13 @@ impl Supervisor {
         match append(&folder, &image, offset, bytes) {
             Ok(bytes) => {
                 // Other bytes may be right.
-                self.images.failed.retain(|unpacks, _| unpacks.image != image || unpacks.tier != tier);
+                let same = |unpacks: &Unpacks| unpacks.image == image && unpacks.tier == tier;
+                self.images.failed.retain(|unpacks, _| !same(unpacks));
+                // Who has begun with fewer bytes begins anew: its word would be about those.
+                for (unpacks, said) in self.images.under_way.iter_mut().filter(|(unpacks, _)| same(unpacks)) {
+                    *said = None;
+                    self.services.end(&Service::Unpacker(unpacks.clone()));
+                }
                 Answer::Image(ImageState { bytes, unpacked: false, why: None })
             }
             Err(error) => refused(code::FAILED, Exit::Failed, chain(&error)),
