@@ -21,7 +21,7 @@ use crate::node::{Node, Slot};
 use crate::plan::{INTERNET, Plan};
 use crate::power::PowerPort;
 use crate::role::Role;
-use crate::site::{BRIDGE, Site};
+use crate::site::{BRIDGE, Site, control_group};
 
 /// A medium that is not the disk: it is in memory.
 pub(crate) const MEDIUM: &str = "/dev/shm";
@@ -55,6 +55,10 @@ impl Facility {
             return Err(Failed::new(act, format!("{} is there: another one runs", taken.display())));
         }
         prepare_names(&names, guard)?;
+        // Before the names: groups go after all that lives in them.
+        for node in &plan.nodes {
+            guard.record(&Thing::ControlGroups(control_group(&plan, node)))?;
+        }
         guard.record(&Thing::Names { folder: names.clone(), prefix: plan.prefix.clone() })?;
         let router = make_router(&plan, &names)?;
         let internet = make_internet(&plan, &names, &folder, &router)?;

@@ -76,7 +76,6 @@ impl Site {
         let folder = self.folder.join(&planned.name);
         let pins = Node::pins_in(&folder);
         fs::create_dir_all(&pins).act(act)?;
-        self.guard.record(&Thing::ControlGroups(control_group(&self.plan, planned)))?;
         self.guard.record(&Thing::Mount(pins.clone()))?;
         mount::bpffs(&pins).act(act)?;
         let key_file = self.medium.as_ref().map(|medium| medium.join(format!("{}.key", planned.name)));
@@ -136,7 +135,7 @@ fn wire_node(address: Option<IpAddr>) -> Result<(), os::Failed> {
 }
 
 /// The control group of a node's engines, at the root of each hierarchy.
-fn control_group(plan: &Plan, node: &NodePlan) -> String {
+pub(crate) fn control_group(plan: &Plan, node: &NodePlan) -> String {
     format!("{}-{}", plan.prefix, node.name)
 }
 

@@ -25,6 +25,7 @@ mod sub_boundary;
 mod supervisor_killed;
 mod taken_over;
 mod tour;
+mod web;
 mod world;
 
 use std::io::{self, Read};

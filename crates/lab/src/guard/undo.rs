@@ -72,21 +72,30 @@ fn remove_control_groups(name: &str) -> Result<(), Failed> {
     Ok(())
 }
 
+/// One that goes by itself meanwhile is gone.
 fn remove_control_group(group: &Path) -> Result<(), Failed> {
     let act = || format!("remove {}", group.display());
-    for entry in fs::read_dir(group).act(act)? {
-        let path = entry.act(act)?.path();
-        if path.is_dir() {
-            remove_control_group(&path)?;
-        }
+    let Some(entries) = there(fs::read_dir(group)).act(act)? else { return Ok(()) };
+    for path in entries.filter_map(|entry| Some(entry.ok()?.path())).filter(|path| path.is_dir()) {
+        remove_control_group(&path)?;
     }
-    let processes = fs::read_to_string(group.join("cgroup.procs")).act(act)?;
+    let Some(processes) = there(fs::read_to_string(group.join("cgroup.procs"))).act(act)? else {
+        return Ok(());
+    };
     for id in processes.lines().filter_map(|line| line.parse().ok()) {
         let Ok(process) = Process::open(id) else { continue };
         process.kill().act(act)?;
         wait(&[(process.ended(), Wanted::READ)], None).act(act)?;
     }
-    fs::remove_dir(group).act(act)
+    there(fs::remove_dir(group)).map(drop).act(act)
+}
+
+/// What was found, or nothing where nothing is there.
+fn there<T>(found: io::Result<T>) -> io::Result<Option<T>> {
+    match found {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        found => found.map(Some),
+    }
 }
 
 fn unmount(path: &Path) -> Result<(), Failed> {

@@ -85,7 +85,7 @@ remote     = ["internet"]
 local_port = [22, 80]
 "#;
 
-/// What it then orders: one port, from outside.
+/// What it then orders: two ports, from outside.
 pub(crate) const TENANT: &str = r#"version = 1
 
 [[allow]]
@@ -93,5 +93,5 @@ name       = "web"
 direction  = "in"
 protocol   = "tcp"
 remote     = ["203.0.113.0/25"]
-local_port = [80]
+local_port = [80, 8000]
 "#;

@@ -6,7 +6,7 @@ use std::time::{Instant, SystemTime};
 use console_api::{Incident, Node, NodeState, Page, Spare, SpareState, TierState};
 use id::Time;
 use incident::Kind;
-use lab::{Failed, Transport};
+use lab::Failed;
 use serde_json::json;
 
 use super::power_cut::reset;
@@ -21,9 +21,9 @@ const SPARE_NAME: &str = "n7";
 
 pub(crate) fn run(world: &mut World<'_>, evidence: &mut Evidence) -> Result<(), Failed> {
     stand_by(world, evidence)?;
-    let to = world.at(PLACE, TENANT_A, 80)?;
-    let served = world.reach(to, PATIENCE)?.is_ok();
-    evidence.check(format!("{NAME} serves at {to}"), served);
+    let to = world.web(PLACE)?;
+    world.page_served(to)?;
+    evidence.check(format!("{NAME} serves the tenant's page at {to}"), true);
     reset(world, NAME, "ForceOff")?;
     let (died, since) = (now(), Instant::now());
     world.engines.retain(|(of, _)| *of != (PLACE, TENANT_A));
@@ -50,12 +50,11 @@ pub(crate) fn run(world: &mut World<'_>, evidence: &mut Evidence) -> Result<(), 
         tried.timeline.iter().for_each(|entry| evidence.tell(json!(entry).to_string()));
         return Err(failed);
     }
-    let at = world.at(SPARE, TENANT_A, 80)?;
+    let at = world.web(SPARE)?;
     evidence.check(format!("{SPARE_NAME} takes its place, at the same address {at}"), at == to);
-    world.start_engine(SPARE, TENANT_A)?.listen(Transport::Tcp, 80)?;
-    let serves = world.reach(to, PATIENCE)?.is_ok();
+    world.page_served(to)?;
     let spare_s = rounded(since.elapsed().as_secs_f64());
-    evidence.check(format!("the outside client is served there, {spare_s} s after the death"), serves);
+    evidence.check(format!("the same page is served there, {spare_s} s after the death"), true);
     taken_over(world, evidence)?;
     comes_back(world, evidence)?;
     evidence.fact("dead_known_s", known);
@@ -97,11 +96,11 @@ fn comes_back(world: &World<'_>, evidence: &mut Evidence) -> Result<(), Failed> 
     let is_up = |node: &Node| node.state == NodeState::Up;
     let _: Node = world.desk(LANDLORD)?.until(&format!("/v1/nodes/{NAME}"), is_up)?;
     world.realm_up(PLACE, TENANT_A)?;
-    let (other, at) = (world.at(PLACE, TENANT_A, 80)?, world.at(SPARE, TENANT_A, 80)?);
+    let (other, at) = (world.web(PLACE)?, world.web(SPARE)?);
     evidence
         .check(format!("{NAME} has power again: its realm came up at another address, {other}"), other != at);
-    let spare = world.reach(at, PATIENCE)?.is_ok();
-    evidence.check(format!("and {SPARE_NAME} serves on"), spare);
+    world.page_served(at)?;
+    evidence.check(format!("and {SPARE_NAME} serves on"), true);
     Ok(())
 }
 

@@ -8,6 +8,7 @@ use lab::Failed;
 use serde_json::json;
 
 use super::show::Evidence;
+use super::web::Stolen;
 use super::world::{CLUSTERS, CONSOLE_A, LANDLORD, PATIENCE, SILENCE, TENANT_A, World};
 
 pub(crate) fn run(world: &mut World<'_>, evidence: &mut Evidence) -> Result<(), Failed> {
@@ -19,6 +20,8 @@ pub(crate) fn run(world: &mut World<'_>, evidence: &mut Evidence) -> Result<(), 
     internet.exchange(open, PATIENCE)?.map_err(refused)?;
     internet.stream(open)?;
     let own = world.standing(0, TENANT_A)?;
+    let page = world.web(0)?;
+    let stolen = Stolen::take(world)?;
     let landlord = world.desk(LANDLORD)?;
     let contract = CLUSTERS[0].contract;
     let mut wanted = Sever { what: contract.to_owned(), nodes: vec!["n1".to_owned()], if_match: None };
@@ -51,7 +54,8 @@ pub(crate) fn run(world: &mut World<'_>, evidence: &mut Evidence) -> Result<(), 
     let gone = !world.facility()?.path_of(&format!("n1-{TENANT_A}")).exists();
     evidence.check("its realm is gone", gone);
     let ended = world.engine(0, TENANT_A)?.heard().is_err();
-    evidence.check("the engine in it was killed", ended);
+    evidence.check("what ran in it was killed", ended && world.page_served_once(page)?.is_none());
+    stolen.is_all_that_is_left(world, evidence)?;
     evidence.check("the tier is gone", !status.tiers.iter().any(|tier| tier.tier == own.tier));
     evidence.check("n2, which was not severed, serves on", internet.exchange(elsewhere, PATIENCE)?.is_ok());
     the_console_hears_no_more(world, evidence)?;
@@ -107,6 +111,12 @@ fn receipt(world: &World<'_>, severed: &lab::Standing, evidence: &mut Evidence) 
     let tier = said.answer.pointer("/receipt/tier").cloned().unwrap_or_default();
     let own = field("node") == json!(severed.node) && tier == json!(severed.tier);
     evidence.check("it is about this node and this tier", own);
+    let destroyed =
+        said.answer.pointer("/receipt/destroyed").and_then(|all| all.as_array()).map_or(0, Vec::len);
+    evidence.check(
+        format!("and names {destroyed} secrets that are destroyed, the salt of the volume's key among them"),
+        destroyed >= 2,
+    );
     evidence.tell(format!("grade {}: what the word rests on", field("grade")));
     evidence.fact("receipt", said.answer);
     Ok(())

@@ -29,7 +29,7 @@ pub(crate) fn run(world: &mut World<'_>, evidence: &mut Evidence) -> Result<(), 
     for place in 0..2 {
         let name = world.node(place)?.name();
         let narrow = own(&tenant, name, TENANT)?;
-        evidence.check(format!("{name} obeys a narrower one: one port, from outside"), narrow.is_ok());
+        evidence.check(format!("{name} obeys a narrower one: two ports, from outside"), narrow.is_ok());
         world.settled(place)?;
     }
     let web = world.reach(world.at(0, TENANT_A, 80)?, PATIENCE)?.is_ok();

@@ -11,6 +11,7 @@ use super::world::World;
 use super::{
     addressed, boundary_refused, cluster_boundary, consoles_up, deeper, enrolled, leased, leased_again,
     node_dead, nodes_up, orders_refused, power_cut, severed, sub_boundary, supervisor_killed, taken_over,
+    web,
 };
 
 /// The byte that says at the end that every step held.
@@ -66,6 +67,8 @@ const STEPS: &[Step] = &[
     step("supervisor-killed", "kill -9 of a node's supervisor", supervisor_killed::run),
     step("power-cut", "n6 loses its power and comes back", power_cut::run),
     step("deeper", "The tenant leases n2 on to a tier of its own", deeper::run),
+    step("engine-served", "A tenant's engine serves from an encrypted volume", web::served),
+    step("engine-killed", "The engine is killed", web::killed),
     step("node-dead", "n3 is cut dead at night, and a spare takes its place", node_dead::run),
     step("severed", "The landlord severs the lease on n1 while a connection is open", severed::run),
     step("leased-again", "n1 goes to tenant-b", leased_again::run),

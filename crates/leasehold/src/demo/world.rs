@@ -8,6 +8,7 @@ use super::boundaries::{CLUSTER_A, CLUSTER_B};
 use super::desk::Desk;
 use super::env;
 use super::mail::Post;
+use super::web;
 use console_api::{Directory, DirectoryPush, Offer};
 use keys::Envelope;
 use lab::{Console, Facility, Failed, Guard, Host, Node, Object, Party, Plan, Said, Standing, Transport};
@@ -77,6 +78,8 @@ pub(crate) struct World<'a> {
     parties: Option<Parties>,
     /// Where mails are received.
     post: Option<Post>,
+    /// What the first tenant's engine serves.
+    pub(super) page: Option<web::Page>,
     /// Engines in realms, by node and tier.
     pub(crate) engines: Vec<((usize, &'static str), Host)>,
     /// What the landlord offered, by tenant.
@@ -101,6 +104,7 @@ impl<'a> World<'a> {
             facility: None,
             parties: None,
             post: None,
+            page: None,
             engines: Vec::new(),
             offers: Vec::new(),
             old_order: None,
