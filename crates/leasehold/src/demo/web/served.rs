@@ -5,6 +5,8 @@ use std::io::{self, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
+use console_api::Engine;
+use id::Time;
 use lab::Failed;
 use serde_json::json;
 
@@ -126,8 +128,26 @@ pub(crate) fn run(world: &mut World<'_>, evidence: &mut Evidence) -> Result<(), 
         );
     }
     on_the_medium(world, evidence)?;
+    watched(world, evidence)?;
     evidence.fact("image_bytes", json!(built.len()));
     evidence.fact("page_bytes", json!(BYTES));
+    Ok(())
+}
+
+/// The tenant's console hears of its engine each second. What it has heard twice, it has looked at once.
+fn watched(world: &World<'_>, evidence: &mut Evidence) -> Result<(), Failed> {
+    let tenant = world.desk(CONSOLE_A)?;
+    let runs_since = |after: Option<Time>| -> Result<Option<Time>, Failed> {
+        let on_n1 = |engine: &&Engine| engine.node_name == "n1";
+        let runs = |engine: &Engine| engine.status.as_ref().is_some_and(|status| status.ready);
+        let later = |engine: &Engine| runs(engine) && engine.status_at > after;
+        let wanted = |all: &console_api::Page<Engine>| all.items.iter().find(on_n1).is_some_and(later);
+        let all = tenant.until("/v1/engines", wanted)?;
+        Ok(all.items.iter().find(on_n1).and_then(|engine| engine.status_at))
+    };
+    let first = runs_since(None)?;
+    runs_since(first)?;
+    evidence.check("the tenant's console hears each second that it runs", true);
     Ok(())
 }
 
