@@ -54,7 +54,8 @@ pub(crate) struct Record {
     began: Duration,
     walked: Duration,
     kinds: BTreeMap<Kind, Seen>,
-    beyond: u64,
+    /// Flows that were told apart no longer, and when the newest of them was counted.
+    beyond: (u64, Duration),
 }
 
 impl Kind {
@@ -127,9 +128,10 @@ impl Seen {
 }
 
 impl Record {
-    /// Nothing yet. `now` is [`os::clock::boot`], as everywhere here.
+    /// Nothing yet: what is in the table from before may be another party's. `now` is [`os::clock::boot`], as
+    /// everywhere here.
     pub(crate) const fn new(now: Duration) -> Self {
-        Self { began: now, walked: Duration::ZERO, kinds: BTreeMap::new(), beyond: 0 }
+        Self { began: now, walked: now, kinds: BTreeMap::new(), beyond: (0, now) }
     }
 
     /// When the table was last looked at: what began later is new.
@@ -140,9 +142,14 @@ impl Record {
     /// Adds what a walk found that began at `at`, and forgets what is over.
     pub(crate) fn take(&mut self, walked: Walked, at: Duration) {
         for (kind, seen) in walked.kinds {
-            self.kinds.entry(kind).and_modify(|known| known.add(&seen)).or_insert(seen);
+            // One that was open before the record began counts, too.
+            let new = Seen { flows: seen.flows.max(1), ..seen };
+            self.kinds.entry(kind).and_modify(|known| known.add(&seen)).or_insert(new);
         }
-        self.beyond += walked.beyond;
+        if at.saturating_sub(self.beyond.1) >= REMEMBERED {
+            self.beyond.0 = 0;
+        }
+        self.gave_way(walked.beyond, at);
         self.walked = at;
         self.kinds.retain(|_, seen| at.saturating_sub(seen.last) < REMEMBERED);
         if self.kinds.len() > KINDS_MAX {
@@ -150,8 +157,15 @@ impl Record {
                 self.kinds.iter().map(|(kind, seen)| (seen.last, *kind)).collect();
             quiet.sort_unstable();
             for (_, kind) in quiet.into_iter().take(self.kinds.len() - KINDS_MAX) {
-                self.beyond += self.kinds.remove(&kind).map_or(0, |seen| seen.flows);
+                let flows = self.kinds.remove(&kind).map_or(0, |seen| seen.flows);
+                self.gave_way(flows, at);
             }
+        }
+    }
+
+    const fn gave_way(&mut self, flows: u64, at: Duration) {
+        if flows > 0 {
+            self.beyond = (self.beyond.0 + flows, at);
         }
     }
 
@@ -168,7 +182,7 @@ impl Record {
         };
         PassedFlows {
             seconds: now.saturating_sub(self.began).min(REMEMBERED).as_secs(),
-            beyond: self.beyond,
+            beyond: self.beyond.0,
             kinds: self.kinds.iter().map(told).collect(),
         }
     }
@@ -241,6 +255,20 @@ mod tests {
         assert_eq!((told.kinds.len(), told.seconds, told.kinds[KINDS_MAX - 1].flows), (KINDS_MAX, 3200, 1));
         assert!(!told.kinds.iter().any(|kind| kind.packet["local_port"] == 0));
         record.take(Walked::default(), Duration::from_secs(9999));
-        assert!(record.told(Duration::from_secs(9999)).kinds.is_empty());
+        let told = record.told(Duration::from_secs(9999));
+        assert_eq!((told.kinds.len(), told.beyond), (0, 0));
+    }
+
+    #[test]
+    fn what_passed_before_the_record_began_is_not_told() {
+        let mut record = Record::new(Duration::from_secs(100));
+        let others = flow(Direction::In, 6, (40_000, 443), (90, 99));
+        let open = flow(Direction::In, 6, (40_001, 80), (90, 101));
+        let since = record.walked().as_secs();
+        record.take(walked(&[others, open], since), Duration::from_secs(105));
+        let told = record.told(Duration::from_secs(105));
+        let told: Vec<_> =
+            told.kinds.iter().map(|kind| (kind.packet["local_port"].as_u64(), kind.flows)).collect();
+        assert_eq!(told, [(Some(80), 1)]);
     }
 }

@@ -54,7 +54,7 @@ impl Supervisor {
                 Exit::NotFound,
                 "a tier's consoles hear what passed at its realm",
             )),
-            Call::Attach { .. } => plain(refused(code::NOT_YET, Exit::Failed, "there are no engines yet")),
+            Call::Attach { .. } => plain(refused(code::NOT_YET, Exit::Failed, "engines ask for nothing yet")),
         })
     }
 

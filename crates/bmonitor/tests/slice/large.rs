@@ -81,6 +81,9 @@ pub(crate) fn ten_thousand_rules() {
     assert_eq!(order(&world, &Object::new(&wider).unwrap()).code(), Some("exceeds-boundary"));
 }
 
+/// Until the end of a trial: more than a busy machine takes to put it in force, to look at it and to confirm it.
+const TRIED_S: u32 = 8;
+
 fn attempt(world: &World, text: &str, seconds: u32) {
     let object = Object::new(text).unwrap();
     let seconds = NonZeroU32::new(seconds).unwrap();
@@ -92,6 +95,15 @@ fn attempt(world: &World, text: &str, seconds: u32) {
 
 fn tries(status: &Status) -> bool {
     status.tiers.iter().any(|tier| tier.trial_until.is_some())
+}
+
+/// Waits for what only time brings.
+fn later(world: &World, wanted: impl Fn(&Status) -> bool) {
+    let deadline = Instant::now() + PATIENCE;
+    while !wanted(&world.status_with(0, |_| true)) {
+        assert!(Instant::now() < deadline, "it never came to this");
+        std::thread::sleep(Duration::from_millis(50));
+    }
 }
 
 /// A set that locks its author out goes by itself: by the node's clock, though the supervisor was killed meanwhile
@@ -107,22 +119,22 @@ pub(crate) fn tried() {
     world.settled(0);
     client.connect(at(0, 80), SOON).unwrap().unwrap();
 
-    attempt(&world, "version = 1\n", 3);
+    attempt(&world, "version = 1\n", TRIED_S);
     assert!(tries(&world.settled(0)));
     client.connect(at(0, 80), SHORT).unwrap().unwrap_err();
     world.facility.nodes_mut()[0].kill_supervisor().unwrap();
     world.start(0, &[]);
-    world.status_with(0, |status| !tries(status));
+    later(&world, |status| !tries(status));
     world.settled(0);
     client.connect(at(0, 80), SOON).unwrap().unwrap();
 
     // An order to the same effect within the time confirms it.
     let closed = "version = 1\n[[allow]]\nprotocol = \"udp\"\nremote = \"10.1.0.0/16\"\n";
-    attempt(&world, closed, 2);
+    attempt(&world, closed, TRIED_S);
     let until = world.settled(0).tiers.iter().find_map(|tier| tier.trial_until).unwrap();
     assert_eq!(world.narrow(0, closed).exit, 0);
     assert!(!tries(&world.settled(0)));
-    world.status_with(0, |status| status.at > until);
+    later(&world, |status| status.at > until);
     world.settled(0);
     client.connect(at(0, 80), SHORT).unwrap().unwrap_err();
 }

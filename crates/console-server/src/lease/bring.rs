@@ -2,9 +2,11 @@
 //! boundary first, then its volumes, empty, then its engines. What it was stands in the mirror of the dead node's
 //! journal.
 //!
-//! Each part is ordered where the spare's own journal does not have it yet: so all of it can be done again from any
-//! point, also by a console that was started anew.
+//! Each part is ordered where the spare's own journal does not have it yet, and is written down once it is there: so
+//! the rest can be done from any point, also by a console that was started anew, and what people change on the spare
+//! meanwhile stays as they want it.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use console_api::EngineAction;
@@ -27,6 +29,15 @@ use crate::state::Console;
 struct From {
     node: NodeId,
     tier: TierId,
+    /// Volumes and engines that it has, or had.
+    #[serde(default)]
+    brought: BTreeSet<String>,
+}
+
+impl From {
+    fn is_of(&self, other: &Self) -> bool {
+        (self.node, self.tier) == (other.node, other.tier)
+    }
 }
 
 fn bring_key((node, tier): Key) -> store::Key {
@@ -35,7 +46,7 @@ fn bring_key((node, tier): Key) -> store::Key {
 
 /// Writes down that a tier has taken the place of another.
 pub(super) async fn remember(console: &Console, place: Key, from: &KnownTier) -> Result<(), No> {
-    let from = From { node: from.node, tier: from.tier };
+    let from = From { node: from.node, tier: from.tier, brought: BTreeSet::new() };
     console.commit(Transaction::new().put(&bring_key(place), value(&from))).await.map(drop)
 }
 
@@ -52,33 +63,65 @@ pub(crate) async fn mind(console: &Arc<Console>, node: &KnownNode, place: Key) -
     };
     // Of a tier that was severed meanwhile nothing is left to bring.
     if let Some(before) = before {
-        bring(console, &before, &to).await?;
+        bring(console, &before, &to, &read.value).await?;
         let engines = before.engines.keys().map(Name::as_str).collect::<Vec<_>>().join(", ");
         console.tell(place, &format!("it has what its place had; engines: {engines}"));
     }
-    let done = Transaction::new().expect(&read.entry.key, Some(&read.entry)).remove(&read.entry.key);
+    // Unless it has taken another's place since.
+    let Some(now) = records::get::<From>(console.store(), &bring_key(place))? else { return Ok(()) };
+    if !now.value.is_of(&read.value) {
+        return Ok(());
+    }
+    let done = Transaction::new().expect(&now.entry.key, Some(&now.entry)).remove(&now.entry.key);
     console.commit(done).await.map(drop)
 }
 
-async fn bring(console: &Arc<Console>, before: &Tier, to: &Place) -> Result<(), No> {
+async fn bring(console: &Arc<Console>, before: &Tier, to: &Place, from: &From) -> Result<(), No> {
     boundary(console, before, to).await?;
-    let present = to.recorded(console).await?;
-    for (name, volume) in before.volumes.iter().filter(|(name, _)| !present.volumes.contains_key(*name)) {
-        crate::volume::make_at(console, to, name, volume.size_mib.get()).await?;
+    for (name, volume) in &before.volumes {
+        let what = format!("volume/{name}");
+        if from.brought.contains(&what) {
+            continue;
+        }
+        if !to.recorded(console).await?.volumes.contains_key(name) {
+            crate::volume::make_at(console, to, name, volume.size_mib.get()).await?;
+        }
+        note(console, to, from, what).await?;
     }
     // An engine that cannot be brought keeps no other from it.
     let mut failed = Ok(());
     for (name, demand) in &before.engines {
-        if let Err(no) = engine(console, name, demand, to).await {
-            failed = failed.and(Err(no));
+        let what = format!("engine/{name}");
+        if from.brought.contains(&what) {
+            continue;
+        }
+        match engine(console, name, demand, to).await {
+            Ok(()) => note(console, to, from, what).await?,
+            Err(no) => failed = failed.and(Err(no)),
         }
     }
     failed
 }
 
+/// Writes down that the spare has a part.
+async fn note(console: &Console, to: &Place, from: &From, what: String) -> Result<(), No> {
+    let key = bring_key((to.node.node, to.tier.tier));
+    let Some(read) = records::get::<From>(console.store(), &key)? else { return Ok(()) };
+    let mut noted = read.value;
+    if !noted.is_of(from) {
+        return Ok(());
+    }
+    noted.brought.insert(what);
+    console
+        .commit(Transaction::new().expect(&key, Some(&read.entry)).put(&key, value(&noted)))
+        .await
+        .map(drop)
+}
+
 /// The tier's own set comes before anything runs: nothing is to be reached that was not on the dead node.
 async fn boundary(console: &Arc<Console>, before: &Tier, to: &Place) -> Result<(), No> {
-    let Some(own) = before.own else { return Ok(()) };
+    // What was only tried there is not tried here: the clock that was to end it died with the node.
+    let Some(own) = before.trial.map_or(before.own, |trial| trial.before) else { return Ok(()) };
     if to.recorded(console).await?.own.is_some() {
         return Ok(());
     }
@@ -96,8 +139,10 @@ async fn boundary(console: &Arc<Console>, before: &Tier, to: &Place) -> Result<(
 
 async fn engine(console: &Arc<Console>, name: &Name, demand: &EngineDemand, to: &Place) -> Result<(), No> {
     let present = to.recorded(console).await?;
-    if !demand.running && present.engines.get(name).is_some_and(|present| !present.running) {
-        return Ok(());
+    if let Some(present) = present.engines.get(name) {
+        // Deployed, and then this console died before it was stopped.
+        let runs_on = present.running && !demand.running;
+        return if runs_on { act_on(console, to, name, EngineAction::Stop).await.map(drop) } else { Ok(()) };
     }
     let text = console
         .object_text(&demand.specification)

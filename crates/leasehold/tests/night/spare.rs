@@ -86,7 +86,6 @@ pub(crate) fn night() {
         seconds(died, served)
     );
     std::io::stderr().write_all(told.as_bytes()).unwrap();
-    assert!(seconds(died, known) < 15.0 && seconds(died, served) < 45.0, "{told}");
 
     // It comes back, and the incident goes by itself once it stays.
     facility.power_on(0).unwrap();

@@ -61,6 +61,8 @@ pub(super) fn reassign(
     let used = consents(tenure, args.tier, &args.keep, &needed, |_| false)?;
     let what = (args.tier, Purpose::Reassignment, None);
     let begun = begin(tenure, signer, what, &args.keep, verified)?;
+    // Nobody is left who could confirm what the party before only tried.
+    let over = child.trial.map(|_| Change::TrialOver { tier: args.tier });
     let reassigned = Change::Reassigned {
         tier: args.tier,
         lease: verified.fresh.lease,
@@ -68,7 +70,7 @@ pub(super) fn reassign(
         keys: args.keys.clone(),
         consoles: args.consoles.clone(),
     };
-    Ok(used.into_iter().chain([reassigned, begun]).collect())
+    Ok(used.into_iter().chain(over).chain([reassigned, begun]).collect())
 }
 
 pub(super) fn consent(tenure: &Tenure, signer: &Signer<'_>, args: &Consent) -> Result<Vec<Change>, Refusal> {

@@ -6,6 +6,7 @@ use super::example::{Example, at, console, controller, directory, key, lease, ob
 use crate::limits::{DEPTH_MAX, QUOTA_WINDOW_MS};
 use crate::order::{
     Boundary, Consent, Consoles, Directory, NewTerms, Power, PowerAction, Reassign, RemoveKey, Renew, Target,
+    TryBoundary,
 };
 use crate::{
     Console, ConsoleAddress, ControllerKey, Freshness, Gate, Grant, Input, Lease, Outcome, Quota, Right,
@@ -218,6 +219,18 @@ fn a_consent_is_to_one_epoch_and_about_what_lies_below() {
     assert!(!example.tenure.tier(tier_id(3)).unwrap().consents.is_empty());
     example.order(3, renew(None, &[])).unwrap();
     assert!(example.tenure.tier(tier_id(3)).unwrap().consents.is_empty());
+}
+
+#[test]
+fn what_a_party_only_tried_goes_with_it() {
+    let mut example = Example::four_tiers();
+    let before = example.tenure.tier(tier_id(2)).unwrap().own;
+    let seconds = std::num::NonZeroU32::new(60).unwrap();
+    example.order(2, Verb::TryBoundary(TryBoundary { object: object(5), seconds })).unwrap();
+    assert_eq!(example.tenure.tier(tier_id(2)).unwrap().own, Some(object(5)));
+    example.order(1, reassign(2, 8, &[])).unwrap();
+    let tier = example.tenure.tier(tier_id(2)).unwrap();
+    assert_eq!((tier.own, tier.trial), (before, None));
 }
 
 #[test]
