@@ -134,6 +134,7 @@ impl Supervisor {
 
     fn turns(&mut self) -> Result<(), Ended> {
         self.advance()?;
+        self.begin_records();
         loop {
             self.wait()?;
             if self.told_to_end()? {
@@ -154,6 +155,7 @@ impl Supervisor {
             self.serve()?;
             self.serve_couriers()?;
             self.advance()?;
+            self.begin_records();
             self.attend_engines();
             self.when_settled();
         }

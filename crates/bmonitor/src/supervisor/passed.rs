@@ -87,7 +87,7 @@ impl Supervisor {
         let now = os::clock::boot();
         if now >= self.flows.next_at && self.flows.walker.is_idle() {
             self.flows.next_at = now + PAUSE;
-            failed = self.walk_all(now)?.or(failed);
+            failed = self.walk_all()?.or(failed);
         }
         if let Some(why) = failed {
             self.warn("flows", format!("the open flows of a realm cannot be read: {why}"));
@@ -95,16 +95,29 @@ impl Supervisor {
         Ok(())
     }
 
-    fn walk_all(&mut self, now: Duration) -> Result<Option<String>, Gone> {
+    /// Begins the records of realms that have none, in the turn in which they come up or enter a new epoch: what
+    /// passes from then on is their own.
+    pub(super) fn begin_records(&mut self) {
+        let now = os::clock::boot();
+        let present: Vec<Whose> = self.filters.keys().filter_map(|name| self.whose(name.as_str())).collect();
+        for whose in present {
+            self.flows.records.entry(whose).or_insert_with(|| Record::new(now));
+        }
+    }
+
+    /// Whose realm has that name now.
+    fn whose(&self, realm: &str) -> Option<Whose> {
+        let tier = self.node.tenure.tier_named(realm)?;
+        Some((tier, self.node.tenure.tier(tier)?.epoch))
+    }
+
+    fn walk_all(&mut self) -> Result<Option<String>, Gone> {
         let mut failed = None;
         for (name, filter) in &self.filters {
-            let tenure = &self.node.tenure;
-            let tier = tenure.tier_named(name.as_str()).and_then(|id| Some((id, tenure.tier(id)?.epoch)));
-            let Some(whose) = tier else { continue };
+            let Some(whose) = self.whose(name.as_str()) else { continue };
+            let Some(since) = self.flows.records.get(&whose).map(Record::walked) else { continue };
             match filter.flow_table() {
                 Ok(table) => {
-                    let record = self.flows.records.entry(whose).or_insert_with(|| Record::new(now));
-                    let since = record.walked();
                     self.flows.walker.ask(0, Walk { whose, table, since })?;
                 }
                 Err(error) => failed = Some(chain(&error)),
