@@ -9,8 +9,8 @@ use os::process::Process;
 use serde_json::Value;
 
 use crate::world::{
-    DHCP, Mail, PATIENCE, enrol, facility, fetch, fetched, image, items, lease, page, ran, served_at, start,
-    until, web,
+    DHCP, Mail, PATIENCE, enrol, facility, fetch, fetched, image, items, lease, make_volume, page, ran,
+    served_at, start, until, web,
 };
 
 /// Says that it is ready and lives, as `sd_notify(3)` has it, and nothing else.
@@ -56,7 +56,7 @@ fn deployed(facility: &Facility, tenant: &Console) {
     assert_eq!(early.exit, 5, "{}", early.talk);
     assert!(early.talk.contains("hint: leasehold volume make data"), "{}", early.talk);
 
-    ran(tenant, &["volume", "make", "data", "--size-mib", "64", "--node", "n1"]);
+    make_volume(tenant);
     let done = ran(tenant, &deploy);
     assert!(done["targets"][0]["order"]["accepted"]["record"].is_u64(), "{done}");
     // Whoever asks for what is so gets no order.

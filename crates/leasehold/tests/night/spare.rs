@@ -8,8 +8,8 @@ use lab::Guard;
 use serde_json::Value;
 
 use crate::world::{
-    DHCP, Mail, PATIENCE, enrol, facility, fetched, image, items, lease, now, page, ran, seconds, served_at,
-    start, until, web,
+    DHCP, Mail, PATIENCE, enrol, facility, fetched, image, items, lease, make_volume, now, page, ran,
+    seconds, served_at, start, until, web,
 };
 
 /// Narrower than what the tenant was given.
@@ -40,7 +40,7 @@ pub(crate) fn night() {
     until(tenant, &["boundary", "apply", "own.toml"], |_| true);
     std::fs::write(tenant.folder().join("web.tar"), image(&facility, &page)).unwrap();
     tenant.write("web.toml", &web(&facility)).unwrap();
-    ran(tenant, &["volume", "make", "data", "--size-mib", "64", "--node", "n1"]);
+    make_volume(tenant);
     ran(tenant, &["engine", "deploy", "web.toml", "--image", "web.tar", "--node", "n1"]);
     let before = served_at(tenant, "web", "n1");
     assert_eq!(fetched(&facility, before), page);

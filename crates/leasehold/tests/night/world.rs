@@ -169,6 +169,12 @@ pub(crate) fn lease(landlord: &Console, tenant: &Console, screen: &str) {
     until(tenant, &["node", "show", "n1"], |node| node["tiers"][0]["state"] == "held");
 }
 
+/// Makes the volume of the engines here on the first node, once that has dialled anew, with the identity that it made
+/// when it was taken over.
+pub(crate) fn make_volume(tenant: &Console) {
+    until(tenant, &["volume", "make", "data", "--size-mib", "64", "--node", "n1"], |_| true);
+}
+
 /// What an engine is made of: busybox, perl, and a page in a folder that no other trial has.
 pub(crate) fn image(facility: &Facility, page: &[u8]) -> Vec<u8> {
     let mut image = tar::Builder::new(Vec::new());
