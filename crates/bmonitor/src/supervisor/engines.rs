@@ -2,6 +2,7 @@
 //! follows from the journal, what does is told by shims; they outlive a supervisor, and the next one finds them by
 //! their run folders. An engine never runs twice: the kernel's lock on its run folder says so, whoever dies.
 
+mod found;
 mod images;
 mod status;
 
@@ -20,7 +21,7 @@ use engine::keeper::{Ending, Exit, Keeper};
 use engine::run::Phase;
 use engine::shim::{self, Command, Key, Launch, Lines, Report};
 use engine::specification::{Restart, Specification};
-use id::{Digest, Digester, Name, TierId};
+use id::{Digester, Name, TierId};
 use node_protocol::call::{EngineExit, Warning};
 use os::child::Child;
 use os::clock::boot;
@@ -55,6 +56,10 @@ pub(super) struct Engines {
     each: BTreeMap<EngineId, Engine>,
     /// Shims whose engines nobody wants any more, and of whom nothing is known but their run folders.
     strays: Vec<(String, Lines)>,
+    /// When to look again for runs that an earlier supervisor had begun.
+    looks_at: Option<Duration>,
+    /// As long as its launcher may have started one, or one was ending, that could not be seen yet.
+    looks_until: Duration,
 }
 
 /// One engine.
@@ -100,7 +105,7 @@ impl Engines {
         let pauses = pauses.filter_map(|engine| engine.keeper.starts_at()).filter(|at| *at > boot());
         let silent = self.each.values().filter_map(|engine| engine.shim.as_ref());
         let silent = silent.filter(|shim| shim.report.is_none()).map(|shim| shim.since + SPEAKS_IN);
-        pauses.chain(silent).min().map(|at| at.saturating_sub(boot()))
+        pauses.chain(silent).chain(self.looks_at).min().map(|at| at.saturating_sub(boot()))
     }
 }
 
@@ -138,68 +143,9 @@ fn key(wanted: &WantedEngine) -> Key {
 }
 
 impl Supervisor {
-    /// Finds the shims that an earlier supervisor had started.
-    pub(super) fn find_engines(&mut self) -> io::Result<()> {
-        match DirBuilder::new().mode(0o700).create(runs(&self.config)) {
-            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
-            Ok(()) | Err(_) => {}
-        }
-        let world = effects(&self.node.tenure);
-        let named = |realm: &Realm, engine: &WantedEngine| {
-            let id = (realm.tier, engine.name.clone());
-            (run_name(&id), id)
-        };
-        let known: BTreeMap<String, EngineId> = world
-            .realms
-            .iter()
-            .flat_map(|realm| realm.wanted.iter().map(move |engine| named(realm, engine)))
-            .collect();
-        for entry in fs::read_dir(runs(&self.config))? {
-            let folder = entry?;
-            let Some(name) = folder.file_name().to_str().map(str::to_owned) else { continue };
-            let connected = UnixStream::connect(folder.path().join(shim::SOCKET)).and_then(Lines::new);
-            match (connected, known.get(&name)) {
-                (Ok(lines), Some(id)) => self.found(id.clone(), lines),
-                (Ok(mut lines), None) => {
-                    lines.tell(&Command::Kill);
-                    self.engines.strays.push((name, lines));
-                }
-                (Err(_), Some(id)) => {
-                    let last = shim::ended(&folder.path()).and_then(|report| report.ending);
-                    self.engines.each.entry(id.clone()).or_default().last = last;
-                }
-                (Err(_), None) => {}
-            }
-        }
-        self.sweep_groups();
-        Ok(())
-    }
-
-    /// The control groups of runs that are over: those of a node whose processes were all killed at once, shims too.
-    /// One whose run folder is locked has a shim, which may not listen yet.
-    fn sweep_groups(&mut self) {
-        let names = Layout::of_this_machine().and_then(|layout| layout.below(&[&self.config.cgroup]));
-        match names {
-            Ok(names) => {
-                let runs = runs(&self.config);
-                let over = |name: &String| !shim::is_locked(&runs.join(name)).unwrap_or(true);
-                names.iter().filter(|name| over(name)).for_each(|name| self.remove_groups(name));
-            }
-            Err(error) => self.warn("engine", format!("control groups cannot be looked at: {error}")),
-        }
-    }
-
-    fn found(&mut self, id: EngineId, lines: Lines) {
-        // Which run it is, its first line says.
-        let none = Key { specification: Digest::of(b""), restarts: 0, reloads: 0 };
-        let found = Shim { lines, key: none, report: None, since: boot(), told_to_end: false };
-        let engine = self.engines.each.entry(id).or_default();
-        engine.started_once = true;
-        engine.shim = Some(found);
-    }
-
     /// Hears what shims say, ends what should not run, starts what should.
     pub(super) fn attend_engines(&mut self) {
+        self.look_again_for_runs();
         self.hear_shims();
         let world = effects(&self.node.tenure);
         let mut wanted = BTreeMap::new();
