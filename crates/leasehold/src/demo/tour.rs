@@ -69,6 +69,7 @@ const STEPS: &[Step] = &[
     step("deeper", "The tenant leases n2 on to a tier of its own", deeper::run),
     step("engine-served", "A tenant's engine serves from an encrypted volume", web::served),
     step("engine-killed", "The engine is killed", web::killed),
+    step("engine-hung", "The engine hangs", web::hung),
     step("node-dead", "n3 is cut dead at night, and a spare takes its place", node_dead::run),
     step("severed", "The landlord severs the lease on n1 while a connection is open", severed::run),
     step("leased-again", "n1 goes to tenant-b", leased_again::run),

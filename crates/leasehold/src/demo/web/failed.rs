@@ -1,6 +1,7 @@
-//! The engine is killed: the node starts it again, and its tenant's people are told by mail.
+//! The engine is killed, then it hangs: the node starts it again, and its tenant's people are told by mail.
 
 use std::fs;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use console_api::{Incident, IncidentState, Page};
@@ -13,12 +14,16 @@ use super::ENGINE;
 use crate::demo::show::Evidence;
 use crate::demo::world::{CONSOLE_A, TEAM_MAIL, TENANT_A, World};
 
+const PERL: &[u8] = b"/usr/bin/perl\0/serve.pl";
 const BUSYBOX: &[u8] = b"/bin/busybox\0httpd";
 
 pub(crate) fn killed(world: &mut World<'_>, evidence: &mut Evidence) -> Result<(), Failed> {
     let from = world.web(0)?;
-    let processes = processes(world, BUSYBOX)?;
-    evidence.check(format!("kill -9 of {ENGINE:?} on n1"), !processes.is_empty());
+    let processes = [processes(world, PERL)?, processes(world, BUSYBOX)?].concat();
+    evidence.check(
+        format!("kill -9 of all {} processes of {ENGINE:?} on n1", processes.len()),
+        processes.len() >= 2,
+    );
     let began = Instant::now();
     for id in processes {
         // One of them may have died of another's death.
@@ -31,6 +36,27 @@ pub(crate) fn killed(world: &mut World<'_>, evidence: &mut Evidence) -> Result<(
     evidence.check(format!("the node starts it again: the page is served {seconds} s after the kill"), true);
     evidence.fact("killed_to_served_s", seconds);
     told(world, evidence, Kind::EngineExited)
+}
+
+pub(crate) fn hung(world: &mut World<'_>, evidence: &mut Evidence) -> Result<(), Failed> {
+    let from = world.web(0)?;
+    // Not one of those that it makes for single connections.
+    let watchers = processes(world, PERL)?;
+    let is_main = |id: &u32| parent(*id).is_some_and(|parent| watchers.contains(&parent));
+    let server = processes(world, BUSYBOX)?.into_iter().find(is_main);
+    let server = server.ok_or_else(|| Failed::new("go on", "no web server runs on n1"))?;
+    let began = Instant::now();
+    let stopped = Command::new("kill").args(["-STOP", &server.to_string()]).status();
+    let stopped = stopped.map_err(|error| Failed::new("stop a process", error))?.success();
+    evidence.check("the web server is stopped (SIGSTOP): it takes connections and answers none", stopped);
+    world.page_served(from)?;
+    let seconds = rounded(began.elapsed());
+    evidence.check(
+        format!("it misses its watchdog, and the node starts it again: the page is served after {seconds} s"),
+        !processes(world, BUSYBOX)?.contains(&server),
+    );
+    evidence.fact("hung_to_served_s", seconds);
+    told(world, evidence, Kind::EngineHung)
 }
 
 /// The tenant's console has an incident of it, and its people a mail; it is over by itself.
@@ -71,6 +97,12 @@ fn processes(world: &World<'_>, command: &[u8]) -> Result<Vec<u32>, Failed> {
         namespace.is_ok_and(|its| its == own) && line.starts_with(command)
     };
     Ok(ids.filter(is_one).collect())
+}
+
+fn parent(process: u32) -> Option<u32> {
+    let stat = fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
+    // The program's name comes before, in brackets, and may have any character.
+    stat.rsplit_once(')')?.1.split_whitespace().nth(1)?.parse().ok()
 }
 
 fn rounded(span: Duration) -> f64 {

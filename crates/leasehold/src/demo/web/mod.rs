@@ -1,4 +1,4 @@
-//! The tenant's real engine: a web server as an image with a specification, deployed and killed through the
+//! The tenant's real engine: a web server as an image with a specification, deployed, killed and hung through the
 //! tenant's console, and what lies of it on the medium.
 
 mod failed;
@@ -6,7 +6,7 @@ mod image;
 mod medium;
 mod served;
 
-pub(super) use failed::killed;
+pub(super) use failed::{hung, killed};
 pub(super) use medium::Stolen;
 pub(super) use served::{Page, run as served};
 
@@ -19,9 +19,11 @@ pub(super) const PORT: u16 = 8000;
 const SPECIFICATION: &str = r#"version = 1
 engine  = "web"
 volume  = "data"
-command = ["/bin/busybox", "httpd", "-f", "-p", "8000", "-h", "/www"]
+command = ["/usr/bin/perl", "/serve.pl"]
+ready   = "notify"
+watchdog_seconds = 3
+stop_seconds     = 1
 ports   = [8000]
-stop_seconds = 1
 
 [limits]
 memory_mib = 64

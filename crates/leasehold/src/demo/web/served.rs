@@ -116,8 +116,10 @@ pub(crate) fn run(world: &mut World<'_>, evidence: &mut Evidence) -> Result<(), 
     evidence.check("the tenant makes an encrypted volume on n1 and on n3", true);
     does(&["engine", "deploy", "web.toml", "--image", "web.tar", "--node", "n1", "--node", "n3"])?;
     let mib = built.len() / 1_048_576;
-    evidence
-        .check(format!("and deploys {ENGINE:?} on both: busybox's web server, an image of {mib} MiB"), true);
+    evidence.check(
+        format!("and deploys {ENGINE:?} on both: busybox's web server and perl, an image of {mib} MiB"),
+        true,
+    );
     world.page = Some(page);
     for place in [0, 2] {
         let from = world.web(place)?;
