@@ -214,6 +214,9 @@ pub struct ReplayedRealm {
     pub beyond: u64,
     /// What the set would drop and the set in force admits.
     pub dropped: Vec<ReplayedFlow>,
+    /// Kinds that the set would drop, too, and that are too many to be listed.
+    #[serde(default)]
+    pub left_off: u64,
     /// Why the realm's flows were not judged.
     pub problem: Option<Problem>,
 }

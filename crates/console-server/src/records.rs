@@ -1,5 +1,7 @@
 //! What stands in the store: one shape for each kind of key, in JSON.
 
+use std::collections::BTreeSet;
+
 use console_api::{TierState, Trust};
 use id::{Digest, Epoch, KeyId, LeaseId, Name, NodeId, Nonce, PublicKey, Sequence, TierId, Time};
 use serde::de::DeserializeOwned;
@@ -61,6 +63,10 @@ pub(crate) struct GrantedLease {
     /// Somebody further below granted it; this console has severed it, and remembers it for its receipt.
     #[serde(default)]
     pub(crate) below: bool,
+    /// The party's keys that the lease named; further ones are the party's own business. Of leases that are older than
+    /// this record: none.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub(crate) keys: BTreeSet<KeyId>,
 }
 
 /// A record and the entry that it was read from: what a commit is guarded by.

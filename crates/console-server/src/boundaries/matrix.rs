@@ -2,14 +2,17 @@
 //! realm sends it, and the one whose realm is called. Nobody knows better, and each tells of the sets above what is
 //! its tier's to see.
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use console_api::{Exit, Matrix, MatrixPair, MatrixQuestion, MatrixRealm, TierState};
 use id::NodeId;
 use node_protocol::call::Explained;
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
+use tokio::time::timeout;
 
 use super::explain::asked;
 use crate::api::No;
@@ -19,6 +22,8 @@ use crate::state::Console;
 
 /// More realms make more questions than anybody looks at.
 const REALMS_MAX: usize = 64;
+/// A node that lives answers within milliseconds. One that takes longer is asked nothing more.
+const PATIENCE: Duration = Duration::from_secs(3);
 /// Any high port: what a client has.
 const CLIENT_PORT: u16 = 40_000;
 
@@ -31,26 +36,28 @@ struct Realm {
 }
 
 pub(super) async fn matrix(console: &Arc<Console>, question: &MatrixQuestion) -> Result<Matrix, No> {
-    let realms = realms(console, question)?;
+    let realms = Arc::new(realms(console, question)?);
     let mut asking = JoinSet::new();
-    for (from, begins) in realms.iter().enumerate() {
-        // A node in a task of its own: one that does not answer holds up its own row and no other's.
-        let (console, question) = (Arc::clone(console), question.clone());
-        let (begins, realms) = (begins.clone(), realms.clone());
-        asking.spawn(async move {
-            let mut row = Vec::new();
-            for (to, called) in realms.iter().enumerate().filter(|(to, _)| *to != from) {
-                row.push(pair(&console, &question, (from, &begins), (to, called)).await);
-            }
-            row
-        });
+    for own in 0..realms.len() {
+        let (console, question, realms) = (Arc::clone(console), question.clone(), Arc::clone(&realms));
+        // Each in a task of its own, and asked no more once it was silent: it holds up nobody but once.
+        asking.spawn(async move { (own, said(&console, &question, &realms, own).await) });
     }
-    let mut pairs: Vec<MatrixPair> = Vec::new();
-    while let Some(row) = asking.join_next().await {
-        let failed = |ended| No::new("failed", Exit::Failed, format!("a task ended: {ended}"));
-        pairs.append(&mut row.map_err(failed)?);
+    let mut all: BTreeMap<usize, Vec<Said>> = BTreeMap::new();
+    while let Some(said) = asking.join_next().await {
+        let (own, said) =
+            said.map_err(|ended| No::new("failed", Exit::Failed, format!("a task ended: {ended}")))?;
+        all.insert(own, said);
     }
-    pairs.sort_by_key(|pair| (pair.from, pair.to));
+    let said = |own: usize, of: usize| all.get(&own).and_then(|said| said.get(of));
+    let mut pairs = Vec::new();
+    for from in 0..realms.len() {
+        for to in (0..realms.len()).filter(|to| *to != from) {
+            let sent = said(from, to).and_then(|said| said.sends.as_ref());
+            let received = said(to, from).and_then(|said| said.receives.as_ref());
+            pairs.push(pair((from, sent), (to, received)));
+        }
+    }
     let shown = |realm: &Realm| MatrixRealm {
         node_name: realm.node.name.to_string(),
         tier: realm.place.1,
@@ -86,20 +93,46 @@ fn realms(console: &Console, question: &MatrixQuestion) -> Result<Vec<Realm>, No
     Ok(realms)
 }
 
-async fn pair(
-    console: &Console,
-    question: &MatrixQuestion,
-    (from, begins): (usize, &Realm),
-    (to, called): (usize, &Realm),
+/// What a node says to the packets between one of its realms and another: to those that the realm sends, and to those
+/// that come to it.
+#[derive(Debug, Default)]
+struct Said {
+    sends: Option<Explained>,
+    receives: Option<Explained>,
+}
+
+/// What a realm's node says of each other realm, in their order.
+async fn said(console: &Console, question: &MatrixQuestion, realms: &[Realm], own: usize) -> Vec<Said> {
+    let mut all = Vec::new();
+    let (Some(realm), mut is_silent) = (realms.get(own), false) else { return all };
+    for (place, other) in realms.iter().enumerate() {
+        let mut said = Said::default();
+        let directions = [("out", &mut said.sends), ("in", &mut said.receives)];
+        for (direction, answer) in directions.into_iter().filter(|_| place != own) {
+            if is_silent {
+                continue;
+            }
+            let packet = packet(question, direction, other.address);
+            match timeout(PATIENCE, asked(console, &realm.node, realm.place, packet)).await {
+                Ok(Ok(explained)) => *answer = Some(explained),
+                // What it has no answer to, it may have for another.
+                Ok(Err(no)) if no.0.code != "node-unreachable" => {}
+                Ok(Err(_)) | Err(_) => is_silent = true,
+            }
+        }
+        all.push(said);
+    }
+    all
+}
+
+fn pair(
+    (from, sent): (usize, Option<&Explained>),
+    (to, received): (usize, Option<&Explained>),
 ) -> MatrixPair {
-    let out = packet(question, "out", called.address);
-    let sent = asked(console, &begins.node, begins.place, out).await.ok();
-    let inward = packet(question, "in", begins.address);
-    let received = asked(console, &called.node, called.place, inward).await.ok();
     let passes = |said: &Explained| said.pass && said.open;
-    let both = sent.as_ref().zip(received.as_ref());
-    let stops = |said: &Option<Explained>| said.as_ref().filter(|said| !passes(said)).cloned();
-    let stopped = stops(&sent).map(|said| ("from", said)).or(stops(&received).map(|said| ("to", said)));
+    let both = sent.zip(received);
+    let stops = |said: Option<&Explained>| said.filter(|said| !passes(said)).cloned();
+    let stopped = stops(sent).map(|said| ("from", said)).or(stops(received).map(|said| ("to", said)));
     MatrixPair {
         from,
         to,

@@ -8,7 +8,6 @@ use node_protocol::call::{Answer, Call, ImageState, code};
 
 use crate::api::No;
 use crate::node::session::{call_failed, not_understood};
-use crate::order::unreachable;
 use crate::places::Place;
 use crate::state::Console;
 
@@ -70,7 +69,7 @@ async fn begin(
 }
 
 async fn ask(console: &Console, place: &Place, call: &Call, part: &[u8]) -> Result<ImageState, No> {
-    let link = console.live.link(place.key()).ok_or_else(|| unreachable(&place.node.name))?;
+    let link = console.dialled(&place.node, place.key(), None).await?;
     match link.call(call, part).await.map_err(call_failed)? {
         (Answer::Image(state), _) => Ok(state),
         (Answer::Refused(refused), _) => Err(No(Box::new(refused.into()))),

@@ -6,10 +6,11 @@ use node_protocol::call::{EngineExit, EngineState, EngineStatus};
 /// The longest text of an engine's that is kept.
 const TOLD_CHARS_MAX: usize = 200;
 
-/// What is wrong with an engine now, if anything. `before` is how it was a second ago.
-pub(super) fn symptom(before: Option<&EngineStatus>, now: &EngineStatus) -> Option<(Kind, String)> {
-    // It may be up again before anybody looked.
-    let fell = before.is_some_and(|before| now.restarts > before.restarts);
+/// What is wrong with an engine now, if anything. `before` is how often it had been started again when it was looked at
+/// last; of a new engine that is never. Nothing is known of one that ran before anybody looked.
+pub(super) fn symptom(before: Option<u64>, now: &EngineStatus) -> Option<(Kind, String)> {
+    // It may be up again before anybody looked. A supervisor that was started anew counts anew.
+    let fell = before.is_some_and(|before| now.restarts > if before > now.restarts { 0 } else { before });
     let why = || match (now.out_of_memory, now.watchdog) {
         (true, _) => (Kind::EngineOutOfMemory, "it used more memory than it has".to_owned()),
         (false, true) => (Kind::EngineHung, "it missed its watchdog, or was not ready in time".to_owned()),
@@ -66,7 +67,7 @@ mod tests {
     }
 
     #[track_caller]
-    fn check(before: Option<&EngineStatus>, now: &EngineStatus, expected: Option<(Kind, &str)>) {
+    fn check(before: Option<u64>, now: &EngineStatus, expected: Option<(Kind, &str)>) {
         let found = symptom(before, now);
         assert_eq!(found.as_ref().map(|(kind, told)| (*kind, told.as_str())), expected);
     }
@@ -75,14 +76,15 @@ mod tests {
     fn what_a_node_says_of_an_engine_is_a_symptom_or_none() {
         let running = engine(EngineState::Running, 3);
         check(None, &running, None);
-        check(Some(&running), &running, None);
-        check(Some(&running), &engine(EngineState::Stopped, 3), None);
+        check(Some(3), &running, None);
+        check(Some(3), &engine(EngineState::Stopped, 3), None);
         let again = engine(EngineState::Running, 4);
-        check(
-            Some(&running),
-            &again,
-            Some((Kind::EngineExited, "signal 9 ended it; the node started it again")),
-        );
+        let exited = Some((Kind::EngineExited, "signal 9 ended it; the node started it again"));
+        check(Some(3), &again, exited);
+        // A new one that died before anybody looked; one that died after its supervisor.
+        check(Some(0), &engine(EngineState::Running, 1), exited);
+        check(Some(3), &engine(EngineState::Running, 1), exited);
+        check(Some(3), &engine(EngineState::Running, 0), None);
         check(None, &engine(EngineState::BackingOff, 3), Some((Kind::EngineExited, "signal 9 ended it")));
         let mut ended = engine(EngineState::Ended, 3);
         ended.last_exit = Some(EngineExit::Code(3));
@@ -92,7 +94,7 @@ mod tests {
         let mut hung = again;
         hung.watchdog = true;
         let told = "it missed its watchdog, or was not ready in time; the node started it again";
-        check(Some(&running), &hung, Some((Kind::EngineHung, told)));
+        check(Some(3), &hung, Some((Kind::EngineHung, told)));
         let mut waiting = engine(EngineState::Waiting, 3);
         waiting.reason = Some("no-volume\u{1b}[2J".to_owned());
         check(None, &waiting, Some((Kind::EngineNotReady, "it cannot be started: no-volume [2J")));

@@ -70,6 +70,16 @@ impl Console {
         Ok(read.map(|read| read.value).unwrap_or_default())
     }
 
+    /// Whether no later remedy has begun on the node. Whoever does something there under a fence asks again before
+    /// each act: a remedy may take minutes, and by then the node may be another remedy's, or a person's.
+    pub(crate) fn must_have_fence(&self, node: NodeId, fence: Fence) -> Result<(), No> {
+        if self.fence(node)? == fence {
+            Ok(())
+        } else {
+            Err(No::new("fenced-off", Exit::Failed, "a later remedy has begun"))
+        }
+    }
+
     /// The ladders that a person applied.
     pub(super) fn ladders(&self) -> Result<Option<String>, No> {
         Ok(records::get(self.store(), &ladders_key())?.map(|read| read.value))

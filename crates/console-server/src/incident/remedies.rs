@@ -21,9 +21,7 @@ pub(super) async fn attend(console: Arc<Console>, task: Task) {
 }
 
 async fn remedy(console: &Arc<Console>, task: &Task) -> Result<String, No> {
-    if console.fence(task.node)? != task.fence {
-        return Err(No::new("fenced-off", console_api::Exit::Failed, "a later remedy has begun"));
-    }
+    console.must_have_fence(task.node, task.fence)?;
     match task.remedy {
         Remedy::Notify => Ok("people were told".to_owned()),
         Remedy::RestartEngine => engine(console, task, EngineAction::Restart).await,
@@ -51,11 +49,15 @@ async fn engine(console: &Arc<Console>, task: &Task, action: EngineAction) -> Re
         return Ok("nothing is ordered: it is not to run".to_owned());
     }
     // What the node has started again meanwhile serves: to end it once more helps nobody.
-    let now = console.live.engines(place.key()).into_iter().find(|engine| engine.name == *name);
+    let now = console.live.engines(place.key()).into_iter().flatten().find(|engine| engine.name == *name);
     if now.is_some_and(|now| now.state == EngineState::Running && now.ready) {
         return Ok("nothing is ordered: it runs again".to_owned());
     }
-    let order = to_the_end(|| act_on(console, &place, name, action)).await?;
+    let step = || async {
+        console.must_have_fence(task.node, task.fence)?;
+        act_on(console, &place, name, action).await
+    };
+    let order = to_the_end(step).await?;
     let record = order.and_then(|order| order.accepted).map_or(0, |accepted| accepted.record);
     Ok(format!("ordered, record {record} of the node's journal"))
 }

@@ -41,6 +41,8 @@ struct Node {
     connected: BTreeSet<Place>,
     probed: Option<Instant>,
     engines: BTreeMap<Name, (EngineStatus, Option<Kind>)>,
+    /// Its engines were looked at: whichever is seen for the first time from now on is a new one.
+    looked_at: bool,
 }
 
 /// Runs for as long as the console does.
@@ -141,7 +143,8 @@ impl Round {
 
     fn look_at_engines(&mut self, place: Place) {
         let Some(node) = self.nodes.get_mut(&place.0) else { return };
-        let now = self.console.live.engines(place);
+        // On a new connection the first status may not be there yet: that says nothing of any engine.
+        let Some(now) = self.console.live.engines(place) else { return };
         let subject = |engine: &Name| Subject::Engine { node: place.0, engine: engine.clone() };
         let gone: Vec<Name> = node
             .engines
@@ -156,7 +159,12 @@ impl Round {
         }
         for engine in now {
             let before = node.engines.get(&engine.name);
-            let found = engines::symptom(before.map(|(status, _)| status), &engine);
+            let restarts = match before {
+                Some((status, _)) => Some(status.restarts),
+                None if node.looked_at => Some(0),
+                None => None,
+            };
+            let found = engines::symptom(restarts, &engine);
             let kind = found.as_ref().map(|(kind, _)| *kind);
             let past = before.and_then(|(_, kind)| *kind);
             if let Some((kind, detail)) = found {
@@ -172,6 +180,7 @@ impl Round {
             }
             node.engines.insert(engine.name.clone(), (engine, kind));
         }
+        node.looked_at = true;
     }
 
     fn doubt(&self) {

@@ -1,5 +1,5 @@
 //! What this console had on a node that is dead, brought to the one that took its place in the contract: its own
-//! boundary first, then its volumes, empty, then its engines. What it was stands in the mirror of the dead node's
+//! boundary first, then its keys, its volumes, empty, and its engines. What it was stands in the mirror of the dead node's
 //! journal.
 //!
 //! Each part is ordered where the spare's own journal does not have it yet, and is written down once it is there: so
@@ -9,14 +9,14 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use console_api::EngineAction;
+use console_api::{EngineAction, Trust};
 use id::{Digest, Name, NodeId, TierId};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use store::Transaction;
-use tenure::{EngineDemand, Tier};
+use tenure::{EngineDemand, KeyEntry, Tier};
 
-use crate::api::{No, not_found};
+use crate::api::{No, not_found, refused};
 use crate::engine::{act_on, deploy_at, span, to_the_end};
 use crate::node::live::Place as Key;
 use crate::order::Wanted;
@@ -29,9 +29,12 @@ use crate::state::Console;
 struct From {
     node: NodeId,
     tier: TierId,
-    /// Volumes and engines that it has, or had.
+    /// Keys, volumes and engines that it has, or had.
     #[serde(default)]
     brought: BTreeSet<String>,
+    /// It has all. Whose place it is stays known.
+    #[serde(default)]
+    whole: bool,
 }
 
 impl From {
@@ -46,13 +49,22 @@ fn bring_key((node, tier): Key) -> store::Key {
 
 /// Writes down that a tier has taken the place of another.
 pub(super) async fn remember(console: &Console, place: Key, from: &KnownTier) -> Result<(), No> {
-    let from = From { node: from.node, tier: from.tier, brought: BTreeSet::new() };
+    let from = From { node: from.node, tier: from.tier, brought: BTreeSet::new(), whole: false };
     console.commit(Transaction::new().put(&bring_key(place), value(&from))).await.map(drop)
+}
+
+/// Whose place a tier has taken, if any's.
+pub(super) fn whose_place(console: &Console, place: Key) -> Result<Option<Key>, No> {
+    let read = records::get::<From>(console.store(), &bring_key(place))?;
+    Ok(read.map(|read| (read.value.node, read.value.tier)))
 }
 
 /// Brings what is still missing, if a tier has taken another's place.
 pub(crate) async fn mind(console: &Arc<Console>, node: &KnownNode, place: Key) -> Result<(), No> {
     let Some(read) = records::get::<From>(console.store(), &bring_key(place))? else { return Ok(()) };
+    if read.value.whole {
+        return Ok(());
+    }
     let Some(tier) = console.tier(place)? else { return Ok(()) };
     let to = Place { node: node.clone(), tier: tier.value };
     let before = {
@@ -72,12 +84,15 @@ pub(crate) async fn mind(console: &Arc<Console>, node: &KnownNode, place: Key) -
     if !now.value.is_of(&read.value) {
         return Ok(());
     }
-    let done = Transaction::new().expect(&now.entry.key, Some(&now.entry)).remove(&now.entry.key);
-    console.commit(done).await.map(drop)
+    let whole = From { whole: true, ..now.value };
+    let key = &now.entry.key;
+    console.commit(Transaction::new().expect(key, Some(&now.entry)).put(key, value(&whole))).await.map(drop)
 }
 
 async fn bring(console: &Arc<Console>, before: &Tier, to: &Place, from: &From) -> Result<(), No> {
     boundary(console, before, to).await?;
+    // What cannot be brought keeps nothing else from it.
+    let mut failed = keys(console, before, to, from).await;
     for (name, volume) in &before.volumes {
         let what = format!("volume/{name}");
         if from.brought.contains(&what) {
@@ -88,8 +103,6 @@ async fn bring(console: &Arc<Console>, before: &Tier, to: &Place, from: &From) -
         }
         note(console, to, from, what).await?;
     }
-    // An engine that cannot be brought keeps no other from it.
-    let mut failed = Ok(());
     for (name, demand) in &before.engines {
         let what = format!("engine/{name}");
         if from.brought.contains(&what) {
@@ -135,6 +148,31 @@ async fn boundary(console: &Arc<Console>, before: &Tier, to: &Place) -> Result<(
     let wanted = Wanted { node: &to.node, tier: &to.tier, verb: "boundary", args, objects: vec![object] };
     wanted.submit(console).await?;
     to.kept(console).await
+}
+
+/// Keys that the tier enrolled itself: its landlord gave the spare those that it knows from the lease. Only the journal
+/// of a node that a person has confirmed is believed about who may give orders here.
+async fn keys(console: &Arc<Console>, before: &Tier, to: &Place, from: &From) -> Result<(), No> {
+    let trusted = console.node(&from.node.to_string())?.trust == Trust::Confirmed;
+    let present = to.recorded(console).await?.keys;
+    for (id, KeyEntry { key, rights }) in before.keys.iter().filter(|(id, _)| !present.contains_key(id)) {
+        let what = format!("key/{id}");
+        if from.brought.contains(&what) {
+            continue;
+        }
+        if !trusted {
+            let told = format!(
+                "the key {id} is not brought: nobody has confirmed the node that says it is the tier's"
+            );
+            return Err(refused("not-confirmed", told));
+        }
+        let args = json!({ "key": key, "rights": rights });
+        let wanted = Wanted { node: &to.node, tier: &to.tier, verb: "enrol-key", args, objects: Vec::new() };
+        wanted.submit(console).await?;
+        to.kept(console).await?;
+        note(console, to, from, what).await?;
+    }
+    Ok(())
 }
 
 async fn engine(console: &Arc<Console>, name: &Name, demand: &EngineDemand, to: &Place) -> Result<(), No> {

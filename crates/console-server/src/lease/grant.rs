@@ -90,7 +90,7 @@ async fn one(
         "terms": grant.terms,
         "rights": { "exercise": grant.exercise, "grant": grant.grant },
         "quota": grant.quota,
-        "keys": keys,
+        "keys": &keys,
         "consoles": grant.to.consoles,
         "boundary": Digest::of(&object),
     });
@@ -113,6 +113,7 @@ async fn one(
         statement: None,
         severed: None,
         below: false,
+        keys: keys.iter().map(|key| key.key.id()).collect(),
     };
     let key = grant_key(node.node, tier);
     console.commit(Transaction::new().put(&key, value(&granted))).await?;

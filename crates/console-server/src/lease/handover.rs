@@ -109,6 +109,7 @@ async fn hand_over(
         party: wanted.to.name.clone(),
         statement: None,
         severed: None,
+        keys: successor(&wanted.to).into_iter().collect(),
         ..granted
     };
     grant::offer_again(console, &meant.node, &meant.by, next).await

@@ -1,6 +1,7 @@
 //! Severing: first what it would mean, by the console's mirror of each node; then, if that is still so, by order. A
 //! node that is not there is severed when it comes: that it is to be is on the medium before anybody is told so.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use console_api::{Exit, LeasePlan, Sever, Severed};
@@ -147,6 +148,7 @@ async fn remembered(
         statement: None,
         severed: None,
         below: true,
+        keys: BTreeSet::new(),
     }))
 }
 

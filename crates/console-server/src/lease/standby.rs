@@ -4,6 +4,7 @@
 //! What a person does at `lease take` is done beforehand: N is confirmed. All the rest is checked as there; the
 //! boundary must be, to the byte, one that was accepted in this contract before.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use axum::Json;
@@ -115,15 +116,7 @@ pub(crate) async fn take(
     identity: PublicKey,
     envelope: &str,
 ) -> Result<(), No> {
-    let others = console.of_contract(&standby.contract)?;
-    let mut like = None;
-    for other in others {
-        if statement.boundary.is_some() && given(console, &other).await? == statement.boundary {
-            like = Some(other);
-            break;
-        }
-    }
-    let like = like.ok_or_else(|| {
+    let like = whose_place(console, &standby.contract, statement).await?.ok_or_else(|| {
         refused("other-boundary", format!("its boundary is none of contract {}", standby.contract))
     })?;
     let expected = Expected {
@@ -175,6 +168,32 @@ pub(crate) async fn take(
     console.introduce_node(&node, &tier).await?;
     console.pin(identity, (tier.node, tier.tier));
     console.mind_the_window()
+}
+
+/// Whose place it takes: a tier of the contract that is under the very same boundary. Where there are several, it is
+/// not one whose place was taken before, and one that is silent rather than one that speaks.
+async fn whose_place(
+    console: &Arc<Console>,
+    contract: &str,
+    statement: &Statement,
+) -> Result<Option<KnownTier>, No> {
+    if statement.boundary.is_none() {
+        return Ok(None);
+    }
+    let (others, mut like) = (console.of_contract(contract)?, Vec::new());
+    let mut taken = BTreeSet::new();
+    for other in others {
+        taken.extend(super::bring::whose_place(console, (other.node, other.tier))?);
+        if given(console, &other).await? == statement.boundary {
+            like.push(other);
+        }
+    }
+    let rank = |tier: &KnownTier| {
+        let place = (tier.node, tier.tier);
+        let speaks = console.live.last_heard(place).is_some_and(|heard| heard.is_fresh());
+        (taken.contains(&place), speaks && console.live.link(place).is_some())
+    };
+    Ok(like.into_iter().min_by_key(rank))
 }
 
 /// The boundary that a tier is under now, as its node's journal says; else as its lease began.

@@ -20,6 +20,13 @@ const GATHER: Duration = Duration::from_millis(100);
 
 /// Runs for as long as the node is connected.
 pub(crate) async fn after_connecting(console: &Arc<Console>, node: &KnownNode, place: Place) -> Infallible {
+    // An image may take minutes: nothing else waits for it.
+    let (never, _) = tokio::join!(look_after(console, node, place), bring(console, node, place));
+    never
+}
+
+/// Everything that is done soon.
+async fn look_after(console: &Arc<Console>, node: &KnownNode, place: Place) -> Infallible {
     let mut happenings = console.live.happenings();
     let mut told = String::new();
     let mut given = None;
@@ -39,16 +46,37 @@ pub(crate) async fn after_connecting(console: &Arc<Console>, node: &KnownNode, p
             (Ok(true), _) => Ok(()),
             (Ok(false), state) => due(console, node, place, state).await,
         };
-        // The same trouble is told once.
-        let trouble = done.err().map(|no| no.0.message.clone()).unwrap_or_default();
-        if trouble != told && !trouble.is_empty() {
-            console.tell(place, &trouble);
-        }
-        told = trouble;
+        told = trouble(console, place, told, done);
         // Many things that happen at once are one reason to look.
         tokio::time::sleep(GATHER).await;
         drop(tokio::time::timeout(again, happenings.changed()).await);
     }
+}
+
+/// Brings what a dead node had to the one that took its place.
+async fn bring(console: &Arc<Console>, node: &KnownNode, place: Place) -> Infallible {
+    let mut happenings = console.live.happenings();
+    let mut told = String::new();
+    loop {
+        happenings.mark_unchanged();
+        let state = console.tier(place).ok().flatten().map(|read| read.value.state);
+        let brought = match state {
+            Some(TierState::Held) => crate::lease::bring::mind(console, node, place).await,
+            Some(TierState::Taking | TierState::Renewing | TierState::Ended) | None => Ok(()),
+        };
+        told = trouble(console, place, told, brought);
+        tokio::time::sleep(GATHER).await;
+        drop(tokio::time::timeout(AGAIN, happenings.changed()).await);
+    }
+}
+
+/// Tells what went wrong, the same trouble once. Gives what was told last.
+fn trouble(console: &Console, place: Place, told: String, done: Result<(), No>) -> String {
+    let trouble = done.err().map(|no| no.0.message.clone()).unwrap_or_default();
+    if trouble != told && !trouble.is_empty() {
+        console.tell(place, &trouble);
+    }
+    trouble
 }
 
 /// What a tier is due, by how far it is this console's own.
@@ -64,11 +92,8 @@ async fn due(
         }
         Some(TierState::Held) => {
             crate::lease::sever::mind(console, node, place).await?;
-            // What cannot be brought yet keeps the rest from nothing.
-            let brought = crate::lease::bring::mind(console, node, place).await;
             crate::directory::mind(console, node, place).await?;
-            crate::document::collect(console, node, place).await?;
-            brought
+            crate::document::collect(console, node, place).await
         }
         Some(TierState::Ended) | None => Ok(()),
     }

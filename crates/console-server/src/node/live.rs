@@ -56,7 +56,11 @@ pub(crate) struct Pulse {
 
 impl Heard {
     pub(crate) fn is_fresh(&self) -> bool {
-        self.since.elapsed() < SILENCE
+        self.is_within(SILENCE)
+    }
+
+    pub(crate) fn is_within(&self, span: Duration) -> bool {
+        self.since.elapsed() < span
     }
 }
 
@@ -126,12 +130,12 @@ impl Live {
         state.heard.iter().map(pulse).collect()
     }
 
-    /// How a tier's engines are, as its node said last.
-    pub(crate) fn engines(&self, place: Place) -> Vec<EngineStatus> {
+    /// How a tier's engines are, as its node said last; nothing where it has said nothing on this connection.
+    pub(crate) fn engines(&self, place: Place) -> Option<Vec<EngineStatus>> {
         let state = self.state();
-        let status = state.heard.get(&place).and_then(|heard| heard.status.as_ref());
-        let tier = status.and_then(|status| status.tiers.iter().find(|tier| tier.tier == place.1));
-        tier.map(|tier| tier.engines.clone()).unwrap_or_default()
+        let status = state.heard.get(&place).and_then(|heard| heard.status.as_ref())?;
+        let tier = status.tiers.iter().find(|tier| tier.tier == place.1);
+        Some(tier.map(|tier| tier.engines.clone()).unwrap_or_default())
     }
 
     pub(crate) fn link(&self, place: Place) -> Option<Arc<Link>> {

@@ -1,6 +1,7 @@
 //! Nodes: who they are, whether they speak, what their journals say.
 
 mod chores;
+mod dialled;
 pub(crate) mod enrolment;
 pub(crate) mod live;
 pub(crate) mod mirror;

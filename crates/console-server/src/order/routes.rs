@@ -26,7 +26,13 @@ pub(crate) fn routes() -> OpenApiRouter<Arc<Console>> {
 async fn order_submit(State(console): State<Arc<Console>>, Body(new): Body<NewOrder>) -> Answer<Order> {
     let node = console.node(&new.node)?;
     let tier = console.acting(&node, new.tier)?;
-    let objects = new.objects.iter().map(|text| decode(text)).collect::<Result<_, _>>()?;
+    let objects = new.objects.iter().map(|text| decode(text)).collect::<Result<Vec<_>, _>>()?;
+    for object in &objects {
+        // What a spare is given, and what is shown as text, is looked for here. What is no object the node refuses.
+        if let Ok(object) = journal::Object::from_bytes(object.clone()) {
+            console.keep_object(&object)?;
+        }
+    }
     let wanted = Wanted { node: &node, tier: &tier, verb: &new.verb, args: new.args, objects };
     wanted.submit(&console).await.map(Json)
 }

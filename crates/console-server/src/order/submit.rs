@@ -12,19 +12,21 @@
 use std::collections::BTreeMap;
 use std::sync::PoisonError;
 
+use channel::{CallFailed, Link};
 use console_api::{Accepted, Exit, Order as Kept, OrderState};
 use data_encoding::BASE64;
-use id::{Digest, KeyId, NodeId, Nonce, Sequence};
+use id::{Digest, KeyId, NodeId, Nonce, Sequence, TierId};
 use keys::{Envelope, PayloadType};
 use node_protocol::call::{Answer, Call};
 use serde_json::{Value, json};
 use store::Transaction;
 use tenure::Order;
+use tokio::sync::MutexGuard;
 
 use crate::api::{No, usage};
 use crate::node::session::{call_failed, not_understood};
 use crate::records::{self, KnownNode, KnownTier, key, order_id_key, order_key, sequence_key, value};
-use crate::state::Console;
+use crate::state::{Console, NodeTurns};
 
 /// What is left above the highest number in the node's journal when the store knows none.
 const GAP: u64 = 1024;
@@ -55,23 +57,18 @@ impl Wanted<'_> {
     /// The same; a refusal is an answer.
     pub(crate) async fn send(self, console: &Console) -> Result<Kept, No> {
         let Self { node, tier, verb, args, objects } = self;
-        let link = console.live.link((node.node, tier.tier)).ok_or_else(|| unreachable(&node.name))?;
-        for object in &objects {
-            let call = Call::PutObject { name: Digest::of(object) };
-            match link.call(&call, object).await.map_err(call_failed)? {
-                (Answer::Stored { .. }, _) => {}
-                (Answer::Refused(refused), _) => return Err(No(Box::new(refused.into()))),
-                (other, _) => return Err(not_understood(&other)),
-            }
-        }
+        let place = (node.node, tier.tier);
         // One after the other: a node takes a number only if it is above the one before.
         let turns = console.turns(node)?;
-        let _turn = turns.orders.lock().await;
-        let nonce = match link.call(&Call::FreshNonce { tier: tier.tier }, &[]).await.map_err(call_failed)? {
-            (Answer::Nonce { nonce }, _) => nonce,
-            (Answer::Refused(refused), _) => return Err(No(Box::new(refused.into()))),
-            (other, _) => return Err(not_understood(&other)),
-        };
+        let mut link = console.dialled(node, place, None).await?;
+        let (_turn, nonce) = match prepared(&link, &turns, tier.tier, &objects).await {
+            // Nothing was ordered yet, and the node may be back in a moment.
+            Err(NotPrepared::Failed(CallFailed::Ended(_))) => {
+                link = console.dialled(node, place, Some(&link)).await?;
+                prepared(&link, &turns, tier.tier, &objects).await
+            }
+            prepared => prepared,
+        }?;
         let last = {
             let mirror = turns.mirror.lock().await;
             mirror.is_known().then(|| mirror.tenure.last_sequence(console.signer()))
@@ -108,6 +105,49 @@ impl Wanted<'_> {
         }
         console.keep(&kept).await?;
         Ok(kept)
+    }
+}
+
+/// Why an order was not even sent.
+enum NotPrepared {
+    Failed(CallFailed),
+    No(No),
+}
+
+impl From<NotPrepared> for No {
+    fn from(not: NotPrepared) -> Self {
+        match not {
+            NotPrepared::Failed(failed) => call_failed(failed),
+            NotPrepared::No(no) => no,
+        }
+    }
+}
+
+/// The turn in which an order is sent, and the nonce that it carries: the node has all that it names.
+async fn prepared<'a>(
+    link: &Link,
+    turns: &'a NodeTurns,
+    tier: TierId,
+    objects: &[Vec<u8>],
+) -> Result<(MutexGuard<'a, ()>, Nonce), NotPrepared> {
+    let refused = |answer| {
+        NotPrepared::No(if let Answer::Refused(refused) = answer {
+            No(Box::new(refused.into()))
+        } else {
+            not_understood(&answer)
+        })
+    };
+    for object in objects {
+        let call = Call::PutObject { name: Digest::of(object) };
+        match link.call(&call, object).await.map_err(NotPrepared::Failed)? {
+            (Answer::Stored { .. }, _) => {}
+            (other, _) => return Err(refused(other)),
+        }
+    }
+    let turn = turns.orders.lock().await;
+    match link.call(&Call::FreshNonce { tier }, &[]).await.map_err(NotPrepared::Failed)? {
+        (Answer::Nonce { nonce }, _) => Ok((turn, nonce)),
+        (other, _) => Err(refused(other)),
     }
 }
 

@@ -11,10 +11,11 @@
 //! Everything can be done again from any point: a spare that was chosen stays chosen, a lease that is there is not
 //! made twice.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use console_api::{Exit, TierState};
-use id::{Digest, LeaseId, Name, NodeId, TierId};
+use id::{Digest, KeyId, LeaseId, Name, NodeId, TierId};
 use incident::Fence;
 use serde_json::json;
 use store::Transaction;
@@ -24,7 +25,7 @@ use super::{Spare, spare_key};
 use crate::api::{No, not_found, refused};
 use crate::node::session::read_journal;
 use crate::order::Wanted;
-use crate::records::{GrantedLease, KnownNode, KnownTier, grant_key, value};
+use crate::records::{self, GrantedLease, KnownNode, KnownTier, grant_key, value};
 use crate::state::Console;
 
 /// A lease of the failed node, as its journal has it.
@@ -42,15 +43,14 @@ pub(crate) async fn activate(console: &Arc<Console>, failed: &KnownNode, fence: 
     let cluster = leases.first().map(|placed| placed.lease.name.clone());
     // Chosen before anything is switched off: without a spare the node is left as it is.
     let spare = choose(console, failed, cluster.as_ref()).await?;
+    console.must_have_fence(failed.node, fence)?;
     let off = match console.switched_off(failed).await {
         Ok(told) => Ok(told),
         Err(no) => Err(no.0.message),
     };
     let mut told = Vec::new();
     for placed in &leases {
-        if console.fence(failed.node)? != fence {
-            return Err(No::new("fenced-off", Exit::Failed, "a later remedy has begun"));
-        }
+        console.must_have_fence(failed.node, fence)?;
         let moved = place(console, failed, &spare, placed, off.is_ok()).await?;
         let name = &placed.lease.name;
         told.push(if moved {
@@ -125,11 +125,12 @@ async fn place(
     let by = console.acting(spare, None)?;
     // Nobody gives the new tier an address before it is known which.
     let turn = console.addressing.lock().await;
+    let keys = keys_of(console, failed, placed)?;
     let (tier, lease) = match there(console, spare, &by, &placed.lease.name).await? {
         Some(there) => there,
-        None => order(console, spare, &by, &placed.lease).await?,
+        None => order(console, spare, &by, &placed.lease, &keys).await?,
     };
-    let granted = granted(console, spare, &by, placed, tier, lease);
+    let granted = granted(console, spare, &by, placed, tier, lease, keys);
     let key = grant_key(spare.node, tier);
     if console.store().get(&key)?.is_none() {
         console.commit(Transaction::new().put(&key, value(&granted))).await?;
@@ -163,19 +164,36 @@ async fn there(
     Ok(found.map(|(id, tier)| (id, tier.lease)))
 }
 
+/// The keys that the spare's lease names: those of the lease that its party still has. What the party has enrolled
+/// since is its own business, and its console's to bring: of a lease with keys that nobody told it of it takes nothing.
+fn keys_of(console: &Console, failed: &KnownNode, placed: &Placed) -> Result<BTreeSet<KeyId>, No> {
+    let key = grant_key(failed.node, placed.tier);
+    let granted = records::get::<GrantedLease>(console.store(), &key)?;
+    let granted = granted.map(|read| read.value.keys).unwrap_or_default();
+    let present: BTreeSet<KeyId> = placed.lease.keys.keys().copied().collect();
+    let both: BTreeSet<KeyId> = granted.intersection(&present).copied().collect();
+    // A party that has none of them any more, or whose lease is older than such records, has told its console so.
+    Ok(if both.is_empty() { present } else { both })
+}
+
 async fn order(
     console: &Arc<Console>,
     spare: &KnownNode,
     by: &KnownTier,
     lease: &Tier,
+    named: &BTreeSet<KeyId>,
 ) -> Result<(TierId, LeaseId), No> {
     let given = lease.given.ok_or_else(|| not_found("the lease has no boundary"))?;
     // The very object: by its name the tenant knows that the boundary is the one that it has accepted.
     let object = console.object(&given).ok_or_else(|| {
         No::new("store-failed", Exit::Failed, format!("the object {given} of the boundary is gone"))
     })?;
-    let keys: Vec<_> =
-        lease.keys.values().map(|entry| ControllerKey { key: entry.key, rights: entry.rights }).collect();
+    let keys: Vec<_> = lease
+        .keys
+        .iter()
+        .filter(|(id, _)| named.contains(id))
+        .map(|(_, entry)| ControllerKey { key: entry.key, rights: entry.rights })
+        .collect();
     let args = json!({
         "name": lease.name,
         "contract": lease.contract,
@@ -201,6 +219,7 @@ fn granted(
     Placed { tier: before, lease: was }: &Placed,
     tier: TierId,
     lease: LeaseId,
+    keys: BTreeSet<KeyId>,
 ) -> GrantedLease {
     let party = console.granted_party(*before).unwrap_or_else(|| was.name.to_string());
     GrantedLease {
@@ -216,13 +235,14 @@ fn granted(
         statement: None,
         severed: None,
         below: false,
+        keys,
     }
 }
 
 impl Console {
     /// To whom a tier was leased.
     fn granted_party(&self, tier: TierId) -> Option<String> {
-        let all = crate::records::all::<GrantedLease>(self.store(), "grant/").ok()?;
+        let all = records::all::<GrantedLease>(self.store(), "grant/").ok()?;
         all.into_iter().map(|read| read.value).find(|lease| lease.tier == tier).map(|lease| lease.party)
     }
 

@@ -1,11 +1,13 @@
 //! Filter sets through consoles: planned, applied, refused with a packet, shown.
 
 use std::num::NonZeroU32;
+use std::time::{Duration, Instant};
 
 use console_api::{BoundaryChange, BoundaryDenials, BoundaryPlan, BoundaryShown, Matrix, Page, Replay};
 use serde_json::json;
 
-use crate::fig6::{BOUNDARY, World, grant, world};
+use crate::fig6::{BOUNDARY, World, enrol, grant, world};
+use crate::node::{Node, Vice};
 use crate::party::Party;
 
 const NARROWER: &str = "version = 1\n[[allow]]\nprotocol = \"tcp\"\nremote = \"10.1.5.0/24\"\n";
@@ -19,6 +21,35 @@ fn change(text: &str, of: Option<&str>) -> BoundaryChange {
         nodes: Vec::new(),
         if_match: None,
         try_seconds: None,
+    }
+}
+
+/// Everybody is asked about it, and waits for it once.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_that_does_not_answer_delays_the_matrix_once() {
+    let World { consoles, landlord, node: one } = world().await;
+    let identity = landlord.identity().await;
+    let mute = Vice { mute_about_packets: true, ..Vice::default() };
+    let (two, mute) = (Node::enrolled(&identity, &consoles), Node::with_vice(&identity, &consoles, mute));
+    enrol(&landlord, &two, "n2").await;
+    enrol(&landlord, &mute, "n3").await;
+    for (node, number) in [(&one, 1), (&two, 2), (&mute, 3)] {
+        node.with_address([10, 1, 0, number].into());
+    }
+    let question = json!({ "protocol": 6, "port": 80 });
+    let deadline = Instant::now() + Duration::from_secs(30);
+    let matrix = loop {
+        let matrix: Matrix = landlord.post("/v1/boundaries/matrix", &question).await;
+        if matrix.realms.len() == 3 {
+            break matrix;
+        }
+        assert!(Instant::now() < deadline, "{matrix:?}");
+    };
+    let name = |realm: usize| matrix.realms[realm].node_name.as_str();
+    assert_eq!(matrix.pairs.len(), 6);
+    for pair in &matrix.pairs {
+        let known = name(pair.from) != "n3" && name(pair.to) != "n3";
+        assert_eq!(pair.pass, known.then_some(true), "{pair:?}");
     }
 }
 

@@ -156,6 +156,25 @@ async fn trouble_is_one_incident_that_is_told_taken_over_and_ends() {
     assert!(open.items.is_empty(), "{open:?}");
 }
 
+/// An engine may be up again before its console hears of it for the first time.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_engine_that_died_before_anybody_looked_is_an_incident() {
+    let consoles = Consoles::default();
+    let landlord = Party::new("landlord", &consoles).await;
+    let node = Node::enrolled(&landlord.identity().await, &consoles);
+    enrol(&landlord, &node, "n1").await;
+    let engine = |name: &str, state: &str, restarts: u64| json!({ "name": name, "state": state, "ready": true, "restarts": restarts, "out_of_memory": false, "watchdog": false });
+    let about = |all: &[Incident], name: &str| {
+        all.iter().any(|one| one.about == format!("engine {name} on n1") && one.cause == Kind::EngineExited)
+    };
+    // One that had died before the console's start: of that nobody knows when it was.
+    node.with_engines(json!([engine("old", "running", 7), engine("other", "ended", 0)]));
+    until(&landlord, |all| about(all, "other")).await;
+    node.with_engines(json!([engine("old", "running", 7), engine("web", "running", 1)]));
+    let all = until(&landlord, |all| about(all, "web")).await;
+    assert!(!about(&all, "old"), "{all:?}");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_receiver_that_takes_nothing_is_an_incident_and_loses_nothing() {
     let consoles = Consoles::default();

@@ -4,6 +4,7 @@ use console_api::{
     BoundaryPlan, Exit, Grant, Granted, Lease, LeasePlan, NewOrder, Order, OrderState, Page, Severed,
 };
 use serde_json::json;
+use std::time::Duration;
 
 use crate::fig6::{World, enrol, grant, wanted, world};
 use crate::node::Node;
@@ -77,6 +78,31 @@ async fn orders_given_at_once_get_through_one_after_the_other() {
     let mut numbers = given.join_all().await;
     numbers.sort_unstable();
     assert_eq!(numbers, (2..10).collect::<Vec<u64>>());
+}
+
+/// A tier that was just taken over dials with another identity a moment later.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_order_waits_a_moment_for_a_node_that_was_here_a_moment_ago() {
+    let World { consoles, landlord, node } = world().await;
+    let tenant = Party::new("tenant-a", &consoles).await;
+    grant(&landlord, &tenant).await;
+    let away = |node: &console_api::Node| !node.tiers[0].connected;
+    let order = |verb: &str| order(verb, json!({ "tier": node.tier("tenant-a") }));
+    node.go_away();
+    let _: console_api::Node = landlord.until("/v1/nodes/n1", away).await;
+    let comes = async {
+        // Long enough that an order that does not wait is refused by then.
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        node.reconnect();
+    };
+    let suspend = order("suspend");
+    let (given, ()) = tokio::join!(landlord.post::<Order>("/v1/orders", &suspend), comes);
+    assert_eq!(given.state, OrderState::Accepted);
+    node.go_away();
+    let _: console_api::Node = landlord.until("/v1/nodes/n1", away).await;
+    let problem = landlord.refused("/v1/orders", &order("resume")).await;
+    assert_eq!(problem.code, "node-unreachable");
+    assert!(problem.message.contains("was waited for"), "{}", problem.message);
 }
 
 fn is_set(order: &Order, node: &id::NodeId) -> bool {

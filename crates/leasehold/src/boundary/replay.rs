@@ -41,24 +41,27 @@ pub(super) fn run(question: &Question) -> Result<Exit, Failure> {
         });
         return Err(Failure::several(Exit::of(first.exit), errors.collect()));
     }
-    let drops = replay.realms.iter().any(|realm| !realm.dropped.is_empty());
+    let drops = replay.realms.iter().any(|realm| !realm.dropped.is_empty() || realm.left_off > 0);
     Ok(if drops { Exit::Changes } else { Exit::Ok })
 }
 
 fn told(realm: &ReplayedRealm) -> String {
-    let ReplayedRealm { node_name, seconds, kinds, beyond, dropped, problem, .. } = realm;
+    let ReplayedRealm { node_name, seconds, kinds, beyond, dropped, left_off, problem, .. } = realm;
     if problem.is_some() {
         return format!("node {node_name}: not judged");
     }
     let minutes = seconds.div_ceil(60);
     let mut lines = vec![format!(
         "node {node_name}: of {kinds} kinds of flows in the last {minutes} min it would drop {}",
-        dropped.len()
+        dropped.len() as u64 + left_off
     )];
     if *beyond > 0 {
         lines.push(format!("  {beyond} flows more were not recorded one by one"));
     }
     lines.extend(dropped.iter().map(drop_told));
+    if *left_off > 0 {
+        lines.push(format!("  and {left_off} kinds more"));
+    }
     lines.join("\n")
 }
 
@@ -89,10 +92,12 @@ mod tests {
             kinds: 12,
             beyond: 0,
             dropped: vec![ReplayedFlow { packet, flows: 1, seconds_ago: 4, rule: None }],
+            left_off: 2,
             problem: None,
         };
-        let wanted = "node n1: of 12 kinds of flows in the last 2 min it would drop 1\n  \
-                      tcp from 10.1.0.7 port 40000 to local port 443: 1 flow, the last 4 s ago; no rule allows it";
+        let wanted = "node n1: of 12 kinds of flows in the last 2 min it would drop 3\n  \
+                      tcp from 10.1.0.7 port 40000 to local port 443: 1 flow, the last 4 s ago; no rule allows it\n  \
+                      and 2 kinds more";
         assert_eq!(told(&realm), wanted);
     }
 }
