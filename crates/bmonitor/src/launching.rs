@@ -4,6 +4,8 @@
 //! a process of its own starts them, which the supervisor has started before it narrowed itself; it does nothing
 //! else, and understands nothing: what a shim is to do, the supervisor tells it by the stream that is handed over.
 
+mod messages;
+
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Seek};
 use std::os::fd::{AsFd, OwnedFd};
@@ -18,27 +20,13 @@ use node_protocol::Decoder;
 use os::descriptor;
 use os::poll::{Wanted, wait};
 use os::signal::Signals;
-use serde::{Deserialize, Serialize};
 
+pub(crate) use self::messages::{StartShim, Unpacked};
 use crate::failure::chain;
 use crate::rights::{self, Begin, Role};
 
 /// The longest message to a launcher: it has none to understand.
 const MESSAGE_BYTES_MAX: usize = 1024;
-
-/// What a launcher is told, with the stream to the shim.
-#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
-pub(crate) struct StartShim {}
-
-/// What came of unpacking.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case", rename_all_fields = "snake_case", deny_unknown_fields)]
-pub(crate) enum Unpacked {
-    /// The image lies in its folder.
-    Done {},
-    /// It does not.
-    Failed { why: String },
-}
 
 /// The role: `bmonitor launcher`.
 pub(crate) fn launcher(parent: u32) -> io::Result<()> {

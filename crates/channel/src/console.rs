@@ -24,6 +24,7 @@ use tokio_rustls::TlsAcceptor;
 use crate::cut::Cut;
 use crate::http::{CALL, NoFrame, STATUS, read_frame};
 use crate::limits::{CONNECTION_WINDOW, HEADER_BYTES_MAX, Limits, SEND_BUFFER, STREAM_WINDOW};
+use crate::lines::{Lines, TooLong};
 use crate::pins::{Pins, Seat};
 use crate::sign::{NotSetUp, Sign};
 use crate::{raw_key, tls};
@@ -219,7 +220,7 @@ impl Link {
     pub async fn status(&self) -> Result<Statuses, CallFailed> {
         let asked = self.request(Method::GET, STATUS, Bytes::new());
         let body = timeout(self.limits.call, asked).await.unwrap_or(Err(CallFailed::Late))?;
-        Ok(Statuses { body, bytes: Vec::new(), searched: 0 })
+        Ok(Statuses { body, lines: Lines::new(JSON_BYTES_MAX) })
     }
 
     /// Comes back when the connection has ended, whoever ended it.
@@ -263,9 +264,7 @@ fn no_frame(error: &NoFrame) -> CallFailed {
 #[derive(Debug)]
 pub struct Statuses {
     body: Incoming,
-    bytes: Vec<u8>,
-    /// So many bytes have no end of line among them.
-    searched: usize,
+    lines: Lines,
 }
 
 impl Statuses {
@@ -276,30 +275,20 @@ impl Statuses {
     /// [`CallFailed`]: the connection has ended, or a line is no status.
     pub async fn next(&mut self) -> Result<Option<Status>, CallFailed> {
         loop {
-            if let Some(line) = self.line() {
+            let line = self
+                .lines
+                .next_line()
+                .map_err(|TooLong| CallFailed::NotUnderstood("a status line without an end".to_owned()))?;
+            if let Some(line) = line {
                 let parsed = serde_json::from_slice(&line);
                 return parsed.map(Some).map_err(|error| CallFailed::NotUnderstood(error.to_string()));
-            }
-            if self.bytes.len() > JSON_BYTES_MAX {
-                return Err(CallFailed::NotUnderstood("a status line without an end".to_owned()));
             }
             match self.body.frame().await {
                 None => return Ok(None),
                 Some(Err(error)) => return Err(ended(error)),
-                Some(Ok(frame)) => self.bytes.extend(frame.into_data().unwrap_or_default()),
+                Some(Ok(frame)) => self.lines.push(&frame.into_data().unwrap_or_default()),
             }
         }
-    }
-
-    fn line(&mut self) -> Option<Vec<u8>> {
-        let unsearched = self.bytes.get(self.searched..).unwrap_or_default();
-        let Some(found) = unsearched.iter().position(|byte| *byte == b'\n') else {
-            self.searched = self.bytes.len();
-            return None;
-        };
-        let rest = self.bytes.split_off(self.searched + found + 1);
-        self.searched = 0;
-        Some(std::mem::replace(&mut self.bytes, rest))
     }
 }
 

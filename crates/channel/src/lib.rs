@@ -20,6 +20,7 @@ mod console;
 mod cut;
 mod http;
 mod limits;
+mod lines;
 mod node;
 mod pins;
 mod raw_key;

@@ -61,9 +61,13 @@ pub(crate) const STORY: Story = Story {
         Victim::Custody,
         Victim::Helpers,
         Victim::Shim,
+        Victim::Unpacker,
         Victim::Supervisor,
         Victim::Helpers,
+        Victim::Launcher,
+        Victim::Couriers,
     ],
+    unpacks: Act::Deploy as usize,
 };
 
 /// Where the engine listens, and nobody outside may reach it.

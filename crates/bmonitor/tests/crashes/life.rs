@@ -34,7 +34,8 @@ pub(crate) const STORY: Story = Story {
     acts: &["lease", "open", "change", "narrow", "renew", "sever"],
     // A node is enrolled once, before the first act. All else is passed again: a life goes twice through all acts.
     last_for: |step| if step.starts_with("enrol:") { 0 } else { ACTS.len() - 1 },
-    victims: &[Victim::Supervisor],
+    victims: &[Victim::Supervisor, Victim::Supervisor, Victim::Couriers],
+    unpacks: 0,
 };
 
 /// What a life showed.

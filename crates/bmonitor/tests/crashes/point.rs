@@ -11,6 +11,8 @@ pub(crate) struct Story {
     pub(crate) last_for: fn(&str) -> usize,
     /// Who is killed at seeded times.
     pub(crate) victims: &'static [Victim],
+    /// The number of the act at which an image is unpacked: at another there is no unpacker.
+    pub(crate) unpacks: usize,
 }
 
 /// One crash in one life; everything of it follows from its seed.
@@ -40,6 +42,12 @@ pub(crate) enum Victim {
     Helpers,
     /// An engine's.
     Shim,
+    /// Those of all tiers.
+    Couriers,
+    /// Nobody can start another one, and the node says so: its supervisor is started anew after it.
+    Launcher,
+    /// It is waited for: it begins a little after the order, and is soon done.
+    Unpacker,
 }
 
 impl Victim {
@@ -49,16 +57,22 @@ impl Victim {
             Self::Custody => "custody",
             Self::Helpers => "helpers",
             Self::Shim => "the shim",
+            Self::Couriers => "couriers",
+            Self::Launcher => "the launcher",
+            Self::Unpacker => "the unpacker",
         }
     }
 
-    /// The role by which it is found; of the supervisor the lab knows the process.
+    /// The first argument by which it is found; of the supervisor the lab knows the process.
     pub(crate) const fn process(self) -> Option<&'static str> {
         match self {
             Self::Supervisor => None,
             Self::Custody => Some("custody"),
             Self::Helpers => Some("helper"),
             Self::Shim => Some("shim"),
+            Self::Couriers => Some("--confinement"),
+            Self::Launcher => Some("launcher"),
+            Self::Unpacker => Some("unpacker"),
         }
     }
 }
@@ -73,7 +87,9 @@ impl Point {
         let act = random.place(story.acts.len());
         let (act, how) = if seed.is_multiple_of(2) {
             let span = Duration::from_micros(random.below(AFTER_MAX_US));
-            (act, How::After(story.victims[random.place(story.victims.len())], span))
+            let victim = story.victims[random.place(story.victims.len())];
+            let act = if victim == Victim::Unpacker { story.unpacks } else { act };
+            (act, How::After(victim, span))
         } else {
             let (name, process) = steps[usize::try_from(seed / 2).unwrap() % steps.len()].clone();
             (act % ((story.last_for)(&name) + 1), How::Step { name, process })

@@ -21,6 +21,8 @@ pub(crate) const OPENED: [u16; 2] = [80, 443];
 
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 pub(crate) const SILENCE: Duration = Duration::from_millis(100);
+/// How long one is waited for who may have been there already.
+const SOON: Duration = Duration::from_secs(2);
 /// How long a status is waited for before the node is asked how it is meanwhile.
 const GLANCE: Duration = Duration::from_millis(40);
 /// How often it is looked for what nothing tells of.
@@ -125,7 +127,10 @@ impl Subject {
             let answer = scope.spawn(|| caller.order(envelope, objects, PATIENCE));
             // The seeded time: nothing is ready, so this is the clock alone.
             os::poll::wait(&[], Some(after)).unwrap();
-            let killed = victim.process().map_or(0, |role| kill(node, role));
+            let killed = match (victim, victim.process()) {
+                (Victim::Unpacker, Some(role)) => kill_soon(node, role),
+                (_, role) => role.map_or(0, |role| kill(node, role)),
+            };
             if killed == 0 {
                 node.kill_supervisor().unwrap();
             }
@@ -134,8 +139,22 @@ impl Subject {
         self.crash = Some(format!("killed {}", if killed == 0 { "the supervisor" } else { victim.name() }));
         if killed == 0 {
             self.start(&[]);
+        } else if victim == Victim::Launcher {
+            self.says("no-launcher");
+            self.facility.nodes_mut()[0].kill_supervisor().unwrap();
+            self.start(&[]);
         }
         answer
+    }
+
+    /// Waits until the node warns of something.
+    fn says(&self, code: &str) {
+        let deadline = Instant::now() + PATIENCE;
+        while !self.glance().is_some_and(|status| status.warnings.iter().any(|warning| warning.code == code))
+        {
+            assert!(Instant::now() < deadline, "it does not say {code}\n{}", self.log());
+            os::poll::wait(&[], Some(LOOK)).unwrap();
+        }
     }
 
     /// Waits until nothing is pending; starts a supervisor that has died at its step again.
@@ -223,6 +242,17 @@ fn kill(node: &Node, role: &str) -> usize {
     let processes = node.processes().unwrap().into_iter().filter(|(name, _)| name == role);
     let kill = |(_, id): &(String, u32)| os::process::Process::open(*id).is_ok_and(|it| it.kill().is_ok());
     processes.filter(kill).count()
+}
+
+/// The same of one that is about to begin; none when it never came, or was gone too soon.
+fn kill_soon(node: &Node, role: &str) -> usize {
+    let deadline = Instant::now() + SOON;
+    loop {
+        let killed = kill(node, role);
+        if killed > 0 || Instant::now() > deadline {
+            return killed;
+        }
+    }
 }
 
 /// A console that nobody is: the tenant has a courier, which dials it in vain.

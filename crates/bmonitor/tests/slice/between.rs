@@ -19,6 +19,8 @@ pub(crate) struct Kept {
 #[derive(Default)]
 struct State {
     kept: Vec<Arc<Mutex<Kept>>>,
+    /// Both ends of each of them.
+    open: Vec<TcpStream>,
     /// What is sent to whoever dials, instead of passing it on.
     replayed: Option<Vec<u8>>,
     /// How many have dialled since, and hung up.
@@ -50,6 +52,13 @@ impl Between {
         let mut state = self.0.0.lock().unwrap();
         state.replayed = bytes;
         state.dialled = 0;
+    }
+
+    /// Ends all connections that there are.
+    pub(crate) fn cut(&self) {
+        for stream in self.0.0.lock().unwrap().open.drain(..) {
+            stream.shutdown(Shutdown::Both).unwrap_or_default();
+        }
     }
 
     /// Waits until so many have dialled, were sent the bytes, and have hung up.
@@ -87,7 +96,11 @@ impl Between {
 
     fn pass_on(&self, node: &TcpStream, console: &TcpStream) {
         let kept = Arc::<Mutex<Kept>>::default();
-        self.0.0.lock().unwrap().kept.push(Arc::clone(&kept));
+        {
+            let mut state = self.0.0.lock().unwrap();
+            state.kept.push(Arc::clone(&kept));
+            state.open.extend([node, console].map(|stream| stream.try_clone().unwrap()));
+        }
         for (from, to, is_node) in [(node, console, true), (console, node, false)] {
             let (from, to) = (from.try_clone().unwrap(), to.try_clone().unwrap());
             let kept = Arc::clone(&kept);

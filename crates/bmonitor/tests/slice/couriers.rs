@@ -1,6 +1,7 @@
 //! Couriers: orders through real connections, and what severings and renewals do to them.
 
 use std::fs;
+use std::net::SocketAddr;
 use std::time::Instant;
 
 use channel::{CallFailed, Link};
@@ -25,34 +26,38 @@ pub(crate) struct Tenancy {
     pub(crate) tier: TierId,
     /// Every order that was accepted.
     pub(crate) orders: Vec<Envelope>,
-    /// Who stands between the node and the tenant's console.
-    pub(crate) between: Option<Between>,
+    /// Where they listen themselves.
+    pub(crate) consoles: [SocketAddr; 2],
+    /// Who stands between the node and the consoles: the landlord's, the tenant's.
+    pub(crate) between: Option<[Between; 2]>,
 }
 
 impl Tenancy {
     pub(crate) fn begin() -> Self {
-        let tenants = Unopened::new(7444);
-        let named = tenants.named();
-        Self::begin_with(tenants, &named, |_facility| None)
+        let consoles = [Unopened::new(7443), Unopened::new(7444)];
+        let named = consoles.each_ref().map(Unopened::named);
+        Self::begin_with(consoles, named, |_facility| None)
     }
 
-    /// The same where somebody stands between, whom the node takes for the tenant's console by the address.
-    pub(crate) fn begin_between(
-        tenants: Unopened,
-        named: &tenure::Console,
-        between: impl FnOnce(&Facility) -> Between,
-    ) -> Self {
-        Self::begin_with(tenants, named, |facility| Some(between(facility)))
+    /// The same where somebody stands between, whom the node takes for the consoles by their addresses.
+    pub(crate) fn begin_between() -> Self {
+        let consoles = [Unopened::new(7443), Unopened::new(7444)];
+        let told = [7445, 7446].map(|port| Unopened::new(port).address());
+        let there = consoles.each_ref().map(Unopened::address);
+        let named = [0, 1].map(|party| consoles[party].named_at(told[party]));
+        Self::begin_with(consoles, named, |facility| {
+            Some([0, 1].map(|party| Between::listen(facility, told[party], there[party])))
+        })
     }
 
     fn begin_with(
-        tenants: Unopened,
-        named: &tenure::Console,
-        between: impl FnOnce(&Facility) -> Option<Between>,
+        [landlords, tenants]: [Unopened; 2],
+        [landlords_named, tenants_named]: [tenure::Console; 2],
+        between: impl FnOnce(&Facility) -> Option<[Between; 2]>,
     ) -> Self {
-        let landlords = Unopened::new(7443);
-        let mut world = World::with_consoles(&[landlords.named()]);
-        world.tenants_consoles = vec![named.clone()];
+        let consoles = [&landlords, &tenants].map(Unopened::address);
+        let mut world = World::with_consoles(&[landlords_named]);
+        world.tenants_consoles = vec![tenants_named];
         let mut landlord = landlords.open(&world.facility);
         let mut tenant = tenants.open(&world.facility);
         let between = between(&world.facility);
@@ -62,7 +67,7 @@ impl Tenancy {
         let (tier, order) = lease(&world, &landlord, &landlords);
         tenant.enrol();
         let tenants = tenant.link();
-        Self { world, landlord, landlords, tenant, tenants, tier, orders: vec![order], between }
+        Self { world, landlord, landlords, tenant, tenants, tier, orders: vec![order], consoles, between }
     }
 
     /// The tenant orders something through its link.

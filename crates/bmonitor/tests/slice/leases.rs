@@ -20,7 +20,9 @@ use node_protocol::call::Status;
 use os::link::Links;
 use os::packet::Tap;
 use os::poll::{Wanted, wait};
+use os::process::Process;
 
+use crate::rights::the_one;
 use crate::world::{REALMS, SHORT, SOON, TENANT, World};
 
 /// Longer than a lease, and than any pause of a client.
@@ -52,6 +54,13 @@ fn config() -> Config {
 struct Office {
     records: Mutex<Vec<Record>>,
     reserved: Mutex<Vec<(ClientId, Ipv4Addr)>>,
+}
+
+impl Office {
+    /// How often an address was given or confirmed.
+    fn said(&self, address: Ipv4Addr) -> usize {
+        self.records.lock().unwrap().iter().filter(|record| record.address == address).count()
+    }
 }
 
 struct At<'a>(&'a Tap, &'a Office);
@@ -227,6 +236,14 @@ pub(crate) fn live_and_die() {
     world.start(0, &[]);
     client.exchange(connection, SOON).unwrap().unwrap();
     waits_for(&world, "the realm again", open_at(first));
+    client.exchange(connection, SOON).unwrap().unwrap();
+
+    // Who leases dies alone: the next one has its addresses confirmed, and no connection notices.
+    let killed = Process::open(the_one(&world, "dhcp")).unwrap();
+    killed.kill().unwrap();
+    assert!(wait(&[(killed.ended(), Wanted::READ)], Some(PATIENCE)).unwrap()[0]);
+    let before = office.said(first);
+    waits_for(&world, "confirmed anew", |status| office.said(first) > before && open_at(first)(status));
     client.exchange(connection, SOON).unwrap().unwrap();
 
     // No server for longer than a lease: closed, and nothing more. Its connections go on afterwards.

@@ -5,8 +5,6 @@ use std::fs;
 use std::io::{Read, Write};
 use std::net::Shutdown;
 use std::os::fd::AsFd;
-use std::os::unix::process::CommandExt;
-use std::path::Path;
 use std::process::{Command, ExitCode};
 use std::time::{Duration, Instant};
 
@@ -19,21 +17,16 @@ use node_protocol::frame::{ATTACHMENT_BYTES_MAX, JSON_BYTES_MAX};
 use os::child::Child;
 use os::descriptor;
 use os::poll::{Wanted, wait};
-use tempfile::TempDir;
 use tenure::{Target, Verb};
 
 use crate::console::Unopened;
 use crate::couriers::{accepted, couriers_of, lease};
 use crate::rights::on_the_machine;
-use crate::takeover::{Attacker, confine, memory_of, said, say};
+use crate::takeover::{Attacker, FIRST, become_proper, confine, memory_of, programs, said, say};
 use crate::world::{TENANT, World};
 
-/// Names the courier program that is not taken over, in the folder of the programs.
-const PROPER: &str = "proper";
 /// Counts the lives of the attacker, there.
 const LIVES: &str = "lives";
-/// The uid of the first courier, which is the landlord's.
-const FIRST: u32 = 65_220;
 /// Ends that the attacker does not bring about itself, and all that it says, take no longer.
 const PATIENCE: Duration = Duration::from_secs(60);
 const SEED: u64 = 20_261_129;
@@ -65,13 +58,7 @@ const LIVES_OF_IT: [Life; 12] = [
 /// on the one connection, nothing gets on record; and a severing ends it in the middle of a flood.
 #[expect(clippy::print_stdout, reason = "the times and sizes are part of the evidence")]
 pub(crate) fn of_a_courier() {
-    crate::console::courier_is_built();
-    let programs = TempDir::new().unwrap();
-    let program = Path::new(env!("CARGO_BIN_EXE_bmonitor"));
-    fs::copy(program, programs.path().join("bmonitor")).unwrap();
-    fs::copy("/proc/self/exe", programs.path().join("bmonitor-courier")).unwrap();
-    let proper = program.with_file_name("bmonitor-courier");
-    fs::write(programs.path().join(PROPER), proper.to_str().unwrap()).unwrap();
+    let programs = programs();
     fs::write(programs.path().join(LIVES), "0").unwrap();
     let landlords = Unopened::new(7443);
     let mut world = World::of(programs.path().join("bmonitor"), &[landlords.named()]);
@@ -136,10 +123,7 @@ pub(crate) fn taken_over(confinement: &str) -> ExitCode {
     let programs = std::env::current_exe().unwrap().parent().unwrap().to_owned();
     let told: Confinement = serde_json::from_str(confinement).unwrap();
     if told.uid == FIRST {
-        let proper = fs::read_to_string(programs.join(PROPER)).unwrap();
-        let mut command = Command::new(proper);
-        command.arg0("bmonitor-courier").env_clear().args(["--confinement", confinement]);
-        panic!("{}", command.exec());
+        become_proper(confinement);
     }
     let life: usize = fs::read_to_string(programs.join(LIVES)).unwrap().parse().unwrap();
     fs::write(programs.join(LIVES), (life + 1).to_string()).unwrap();

@@ -2,53 +2,61 @@
 //! to the node, and as orders to the very node that was leased again to the very same party.
 
 use std::io::{Read, Write};
-use std::net::TcpStream;
+use std::net::{SocketAddr, TcpStream};
+use std::time::Instant;
 
-use keys::Envelope;
+use id::Digest;
+use keys::{Envelope, SealedOrder};
 use lab::{Object, Standing};
-use node_protocol::call::Answer;
+use node_protocol::call::{Answer, Call};
 use tenure::{Boundary, Consoles, Verb};
 
-use crate::between::Between;
-use crate::console::{PATIENCE, Unopened};
+use crate::between::Kept;
+use crate::console::PATIENCE;
 use crate::couriers::{Tenancy, lease};
-use crate::world::{REALMS, TENANT, WEB};
+use crate::world::{REALMS, SOON, TENANT, WEB};
 
 #[expect(clippy::print_stdout, reason = "the reason for each is part of the evidence")]
 pub(crate) fn of_a_whole_tenancy() {
-    let (tenants, told) = (Unopened::new(7444), Unopened::new(7445).address());
-    let (console, named) = (tenants.address(), tenants.named_at(told));
-    let mut tenancy =
-        Tenancy::begin_between(tenants, &named, |facility| Between::listen(facility, told, console));
-    let between = tenancy.between.clone().unwrap();
+    let mut tenancy = Tenancy::begin_between();
+    let [to_landlord, to_tenant] = tenancy.between.clone().unwrap();
     for boundary in [WEB, REALMS] {
         let object = Object::new(boundary).unwrap();
         tenancy.tenant.put(&tenancy.tenants, &object);
         tenancy.tenant_orders(Verb::Boundary(Boundary { tier: None, object: object.name() }));
     }
-    tenancy.tenant_orders(Verb::Consoles(Consoles { consoles: vec![named] }));
+    let consoles = tenancy.world.tenants_consoles.clone();
+    tenancy.tenant_orders(Verb::Consoles(Consoles { consoles }));
+    let sealed = ["landlord", TENANT].map(|tier| sealed_boundary(&tenancy, tier));
     tenancy.sever();
     tenancy.tenant.closed(&tenancy.tenants);
     tenancy.landlord.status_with(&tenancy.landlords, |status| status.settled && status.tiers.len() == 1);
 
-    // The node's bytes, to the console that still has the old identity pinned.
-    let kept = between.kept();
+    // The node's bytes, to the consoles that still have the old identities pinned.
+    let (kept, of_the_landlord) = (to_tenant.kept(), to_landlord.kept());
     assert!(kept.len() >= 2, "the stranger's connection and the tenant's: {}", kept.len());
-    let router = tenancy.world.facility.namespace("router").unwrap();
-    for kept in &kept {
-        let mut replayed = router.run(|| TcpStream::connect(console)).unwrap().unwrap();
-        replayed.write_all(&kept.from_node).unwrap_or_default();
-        replayed.read_to_end(&mut Vec::new()).unwrap_or_default();
-    }
-    assert!(tenancy.tenant.nobody_came());
+    assert!(of_the_landlord.len() >= 2, "the same of the landlord: {}", of_the_landlord.len());
+    say_to(&tenancy, tenancy.consoles[1], &kept);
+    say_to(&tenancy, tenancy.consoles[0], &of_the_landlord);
+    assert!(tenancy.tenant.nobody_came() && tenancy.landlord.nobody_came());
+    // And nobody was thrown out.
+    tenancy.landlord.status_with(&tenancy.landlords, |status| status.settled);
 
-    // The console's bytes, to the node: leased again, to the same party with the same keys.
-    let longest = kept.into_iter().max_by_key(|kept| kept.from_console.len()).unwrap();
-    between.replay(Some(longest.from_console));
+    // The landlord's bytes, to the node, which dials the landlord as it did.
+    to_landlord.replay(longest(of_the_landlord));
+    to_landlord.cut();
+    tenancy.landlord.closed(&tenancy.landlords);
+    to_landlord.wait_for_dials(3, PATIENCE);
+    assert!(tenancy.landlord.nobody_came());
+    to_landlord.replay(None);
+    tenancy.landlords = tenancy.landlord.link();
+
+    // The tenant's bytes, to the node: leased again, to the same party with the same keys.
+    to_tenant.replay(longest(kept));
     let (_tier, again) = lease(&tenancy.world, &tenancy.landlord, &tenancy.landlords);
-    between.wait_for_dials(3, PATIENCE);
+    to_tenant.wait_for_dials(3, PATIENCE);
     assert!(tenancy.tenant.nobody_came());
-    between.replay(None);
+    to_tenant.replay(None);
 
     // The orders, through the new tenancy's own courier and by the node's own socket.
     tenancy.tenant.enrol();
@@ -72,9 +80,75 @@ pub(crate) fn of_a_whole_tenancy() {
         "lease: used-sequence",
     ];
     assert_eq!(reasons, wanted);
+    // Those that whoever carries them cannot read.
+    let bring = |sealed: &str| {
+        let by_socket = tenancy.world.facility.nodes()[0].submit_bytes(sealed.as_bytes(), &[]).unwrap();
+        let (answer, _) = tenancy.tenant.call(&link, &Call::SubmitOrder {}, sealed.as_bytes());
+        assert_eq!(by_socket.parse::<Answer>().unwrap(), answer);
+        answer
+    };
+    let [of_the_landlord, of_the_tenant] = &sealed;
+    let refused = on_record(&tenancy, "used-sequence");
+    assert_eq!(bring(of_the_landlord), Answer::Handed {});
+    until(|| on_record(&tenancy, "used-sequence") == refused + 2);
+    let Answer::Refused(why) = bring(of_the_tenant) else { panic!("it is taken") };
+    println!("sealed boundary of the landlord: used-sequence, of the tenant: {} ({})", why.code, why.message);
+    assert_eq!(why.code, "unknown-tier");
+
     let after = tenancy.tenant.status_with(&link, |status| status.settled);
     assert_eq!(Standing::of(&before, TENANT).unwrap().lease, Standing::of(&after, TENANT).unwrap().lease);
     assert_eq!(before.tiers, after.tiers);
+}
+
+/// Says all that a node has said, from the network between.
+fn say_to(tenancy: &Tenancy, console: SocketAddr, kept: &[Kept]) {
+    let router = tenancy.world.facility.namespace("router").unwrap();
+    for kept in kept {
+        let mut replayed = router.run(|| TcpStream::connect(console)).unwrap().unwrap();
+        replayed.write_all(&kept.from_node).unwrap_or_default();
+        replayed.read_to_end(&mut Vec::new()).unwrap_or_default();
+    }
+}
+
+/// The longest that a console has said.
+fn longest(kept: Vec<Kept>) -> Option<Vec<u8>> {
+    kept.into_iter().map(|kept| kept.from_console).max_by_key(Vec::len)
+}
+
+/// An order of a tier's that was sealed for the node, brought by its own console, and obeyed.
+fn sealed_boundary(tenancy: &Tenancy, of: &str) -> String {
+    let Tenancy { world, landlord, landlords, tenant, tenants, tier, .. } = tenancy;
+    let object = Object::new(REALMS).unwrap();
+    let is_landlords = of == "landlord";
+    let (console, link, party, tier) = if is_landlords {
+        (landlord, landlords, &world.landlord, Some(*tier))
+    } else {
+        (tenant, tenants, &world.tenant, None)
+    };
+    console.put(link, &object);
+    let order = party
+        .order(&world.standing(0, of), Verb::Boundary(Boundary { tier, object: object.name() }))
+        .to_json();
+    let sealing = world.statement(0, of).sealing.unwrap();
+    let sealed = SealedOrder::seal(order.as_bytes(), &sealing).unwrap().to_json();
+    let (answer, _) = console.call(link, &Call::SubmitOrder {}, sealed.as_bytes());
+    assert_eq!(answer, Answer::Handed {});
+    let envelope = Digest::of(order.as_bytes()).to_string();
+    until(|| on_record(tenancy, &envelope) > 0);
+    sealed
+}
+
+/// How often something stands in the node's journal.
+fn on_record(tenancy: &Tenancy, text: &str) -> usize {
+    let journal = tenancy.world.facility.nodes()[0].caller().journal(SOON).unwrap();
+    String::from_utf8(journal).unwrap().matches(text).count()
+}
+
+fn until(is_so: impl Fn() -> bool) {
+    let began = Instant::now();
+    while !is_so() {
+        assert!(began.elapsed() < PATIENCE, "it never becomes true");
+    }
 }
 
 fn verb(order: &Envelope) -> String {

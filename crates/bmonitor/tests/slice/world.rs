@@ -12,6 +12,8 @@ use tenure::{Console, Grant, Lease, Quota, Rights, Target, Terms, Verb};
 
 pub(crate) const SOON: Duration = Duration::from_secs(5);
 pub(crate) const SHORT: Duration = Duration::from_millis(200);
+/// How long a node may take to answer, and to settle: a guest whose processor is emulated is slow, and not alone.
+const PATIENCE_S: &str = "60";
 const LOOK: Duration = Duration::from_millis(10);
 pub(crate) const TENANT: &str = "tenant-a";
 
@@ -100,7 +102,7 @@ impl World {
 
     /// The node's status, once the world is as its journal demands.
     pub(crate) fn settled(&self, node: usize) -> Status {
-        let said = self.ask(node, &["status", "--settled", "--wait", "--timeout", "10"]);
+        let said = self.ask(node, &["status", "--settled", "--wait", "--timeout", PATIENCE_S]);
         match said.parse() {
             Ok(Answer::Status(status)) => *status,
             other => {
@@ -136,6 +138,11 @@ impl World {
     /// The node's newest statement about a tier.
     pub(crate) fn statement(&self, node: usize, tier: &str) -> Statement {
         self.settled(node);
+        self.statement_now(node, tier)
+    }
+
+    /// The same of a node that is not settled.
+    pub(crate) fn statement_now(&self, node: usize, tier: &str) -> Statement {
         let call = Call::Receipts { about: tier.to_owned() };
         let (_number, lines) = self.facility.nodes()[node].call(&call, &[], SOON).unwrap();
         let line = lines.split(|byte| *byte == b'\n').rfind(|line| !line.is_empty()).unwrap();
@@ -221,7 +228,7 @@ impl World {
 
     /// The node's status as it is.
     pub(crate) fn now(&self, node: usize) -> Status {
-        let said = self.ask(node, &["status", "--wait", "--timeout", "10"]);
+        let said = self.ask(node, &["status", "--wait", "--timeout", PATIENCE_S]);
         match said.parse() {
             Ok(Answer::Status(status)) => *status,
             other => panic!("{other:?} {}", said.talk),

@@ -58,10 +58,11 @@ impl Bed {
         for name in engine::image::WORLD.into_iter().chain(["bin", "lib64", "lib"]) {
             fs::create_dir_all(image.join(name)).unwrap();
         }
-        fs::copy("/usr/bin/busybox", image.join("bin/busybox")).unwrap();
+        fs::copy("/bin/busybox", image.join("bin/busybox")).unwrap();
         let own = std::env::current_exe().unwrap();
         fs::copy(&own, image.join("bin/hostile")).unwrap();
-        let needed = Command::new("ldd").arg(&own).output().unwrap();
+        // What ldd(1) does, which not every machine has: the loader lists the libraries, and starts nothing.
+        let needed = Command::new(&own).env("LD_TRACE_LOADED_OBJECTS", "1").output().unwrap();
         for word in String::from_utf8(needed.stdout).unwrap().split_whitespace() {
             if word.starts_with('/') {
                 let to = image.join(word.trim_start_matches('/'));

@@ -9,13 +9,14 @@ use std::net::{Ipv4Addr, TcpStream};
 use std::os::fd::AsRawFd;
 use std::os::unix::net::UnixDatagram;
 use std::process::{Command, ExitCode};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 pub(crate) fn run(what: &str) -> ExitCode {
     match what {
         "everything" => everything(),
         "hang" => hang(),
         "memory" => memory(),
+        "spin" => spin(),
         "fork" => forks(),
         "files" => files(),
         "output" => output(),
@@ -273,12 +274,32 @@ fn hang() {
     }
 }
 
+/// Says how many MiB it has.
 fn memory() {
     let mut kept = Vec::new();
     loop {
         kept.push(vec![7_u8; 1024 * 1024]);
         std::hint::black_box(&kept);
+        println!("{}", kept.len());
     }
+}
+
+/// Works without rest. Says all the time how many microseconds have passed, and in how many of them it worked.
+fn spin() {
+    let began = Instant::now();
+    loop {
+        let until = Instant::now() + Duration::from_millis(50);
+        while Instant::now() < until {}
+        println!("{} {}", began.elapsed().as_micros(), worked().as_micros());
+    }
+}
+
+/// The time that the processor has worked for this process.
+fn worked() -> Duration {
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: the pointer is to a time that lives until the call returns.
+    unsafe { libc::clock_gettime(libc::CLOCK_PROCESS_CPUTIME_ID, &raw mut time) };
+    Duration::new(time.tv_sec.try_into().unwrap(), time.tv_nsec.try_into().unwrap())
 }
 
 fn forks() {

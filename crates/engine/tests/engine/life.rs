@@ -79,6 +79,8 @@ pub(crate) fn out_of_memory() {
     let (report, output) =
         bed.to_the_end("web", &shell(script), "[limits]\nmemory_mib = 24\nprocesses = 16\n");
     assert_eq!(output.lines().last(), Some("137"), "{output}");
+    let taken = output.lines().filter_map(|line| line.parse::<u32>().ok()).rev().nth(1).unwrap_or(0);
+    assert!((8..24).contains(&taken), "{taken} of 24 MiB were taken");
     assert_eq!(report.ending, Some(Ending { exit: Some(Exit::Code(0)), out_of_memory: true, ..NONE }));
     let (report, _) = bed.to_the_end("web", &shell("exit 0"), "[limits]\nmemory_mib = 24\nprocesses = 16\n");
     assert!(!report.ending.unwrap().out_of_memory, "each run counts for itself");

@@ -4,6 +4,7 @@
 mod bed;
 mod hostile;
 mod life;
+mod limits;
 mod prison;
 
 use std::os::fd::AsFd;
@@ -19,6 +20,7 @@ const TRIALS: &[Trial] = &[
     ("one_that_is_silent_too_long_is_killed_as_hung", life::hangs),
     ("one_that_is_not_ready_in_time_is_killed_as_hung", life::is_not_ready),
     ("out_of_memory_is_named_whatever_the_exit_status", life::out_of_memory),
+    ("processes_and_processor_time_are_what_the_limits_say", limits::hold),
     ("no_engine_runs_twice_whoever_dies", life::never_twice),
     ("an_engine_that_cannot_be_executed_is_refused_with_the_reason", life::not_executable),
     ("an_engine_is_confined", prison::confined),
