@@ -20,7 +20,7 @@ use crate::line;
 use crate::role::Role;
 
 /// How long an engine may take to start, and to answer beyond what it was asked to wait.
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A process that talks to the network for the lab.
 #[derive(Debug)]

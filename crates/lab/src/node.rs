@@ -11,7 +11,7 @@ use crate::init::{Call, Event};
 use crate::machine::Machine;
 
 /// How long any step inside a node may take before the lab gives up on it.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// How a supervisor ended.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use lab::{Door, Facility, Garbage, Guard, Plan};
 
-const SOON: Duration = Duration::from_secs(20);
+const SOON: Duration = Duration::from_secs(60);
 
 fn main() -> ExitCode {
     lab::trial::main(&[("garbage_on_every_socket_of_a_console_harms_nothing", console)])

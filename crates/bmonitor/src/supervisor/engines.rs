@@ -16,7 +16,6 @@ use std::path::{Path, PathBuf};
 use std::process::Command as Process;
 use std::time::Duration;
 
-use engine::cgroups::Layout;
 use engine::keeper::{Ending, Exit, Keeper};
 use engine::run::Phase;
 use engine::shim::{self, Command, Key, Launch, Lines, Report};
@@ -78,14 +77,18 @@ struct Engine {
     /// Why it is not started though it should be.
     waits: Option<String>,
     missing: Vec<String>,
-    rule: Restart,
+    /// Whether it is known what an earlier supervisor left of it.
+    looked: bool,
+    /// A run that ended while no supervisor lived, of which nothing followed yet.
+    unheard: Option<Report>,
 }
 
 /// The shim of a run, as far as it has said something.
 #[derive(Debug)]
 struct Shim {
     lines: Lines,
-    key: Key,
+    /// Which run it is; of one that was found, once it has spoken.
+    key: Option<Key>,
     report: Option<Report>,
     since: Duration,
     told_to_end: bool,
@@ -163,7 +166,7 @@ impl Supervisor {
                 self.start_what_should_run(&id, realm, engine);
             } else {
                 let engine = self.engines.each.entry(id).or_default();
-                (engine.waits, engine.kept) = (None, None);
+                (engine.waits, engine.kept, engine.unheard) = (None, None, None);
             }
         }
         self.sweep_images();
@@ -178,7 +181,7 @@ impl Supervisor {
             return;
         };
         // What it runs is known once it has spoken.
-        let other = shim.report.is_some() && wanted.is_some_and(|wanted| shim.key != key(wanted));
+        let other = shim.report.is_some() && wanted.is_some_and(|wanted| shim.key != Some(key(wanted)));
         let unwanted = wanted.is_none_or(|wanted| !wanted.runs);
         if (unwanted || other) && !shim.told_to_end {
             shim.told_to_end = true;
@@ -190,19 +193,22 @@ impl Supervisor {
     }
 
     fn start_what_should_run(&mut self, id: &EngineId, realm: &Realm, wanted: &WantedEngine) {
+        let key = key(wanted);
+        let rule = self.restart_rule(&key);
         let engine = self.engines.each.entry(id.clone()).or_default();
         if engine.shim.is_some() {
             engine.waits = None;
             return;
         }
-        let key = key(wanted);
         if engine.kept.as_ref() != Some(&key) {
-            (engine.keeper, engine.kept, engine.ordered) = (Keeper::default(), Some(key), true);
+            (engine.keeper, engine.kept, engine.ordered) = (Keeper::default(), Some(key.clone()), true);
         }
-        if !engine.keeper.may_start(boot()) {
+        if !engine.keeper.may_start(boot()) || self.runs_already(id) {
             return;
         }
-        if self.runs_already(id) {
+        let Some(engine) = self.engines.each.get_mut(id) else { return };
+        engine.hear_late(&key, rule);
+        if !engine.keeper.may_start(boot()) {
             return;
         }
         let started = self.launch_of(id, realm, wanted).and_then(|launch| self.start_engine(id, &launch));
@@ -226,7 +232,9 @@ impl Supervisor {
             return true;
         }
         let locked = shim::is_locked(&run).unwrap_or(false);
-        if locked && let Some(engine) = self.engines.each.get_mut(id) {
+        if !locked {
+            self.run_is_over(id);
+        } else if let Some(engine) = self.engines.each.get_mut(id) {
             engine.keeper.not_started(boot());
             engine.waits = Some("an earlier run is not over".to_owned());
         }
@@ -243,9 +251,6 @@ impl Supervisor {
             return Err("no-realm".to_owned());
         }
         let image = self.image_of(id.0, &specification, wanted.demand.reloads)?;
-        if let Some(engine) = self.engines.each.get_mut(id) {
-            engine.rule = specification.restart;
-        }
         let home = volume.join("engines").join(id.1.as_str());
         for folder in [volume.join("engines"), home.clone()] {
             make_folder(&folder).map_err(|error| chain(&error))?;
@@ -273,7 +278,8 @@ impl Supervisor {
         sent.map_err(|error| if error == NotSent::Absent { NO_LAUNCHER.to_owned() } else { chain(&error) })?;
         self.steps.reach(Step::EngineAsked);
         lines.tell(launch);
-        let shim = Shim { lines, key: launch.key.clone(), report: None, since: boot(), told_to_end: false };
+        let key = Some(launch.key.clone());
+        let shim = Shim { lines, key, report: None, since: boot(), told_to_end: false };
         self.engines.each.entry(id.clone()).or_default().shim = Some(shim);
         self.steps.reach(Step::EngineLaunched);
         Ok(())
@@ -284,7 +290,7 @@ impl Supervisor {
         for (id, engine) in &mut self.engines.each {
             let Some(shim) = &mut engine.shim else { continue };
             for report in shim.lines.take::<Report>() {
-                shim.key = report.key.clone();
+                shim.key = Some(report.key.clone());
                 engine.kept = Some(report.key.clone());
                 shim.since = Duration::from_millis(report.since);
                 engine.missing.clone_from(&report.missing);
@@ -318,28 +324,32 @@ impl Supervisor {
     /// A shim has ended, and with it every process of the run.
     fn run_ended(&mut self, id: &EngineId) {
         let Some(engine) = self.engines.each.get_mut(id) else { return };
-        let Some(shim) = engine.shim.take() else { return };
-        let report = shim.report;
-        if let Some(why) = report.as_ref().and_then(|report| report.refused.clone()) {
+        let Some(mut shim) = engine.shim.take() else { return };
+        if shim.key.is_none() {
+            // It was ending when it was found, and told nobody any more.
+            shim.report = shim::ended(&runs(&self.config).join(run_name(id)));
+            shim.key = shim.report.as_ref().map(|report| report.key.clone());
+            engine.kept.clone_from(&shim.key);
+        }
+        if let Some(why) = shim.report.as_ref().and_then(|report| report.refused.clone()) {
             engine.waits = Some(why);
             engine.keeper.not_started(boot());
             return;
         }
         let killed = Ending { exit: None, out_of_memory: false, hung: false, asked: shim.told_to_end };
-        let ending = report.and_then(|report| report.ending).unwrap_or(killed);
-        engine.keeper.ended(&ending, engine.rule, shim.since, boot());
+        let ending = shim.report.and_then(|report| report.ending).unwrap_or(killed);
         engine.last = Some(ending);
+        let rule = shim.key.and_then(|key| self.restart_rule(&key)).unwrap_or_default();
+        if let Some(engine) = self.engines.each.get_mut(id) {
+            engine.keeper.ended(&ending, rule, shim.since, boot());
+        }
         self.remove_groups(&run_name(id));
         self.steps.reach(Step::EngineEnded);
     }
 
-    /// A shim that was killed left its control groups.
-    fn remove_groups(&mut self, name: &str) {
-        let removed =
-            Layout::of_this_machine().and_then(|layout| layout.remove(&[&self.config.cgroup, name]));
-        if let Err(error) = removed {
-            self.warn("engine", format!("control groups cannot be removed: {error}"));
-        }
+    /// What follows when a run ends, as long as what it runs is held.
+    fn restart_rule(&self, key: &Key) -> Option<Restart> {
+        self.node.sets.specification(key.specification).map(|specification| specification.restart)
     }
 
     /// Where an engine's tier has its volume, if that is open now: a mount of its own, never a plain folder.

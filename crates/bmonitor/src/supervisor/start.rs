@@ -280,6 +280,24 @@ struct Remembered {
     store: StoreState,
 }
 
+/// How long a folder may be held after its supervisor's death: what that was just starting has its descriptors until it
+/// executes its program.
+const HELD_AT_MOST: Duration = Duration::from_secs(5);
+/// How often it is tried meanwhile.
+const TRY_AGAIN: Duration = Duration::from_millis(10);
+
+fn held_folder(path: &Path) -> io::Result<Folder> {
+    let give_up = os::clock::boot() + HELD_AT_MOST;
+    loop {
+        match Folder::writable(path) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock && os::clock::boot() < give_up => {
+                os::poll::wait(&[], Some(TRY_AGAIN)).map(drop)?;
+            }
+            opened => return opened,
+        }
+    }
+}
+
 /// Opens the node's memory, or makes it at the first start. Custody runs then, and its store is open.
 fn remember(
     folder: &Path,
@@ -289,7 +307,7 @@ fn remember(
     custodian: &mut Custodian,
 ) -> Result<Remembered, Halt> {
     let journal_path = config.state("journal");
-    let disk = Folder::writable(&journal_path).map_err(|error| {
+    let disk = held_folder(&journal_path).map_err(|error| {
         if error.kind() == io::ErrorKind::WouldBlock {
             Halt::Second(config.state.display().to_string())
         } else {
@@ -400,7 +418,7 @@ fn replay(
         return Err(Halt::ForeignJournal { journal: other.to_string(), node });
     }
     let objects_path = config.state("objects");
-    let objects = Folder::writable(&objects_path).map_err(because("open", "the objects"))?;
+    let objects = held_folder(&objects_path).map_err(because("open", "the objects"))?;
     let (objects, boot) = (Objects::open(objects)?, os::clock::boot());
     let open = |name, form: &[u8]| objects::open_and_wait(services, custodian, name, form);
     let (node, missing) = Node::new(journal, objects, tenure, config.management.clone(), boot, open);

@@ -72,6 +72,8 @@ pub(crate) const STORY: Story = Story {
 
 /// Where the engine listens, and nobody outside may reach it.
 const NEVER: u16 = 81;
+/// How long a connection is tried at most before it is looked who lives: longer each time, for a busy machine.
+const LONGEST: Duration = Duration::from_secs(2);
 const MARKER: &[u8] = b"what the tenant wrote before the crash";
 const VOLUME: &str = "data";
 const FURTHER: &str = "more";
@@ -227,17 +229,18 @@ impl Life {
     /// Waits until the engine runs, once, or none does. The supervisor may die at that, too.
     fn stand(&mut self, act: Act) {
         let wanted = usize::from(self.deployed(act) && self.engine_runs(act));
-        let deadline = Instant::now() + PATIENCE;
+        let (deadline, mut within) = (Instant::now() + PATIENCE, SILENCE);
         loop {
             self.subject.restart_if_dead();
             let shims = held::shims(&self.subject);
             assert!(shims <= 1, "{shims} shims\n{}", self.subject.log());
-            let serves = || self.subject.facility.internet.connect(at(80), SILENCE).unwrap().is_ok();
+            let serves = || self.subject.facility.internet.connect(at(80), within).unwrap().is_ok();
             if shims == wanted && (wanted == 0 || serves()) {
                 break;
             }
             assert!(Instant::now() < deadline, "{act:?}: {shims} shims\n{}", self.subject.log());
             os::poll::wait(&[], Some(LOOK)).unwrap();
+            within = (within * 2).min(LONGEST);
         }
         let status = self.subject.settle();
         self.subject.note_the_step();

@@ -23,8 +23,10 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 pub(crate) const SILENCE: Duration = Duration::from_millis(100);
 /// How long one is waited for who may have been there already.
 const SOON: Duration = Duration::from_secs(2);
-/// How long a status is waited for before the node is asked how it is meanwhile.
+/// How long a status is waited for before the node is asked how it is meanwhile: longer each time, for a busy
+/// machine may take longer than that over any answer.
 const GLANCE: Duration = Duration::from_millis(40);
+const GLANCE_MAX: Duration = Duration::from_secs(5);
 /// How often it is looked for what nothing tells of.
 pub(crate) const LOOK: Duration = Duration::from_millis(5);
 
@@ -150,7 +152,9 @@ impl Subject {
     /// Waits until the node warns of something.
     fn says(&self, code: &str) {
         let deadline = Instant::now() + PATIENCE;
-        while !self.glance().is_some_and(|status| status.warnings.iter().any(|warning| warning.code == code))
+        while !self
+            .glance(GLANCE_MAX)
+            .is_some_and(|status| status.warnings.iter().any(|warning| warning.code == code))
         {
             assert!(Instant::now() < deadline, "it does not say {code}\n{}", self.log());
             os::poll::wait(&[], Some(LOOK)).unwrap();
@@ -159,16 +163,17 @@ impl Subject {
 
     /// Waits until nothing is pending; starts a supervisor that has died at its step again.
     pub(crate) fn settle(&mut self) -> Status {
-        let deadline = Instant::now() + PATIENCE;
+        let (deadline, mut glance) = (Instant::now() + PATIENCE, GLANCE);
         loop {
-            assert!(Instant::now() < deadline, "not settled: {:?}\n{}", self.glance(), self.log());
+            assert!(Instant::now() < deadline, "not settled: {:?}\n{}", self.glance(glance), self.log());
             if let Ok((Answer::Status(status), _)) =
-                self.caller().call(&Call::Status { settled: true }, &[], GLANCE)
+                self.caller().call(&Call::Status { settled: true }, &[], glance)
             {
                 return *status;
             }
+            glance = GLANCE_MAX.min(glance * 2);
             self.restart_if_dead();
-            if self.glance().is_none() {
+            if self.glance(glance).is_none() {
                 // Not there yet, or not any more: asked again a little later, until the deadline.
                 os::poll::wait(&[], Some(LOOK)).unwrap();
             }
@@ -176,8 +181,8 @@ impl Subject {
     }
 
     /// How the node is, settled or not.
-    fn glance(&self) -> Option<Status> {
-        match self.caller().call(&Call::Status { settled: false }, &[], GLANCE) {
+    fn glance(&self, within: Duration) -> Option<Status> {
+        match self.caller().call(&Call::Status { settled: false }, &[], within) {
             Ok((Answer::Status(status), _)) => Some(*status),
             Ok(_) | Err(_) => None,
         }

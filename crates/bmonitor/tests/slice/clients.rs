@@ -83,7 +83,7 @@ pub(crate) fn garbage_to_a_courier() {
     let mut garbage = lab::Garbage::new(20_261_126);
     for _ in 0..DIALS {
         let (mut courier, _from) = listener.accept().unwrap();
-        courier.set_read_timeout(Some(crate::world::SOON * 4)).unwrap();
+        courier.set_read_timeout(Some(crate::world::SOON)).unwrap();
         // It hangs up as soon as it has seen enough of it.
         courier.write_all(&garbage.row()).unwrap_or_default();
         courier.shutdown(Shutdown::Write).unwrap_or_default();

@@ -17,7 +17,7 @@ use tokio::sync::mpsc;
 use tokio::time::timeout;
 
 /// How long anything may take that a console waits for.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The router's address in the nodes' network.
 const ADDRESS: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 1);
@@ -101,6 +101,17 @@ impl Console {
         match self.next() {
             Accepted::Pinned(link) => link,
             Accepted::Stranger(stranger) => panic!("{stranger:?}"),
+        }
+    }
+
+    /// The next that answers: those of supervisors that are dead may have come before it.
+    pub(crate) fn living_link(&mut self) -> Link {
+        loop {
+            let link = self.link();
+            let asked = async { timeout(PATIENCE, link.status()).await };
+            if self.runtime.block_on(asked).expect("neither answers nor ends").is_ok() {
+                return link;
+            }
         }
     }
 

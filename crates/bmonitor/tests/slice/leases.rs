@@ -23,7 +23,7 @@ use os::poll::{Wanted, wait};
 use os::process::Process;
 
 use crate::rights::the_one;
-use crate::world::{REALMS, SHORT, SOON, TENANT, World};
+use crate::world::{REALMS, SHORT, SOON, TENANT, World, pause};
 
 /// Longer than a lease, and than any pause of a client.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -150,6 +150,7 @@ fn waits_for(world: &World, what: &str, wanted: impl Fn(&Status) -> bool) -> Sta
         }
         let log = || world.facility.nodes()[0].log();
         assert!(began.elapsed() < PATIENCE, "{what}: {status:?}\n{}", log());
+        pause();
     }
 }
 
@@ -187,8 +188,8 @@ fn reserve(office: &Office, client: &ClientId, address: Ipv4Addr) {
     reserved.push((client.clone(), address));
 }
 
-fn reaches(client: &Host, address: Ipv4Addr) -> Result<usize, String> {
-    client.connect(SocketAddr::new(address.into(), 80), SHORT * 10).unwrap()
+fn reaches(client: &Host, address: Ipv4Addr, within: Duration) -> Result<usize, String> {
+    client.connect(SocketAddr::new(address.into(), 80), within).unwrap()
 }
 
 /// The node's own address; a realm that comes up where the directory says, lives through the death of the
@@ -227,7 +228,7 @@ pub(crate) fn live_and_die() {
     let _web = world.server(0);
     let router = world.facility.path_of("router");
     let client = world.facility.nodes_mut()[0].start_engine("client", &router).unwrap();
-    let connection = reaches(&client, first).unwrap();
+    let connection = reaches(&client, first, SOON).unwrap();
     client.exchange(connection, SOON).unwrap().unwrap();
 
     // The supervisor dies, and with it who leases: the lease goes on.
@@ -259,10 +260,10 @@ pub(crate) fn live_and_die() {
     reserve(&office, &client_of(&world, tier), second);
     let _server = Serving::start(&world.facility, &office);
     waits_for(&world, "elsewhere", |status| is_warned(status, "elsewhere"));
-    assert!(reaches(&client, first).is_err());
+    assert!(reaches(&client, first, SHORT).is_err());
     say_directory(&world, 2, second);
     waits_for(&world, "moved", open_at(second));
-    reaches(&client, second).unwrap();
+    reaches(&client, second, SOON).unwrap();
 
     // A severing gives the address back.
     world.sever(0, tier);

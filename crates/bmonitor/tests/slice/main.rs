@@ -99,6 +99,8 @@ const TRIALS: &[Trial] = &[
     ("a_lease_that_ends_suspends_engines_and_volumes", returns::lapsed_and_prolonged),
     ("one_node_is_given_back_while_the_other_serves", returns::one_is_given_back),
     ("engines_and_volumes_come_back_after_a_loss_of_power", returns::power_is_cut),
+    ("what_ends_late_is_swept_by_the_next_supervisor", returns::who_ends_late_is_swept),
+    ("an_engine_that_runs_once_runs_once_whoever_hears_its_end", engines::once_is_once),
     ("a_launcher_that_ends_is_told_and_ends_nothing", returns::the_launcher_ends),
     ("live_processes_have_what_the_table_says", rights::of_live_processes),
     ("other_calls_are_denied", rights::other_calls_are_denied),

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use bytes::Bytes;
 use channel::{Dialled, Dialler, Limits, Serve, Sign, SignFailed};
@@ -27,7 +27,7 @@ use tokio::runtime::Runtime;
 use tokio::sync::watch;
 
 use crate::console::Unopened;
-use crate::world::{REALMS, TENANT, World};
+use crate::world::{REALMS, SOON, TENANT, World, pause};
 
 /// What the attacker says: all that it got.
 const SAYS: &str = "taken over: ";
@@ -70,7 +70,8 @@ pub(crate) fn gains_nothing() {
         if said.iter().any(|line| line == "floods") {
             break said;
         }
-        assert!(began.elapsed() < Duration::from_secs(20), "{said:?}\n{}", world.facility.nodes()[0].log());
+        assert!(began.elapsed() < SOON, "{said:?}\n{}", world.facility.nodes()[0].log());
+        pause();
     };
     let memory: Vec<String> =
         prey.memory.iter().map(|(name, _, _)| format!("memory of {name}: refused")).collect();

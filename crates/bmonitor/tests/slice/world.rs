@@ -10,7 +10,8 @@ use lab::{Facility, Guard, Host, Object, Party, Plan, Said, Standing, Transport}
 use node_protocol::call::{Answer, Call, Status, TierStatus};
 use tenure::{Console, Grant, Lease, Quota, Rights, Target, Terms, Verb};
 
-pub(crate) const SOON: Duration = Duration::from_secs(5);
+/// Nothing takes that long by itself, but a busy machine may give a process no time for seconds.
+pub(crate) const SOON: Duration = Duration::from_secs(60);
 pub(crate) const SHORT: Duration = Duration::from_millis(200);
 /// How long a node may take to answer, and to settle: a guest whose processor is emulated is slow, and not alone.
 const PATIENCE_S: &str = "60";
@@ -243,7 +244,7 @@ impl World {
             match said.parse() {
                 Ok(Answer::Status(status)) if wanted(&status) => return *status,
                 // A supervisor that was just started does not listen yet.
-                Ok(_) | Err(_) if began.elapsed() < SOON => {}
+                Ok(_) | Err(_) if began.elapsed() < SOON => pause(),
                 other => panic!("{other:?} {}", said.talk),
             }
         }
@@ -289,6 +290,7 @@ impl World {
                 return id;
             }
             assert!(began.elapsed() < SOON, "no custody");
+            pause();
         }
     }
 
@@ -298,6 +300,17 @@ impl World {
         let names = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name());
         names.filter_map(|name| name.into_string().ok()).filter(|name| name.contains("secret")).collect()
     }
+}
+
+/// Waits until a time is past.
+pub(crate) fn is_past(time: Time) {
+    let left = Duration::from_millis(time.as_millis()).saturating_sub(os::clock::wall());
+    os::poll::wait(&[], Some(left + LOOK)).unwrap();
+}
+
+/// Who is looked at gets the time of the machine meanwhile.
+pub(crate) fn pause() {
+    os::poll::wait(&[], Some(LOOK)).unwrap();
 }
 
 fn node_of(status: &Status) -> NodeId {

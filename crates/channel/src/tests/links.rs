@@ -13,7 +13,7 @@ use super::world::{
 };
 use crate::{Accepted, CallFailed, DialFailed, Dialler, Limits, Told};
 
-const SOON: Duration = Duration::from_secs(5);
+const SOON: Duration = Duration::from_secs(60);
 
 #[tokio::test]
 async fn both_know_each_other_and_the_console_asks() {

@@ -160,7 +160,7 @@ async fn a_tier_is_handed_on_with_what_is_below_in_its_place() {
     let has_come = |plan: &LeasePlan| plan.leases[0].problem.is_none();
     // The landlord hears of the consent from the node's journal.
     let mut plan: LeasePlan = landlord.post("/v1/leases/reassign/plan", &wanted).await;
-    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(20);
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(60);
     while !has_come(&plan) {
         assert!(std::time::Instant::now() < deadline, "{plan:?}");
         tokio::time::sleep(std::time::Duration::from_millis(20)).await;

@@ -19,7 +19,7 @@ use crate::fig6::enrol;
 use crate::node::{Consoles, Node};
 use crate::party::Party;
 
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 const LADDERS: &str = "version = 1\n[[ladder]]\nname = \"engine\"\nkinds = [\"engine-hung\"]\nsettle_s = 1\n\
     step = [{ do = \"notify\" }, { do = \"restart-engine\" }]\n\

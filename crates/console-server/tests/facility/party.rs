@@ -11,7 +11,7 @@ use serde::de::DeserializeOwned;
 
 use crate::node::{Consoles, now, random};
 
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(60);
 const LOOK: Duration = Duration::from_millis(5);
 
 /// The files of a console's store.

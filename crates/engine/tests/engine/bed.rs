@@ -15,7 +15,7 @@ use id::Digest;
 use lab::{Guard, Thing};
 use os::poll::{Wanted, wait};
 
-pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 pub(crate) struct Bed {
     pub(crate) folder: PathBuf,

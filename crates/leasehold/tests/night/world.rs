@@ -16,7 +16,7 @@ use serde_json::Value;
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 const LOOK: Duration = Duration::from_millis(50);
 /// Longer than a connection that nobody answers takes to be tried again.
-const A_TRY: Duration = Duration::from_millis(500);
+const A_TRY: Duration = Duration::from_secs(2);
 const BOUNDARY: &str = "version = 1\n[[allow]]\nname = \"web\"\ndirection = \"in\"\nprotocol = \"tcp\"\n\
     remote = [\"203.0.113.0/24\"]\nlocal_port = [80]\n";
 
@@ -234,6 +234,7 @@ pub(crate) fn fetched(facility: &Facility, from: IpAddr) -> Vec<u8> {
             Ok(page) => return page,
             Err(error) => assert!(Instant::now() < deadline, "{error}"),
         }
+        os::poll::wait(&[], Some(LOOK)).unwrap();
     }
 }
 

@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 use tenure::{Quota, Rights, Terms};
 use tokio::runtime::Runtime;
 
-pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 const LOOK: Duration = Duration::from_millis(10);
 pub(crate) const LANDLORD: usize = 0;
 pub(crate) const TENANT: usize = 1;

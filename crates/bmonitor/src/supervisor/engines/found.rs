@@ -10,12 +10,12 @@ use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
 use engine::cgroups::Layout;
-use engine::shim::{self, Command, Key, Lines, Report};
-use id::Digest;
+use engine::shim::{self, Command, Key, Lines};
+use engine::specification::Restart;
 use os::clock::boot;
 use tenure::{Realm, WantedEngine, effects};
 
-use super::{EngineId, Shim, run_name, runs};
+use super::{Engine, EngineId, Shim, run_name, runs};
 use crate::supervisor::Supervisor;
 
 /// How often it is looked again.
@@ -62,33 +62,17 @@ impl Supervisor {
                     lines.tell(&Command::Kill);
                     self.engines.strays.push((name, lines));
                 }
-                (Err(_), id) => {
-                    lingers |= shim::is_locked(&folder.path()).unwrap_or(true);
-                    if let (Some(id), Some(report)) = (id, shim::ended(&folder.path())) {
-                        self.ended_unheard(id, report);
-                    }
-                }
+                (Err(_), id) => match (shim::is_locked(&folder.path()).unwrap_or(true), id) {
+                    (true, _) => lingers = true,
+                    (false, Some(id)) => self.run_is_over(id),
+                    (false, None) => {}
+                },
             }
         }
-        self.sweep_groups(&known);
         let again = lingers || boot() < self.engines.looks_until;
         self.engines.looks_at = again.then(|| boot() + LOOK);
+        self.sweep_groups(&known);
         Ok(())
-    }
-
-    /// What ended while no supervisor lived is restarted, or not, as if one had been there.
-    fn ended_unheard(&mut self, id: &EngineId, report: Report) {
-        let specification = self.node.sets.specification(report.key.specification);
-        let rule = specification.map(|specification| specification.restart);
-        let engine = self.engines.each.entry(id.clone()).or_default();
-        if engine.kept.is_some() || engine.last.is_some() {
-            return;
-        }
-        engine.last = report.ending;
-        if let (Some(ending), Some(rule)) = (report.ending, rule) {
-            engine.keeper.ended(&ending, rule, Duration::from_millis(report.since), boot());
-            (engine.kept, engine.rule, engine.started_once) = (Some(report.key), rule, true);
-        }
     }
 
     /// Which run folder is which engine's, of those that somebody ordered.
@@ -126,12 +110,47 @@ impl Supervisor {
         }
     }
 
+    /// The control groups of a run that is over. What was in them may be ending still: a shim that was killed is
+    /// seen to be gone before the kernel has ended what it leaves.
+    pub(super) fn remove_groups(&mut self, name: &str) {
+        let removed =
+            Layout::of_this_machine().and_then(|layout| layout.remove(&[&self.config.cgroup, name]));
+        match removed {
+            Ok(()) => {}
+            Err(error) if error.kind() == io::ErrorKind::ResourceBusy => {
+                self.engines.looks_at = Some(boot() + LOOK);
+            }
+            Err(error) => self.warn("engine", format!("control groups cannot be removed: {error}")),
+        }
+    }
+
     pub(super) fn found(&mut self, id: EngineId, lines: Lines) {
         // Which run it is, its first line says.
-        let none = Key { specification: Digest::of(b""), restarts: 0, reloads: 0 };
-        let found = Shim { lines, key: none, report: None, since: boot(), told_to_end: false };
+        let found = Shim { lines, key: None, report: None, since: boot(), told_to_end: false };
         let engine = self.engines.each.entry(id).or_default();
-        engine.started_once = true;
+        (engine.started_once, engine.looked) = (true, true);
         engine.shim = Some(found);
+    }
+
+    /// No process of an engine's run is left. If an earlier supervisor had begun it, it may have ended unheard.
+    pub(super) fn run_is_over(&mut self, id: &EngineId) {
+        let engine = self.engines.each.entry(id.clone()).or_default();
+        if std::mem::replace(&mut engine.looked, true) {
+            return;
+        }
+        engine.unheard = shim::ended(&runs(&self.config).join(run_name(id)));
+        engine.last = engine.unheard.as_ref().and_then(|report| report.ending);
+    }
+}
+
+impl Engine {
+    /// What ended while no supervisor lived is restarted, or not, as if one had been there: once it is known what
+    /// its specification says of that. What is ordered anew starts however it ended before.
+    pub(super) fn hear_late(&mut self, wanted: &Key, rule: Option<Restart>) {
+        let late = self.unheard.take_if(|report| report.key != *wanted || rule.is_some());
+        let (Some(report), Some(rule)) = (late.filter(|report| report.key == *wanted), rule) else { return };
+        let Some(ending) = report.ending else { return };
+        self.keeper.ended(&ending, rule, Duration::from_millis(report.since), boot());
+        (self.kept, self.started_once, self.ordered) = (Some(report.key), true, false);
     }
 }
