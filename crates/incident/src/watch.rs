@@ -14,7 +14,8 @@
 //!
 //! From death to `Dead`: the last pulse is at most a second old at death; it is missed 2.25 s after it came; the
 //! probes take 1 s. With a turn each 100 ms that is 3.35 s at the most. A connection that ends is evidence by
-//! itself: then it is 1.1 s.
+//! itself: then it is 1.1 s. A machine that goes down ends its connections first, and answers for another moment:
+//! the second without an answer begins when it does not any more.
 
 use std::collections::BTreeMap;
 
@@ -38,8 +39,10 @@ pub struct Timing {
     /// A node that was silent for so long is suspected: two pulses did not come, with a quarter of a second for
     /// the way.
     pub suspect_ms: u64,
-    /// For so long a suspect is probed.
+    /// For so long a suspect is probed, and nothing of it may answer, until it is declared.
     pub probe_ms: u64,
+    /// An answer of the machine's counts for so long: one that goes down answers for a moment, as if it lived.
+    pub answered_ms: u64,
     /// A monitor that was silent for so long, on a machine that answers, hangs: a monitor that is started anew
     /// is back before.
     pub hung_ms: u64,
@@ -59,6 +62,7 @@ impl Default for Timing {
         Self {
             suspect_ms: 2_250,
             probe_ms: 1_000,
+            answered_ms: 500,
             hung_ms: 10_000,
             awaited_ms: 30_000,
             turn_ms_max: 1_000,
@@ -115,7 +119,7 @@ pub struct Verdict {
 enum State {
     Awaited { since: Moment },
     Alive { heard: Moment },
-    Suspect { heard: Moment, since: Moment, machine: bool },
+    Suspect { heard: Moment, since: Moment, machine: Option<Moment> },
     Quiet { heard: Moment, machine: Moment },
     Hung { machine: Moment },
     Dead { since: Moment },
@@ -139,9 +143,9 @@ impl State {
     const fn hear(self, sign: Sign, now: Moment) -> Self {
         match (sign, self) {
             (Sign::Pulse, _) => Self::Alive { heard: now },
-            (Sign::Ended, Self::Alive { heard }) => Self::Suspect { heard, since: now, machine: false },
+            (Sign::Ended, Self::Alive { heard }) => Self::Suspect { heard, since: now, machine: None },
             (Sign::Machine, Self::Suspect { heard, since, .. }) => {
-                Self::Suspect { heard, since, machine: true }
+                Self::Suspect { heard, since, machine: Some(now) }
             }
             (Sign::Machine, Self::Quiet { heard, .. }) => Self::Quiet { heard, machine: now },
             (Sign::Machine, Self::Hung { .. }) => Self::Hung { machine: now },
@@ -169,24 +173,28 @@ impl State {
                 Self::Unreachable { never: true }
             }
             Self::Alive { heard } if now.since(heard) >= timing.suspect_ms => {
-                Self::Suspect { heard, since: now, machine: false }
+                Self::Suspect { heard, since: now, machine: None }
             }
             Self::Suspect { heard, since, machine } if now.since(since) >= timing.probe_ms => {
-                match (machine, doubts) {
-                    (true, _) => Self::Quiet { heard, machine: now },
-                    (false, true) => Self::Unreachable { never: false },
-                    (false, false) => Self::Dead { since: now },
+                match machine {
+                    Some(machine) if now.since(machine) < timing.answered_ms => {
+                        Self::Quiet { heard, machine }
+                    }
+                    // It did answer, and does not any more: a second without any answer is still to come.
+                    Some(machine) if now.since(machine) < timing.probe_ms => self,
+                    Some(_) | None if doubts => Self::Unreachable { never: false },
+                    Some(_) | None => Self::Dead { since: now },
                 }
             }
             Self::Quiet { heard, machine } if now.since(machine) >= timing.suspect_ms => {
-                Self::Suspect { heard, since: now, machine: false }
+                Self::Suspect { heard, since: now, machine: None }
             }
             Self::Quiet { heard, machine } if now.since(heard) >= timing.hung_ms => Self::Hung { machine },
             Self::Hung { machine } if now.since(machine) >= timing.suspect_ms => {
-                Self::Suspect { heard: machine, since: now, machine: false }
+                Self::Suspect { heard: machine, since: now, machine: None }
             }
             Self::Unreachable { never: false } if !doubts => {
-                Self::Suspect { heard: now, since: now, machine: false }
+                Self::Suspect { heard: now, since: now, machine: None }
             }
             Self::Awaited { .. }
             | Self::Alive { .. }
@@ -201,7 +209,8 @@ impl State {
     /// Whether it is one of those that fell silent at once.
     const fn is_silent(self, timing: &Timing, now: Moment) -> bool {
         match self {
-            Self::Suspect { machine, .. } => !machine,
+            Self::Suspect { machine: None, .. } => true,
+            Self::Suspect { machine: Some(machine), .. } => now.since(machine) >= timing.answered_ms,
             Self::Unreachable { never } => !never,
             Self::Dead { since } => now.since(since) < timing.together_ms,
             Self::Awaited { .. } | Self::Alive { .. } | Self::Quiet { .. } | Self::Hung { .. } => false,

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
 
+use id::TierId;
 use os::link::{End, Links};
 use os::mount;
 use os::namespace::{self, Namespace};
@@ -21,6 +22,7 @@ use crate::node::{Node, Slot};
 use crate::plan::{INTERNET, Plan};
 use crate::power::PowerPort;
 use crate::role::Role;
+use crate::secrets::{self, Secrets, VolumeLock};
 use crate::site::{BRIDGE, Site, control_group};
 
 /// A medium that is not the disk: it is in memory.
@@ -168,6 +170,32 @@ impl Facility {
         let slot = self.slot(place)?;
         let _making = self.site.guard.making()?;
         self.site.power_on(place, &slot)
+    }
+
+    /// All secrets in a node's custody.
+    ///
+    /// # Errors
+    /// When its store is not open to who has the machine.
+    pub fn secrets_of(&self, place: usize) -> Result<Secrets, Failed> {
+        let (folder, key_file) = self.custody(place)?;
+        secrets::secrets_of(&folder, key_file.as_deref())
+    }
+
+    /// What wraps the data key of a tier's only volume on a node.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub fn volume_lock(&self, place: usize, tier: TierId) -> Result<VolumeLock, Failed> {
+        let (folder, key_file) = self.custody(place)?;
+        secrets::volume_lock(&folder, key_file.as_deref(), tier)
+    }
+
+    /// Custody's folder, and what locks it.
+    fn custody(&self, place: usize) -> Result<(PathBuf, Option<PathBuf>), Failed> {
+        let node = self.nodes.get(place).ok_or("there is no such node");
+        let node = node.act(|| "look into custody".to_owned())?;
+        let key_file = self.site.medium.as_ref().map(|medium| medium.join(format!("{}.key", node.name())));
+        Ok((node.folder().join("state/custody"), key_file))
     }
 
     fn slot(&self, place: usize) -> Result<Slot, Failed> {

@@ -21,6 +21,10 @@ use crate::failed::{Act, Failed};
 /// Where the public key lies within an opening secret, with its hash (FIPS 203).
 const PUBLIC: std::ops::Range<usize> = 1152..2368;
 
+/// The file of the key under which all others are sealed, and what a key file begins with.
+const STORAGE_KEY: &str = "storage.key";
+const KEY_FILE: &[u8] = b"leasehold key file 1\n";
+
 /// Secrets, each by a name to tell it by.
 pub type Secrets = BTreeMap<String, Vec<u8>>;
 
@@ -30,12 +34,17 @@ pub type Secrets = BTreeMap<String, Vec<u8>>;
 /// # Errors
 /// When it is no such folder.
 pub fn secrets_of_custody(folder: &Path) -> Result<Secrets, Failed> {
+    secrets_of(folder, None)
+}
+
+/// The same, of a store that a key file may lock.
+pub(crate) fn secrets_of(folder: &Path, key_file: Option<&Path>) -> Result<Secrets, Failed> {
     let act = || format!("read {}", folder.display());
-    let storage = fs::read(folder.join("storage.key")).act(act)?;
-    let key =
-        storage.strip_prefix(b"leasehold storage key 1 plain\n").ok_or("its store is locked").act(act)?;
-    let key: [u8; 32] = key.try_into().act(act)?;
+    let key = storage_key(folder, key_file)?;
     let (mut found, mut volumes) = (Secrets::from([("storage.key".to_owned(), key.to_vec())]), Vec::new());
+    if let Some(file) = key_file {
+        found.insert("key file".to_owned(), fs::read(file).act(act)?.split_off(KEY_FILE.len()));
+    }
     for entry in fs::read_dir(folder).act(act)? {
         let name = entry.act(act)?.file_name().to_string_lossy().into_owned();
         let Ok(content) = unseal(&key, &name, &fs::read(folder.join(&name)).act(act)?) else { continue };
@@ -69,22 +78,74 @@ pub fn secrets_of_custody(folder: &Path) -> Result<Secrets, Failed> {
     Ok(found)
 }
 
-/// The data key of a volume, and what the kernel is given, by the secrets of its path.
-fn volume_keys(content: &[u8], known: &Secrets) -> Option<(Vec<u8>, Vec<u8>)> {
+/// The key under which custody's files are sealed.
+fn storage_key(folder: &Path, key_file: Option<&Path>) -> Result<[u8; 32], Failed> {
+    let act = || format!("read {}", folder.display());
+    let kept = fs::read(folder.join(STORAGE_KEY)).act(act)?;
+    if let Some(key) = kept.strip_prefix(b"leasehold storage key 1 plain\n") {
+        return key.try_into().act(act);
+    }
+    let sealed = kept.strip_prefix(b"leasehold storage key 1 key-file\n");
+    let (sealed, file) = sealed.zip(key_file).ok_or("its store is locked").act(act)?;
+    let medium = fs::read(file).act(act)?;
+    let under =
+        medium.strip_prefix(KEY_FILE).ok_or("it is no key file").act(|| file.display().to_string())?;
+    let key = unseal(under.try_into().act(act)?, STORAGE_KEY, sealed).act(act)?;
+    key.as_slice().try_into().act(act)
+}
+
+/// What the data key of a tier's volume is wrapped by: no secret, and of no use without all secrets of the path.
+#[derive(Debug, Clone)]
+pub struct VolumeLock {
+    /// The data key, wrapped.
+    pub header: [u8; HEADER_BYTES],
+    /// The tiers from the root to the data, each with the epoch of its secret.
+    pub path: Vec<(TierId, Epoch)>,
+}
+
+/// That of a tier's only volume.
+pub(crate) fn volume_lock(
+    folder: &Path,
+    key_file: Option<&Path>,
+    tier: TierId,
+) -> Result<VolumeLock, Failed> {
+    let act = || format!("look for the volume of tier {tier}");
+    let key = storage_key(folder, key_file)?;
+    for entry in fs::read_dir(folder).act(act)? {
+        let name = entry.act(act)?.file_name().to_string_lossy().into_owned();
+        if name.starts_with(&tier.to_string()) && name.ends_with(".volume") {
+            let content = unseal(&key, &name, &fs::read(folder.join(&name)).act(act)?).act(act)?;
+            let (_, header, path) = volume_parts(&content).ok_or("it is damaged").act(act)?;
+            return Ok(VolumeLock { header, path });
+        }
+    }
+    Err(Failed::new(act(), "there is none"))
+}
+
+/// A volume's salt, its header, and its path.
+#[expect(clippy::type_complexity, reason = "it is taken apart where it is made")]
+fn volume_parts(content: &[u8]) -> Option<(&[u8; SECRET_BYTES], [u8; HEADER_BYTES], Vec<(TierId, Epoch)>)> {
     let (salt, rest) = content.split_first_chunk::<SECRET_BYTES>()?;
     let (header, path) = rest.split_first_chunk::<HEADER_BYTES>()?;
-    let node = SigningKey::from_seed(known.get("node.key")?.as_slice().try_into().ok()?).ok()?;
-    let secret = |place: &[u8]| {
+    let place = |place: &[u8]| {
         let (tier, epoch) = place.split_first_chunk::<16>()?;
-        let (tier, epoch) =
-            (TierId::from_bytes(*tier), Epoch::new(u64::from_be_bytes(epoch.try_into().ok()?))?);
+        Some((TierId::from_bytes(*tier), Epoch::new(u64::from_be_bytes(epoch.try_into().ok()?))?))
+    };
+    Some((salt, *header, path.chunks(16 + 8).map(place).collect::<Option<_>>()?))
+}
+
+/// The data key of a volume, and what the kernel is given, by the secrets of its path.
+fn volume_keys(content: &[u8], known: &Secrets) -> Option<(Vec<u8>, Vec<u8>)> {
+    let (salt, header, path) = volume_parts(content)?;
+    let node = SigningKey::from_seed(known.get("node.key")?.as_slice().try_into().ok()?).ok()?;
+    let secret = |(tier, epoch): (TierId, Epoch)| {
         // A tier's part in the keys of data lies behind its identity.
         let part = known.get(&format!("{tier}.{epoch}.secret 1"))?.as_slice();
         Some((tier, epoch, TierSecret::from_bytes(part.try_into().ok()?)))
     };
-    let secrets = path.chunks(16 + 8).map(secret).collect::<Option<Vec<_>>>()?;
+    let secrets = path.into_iter().map(secret).collect::<Option<Vec<_>>>()?;
     let shares = secrets.iter().map(|(tier, epoch, secret)| Share { tier: *tier, epoch: *epoch, secret });
-    let locked = Locked::from_parts(EraseSalt::from_bytes(salt), *header);
+    let locked = Locked::from_parts(EraseSalt::from_bytes(salt), header);
     let data = locked.open(NodeId(node.public().id()), &shares.collect::<Vec<_>>()).ok()?;
     Some((data.as_bytes().to_vec(), data.for_the_kernel().to_vec()))
 }

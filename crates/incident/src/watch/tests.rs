@@ -77,6 +77,23 @@ fn a_machine_that_answers_is_not_dead() {
     assert_eq!(watch.turn(Moment(26_100))[0].now, Health::Alive);
 }
 
+/// Its programs end first, and with them their connections; its kernel, and its cable, some tenths of a second later.
+#[test]
+fn a_machine_that_answers_while_it_goes_down_is_dead_a_second_later() {
+    let nodes: Vec<_> = (0..3).map(node).collect();
+    let mut watch = Watch::new(Timing::default());
+    watch.follow(nodes.iter().copied(), Moment(0));
+    run(&mut watch, 0, 10_000, &nodes);
+    watch.hear(nodes[0], Sign::Ended, Moment(10_050));
+    let mut verdicts = run(&mut watch, 10_100, 10_100, &nodes[1..]);
+    for now in (10_110..=10_510).step_by(100) {
+        watch.hear(nodes[0], Sign::Machine, Moment(now));
+        verdicts.extend(run(&mut watch, now, now, &nodes[1..]));
+    }
+    verdicts.extend(run(&mut watch, 10_600, 14_000, &nodes[1..]));
+    assert_eq!(healths(&verdicts, nodes[0]), [(10_100, Health::Suspect), (11_600, Health::Dead)]);
+}
+
 #[test]
 fn when_many_fall_silent_nobody_is_declared_dead() {
     let nodes: Vec<_> = (0..4).map(node).collect();

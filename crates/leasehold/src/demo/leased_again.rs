@@ -46,5 +46,8 @@ pub(crate) fn run(world: &mut World<'_>, evidence: &mut Evidence) -> Result<(), 
     evidence.check(format!("the next tenant's engine answers at {to}"), open.is_ok());
     let inside = world.engine(3, TENANT_B)?.connect(to, PATIENCE)?;
     evidence.check("and to its own cluster's n4", inside.is_ok());
-    Ok(())
+    // Its node has new secrets by now, and the next tenant's.
+    let stolen = world.stolen.take().ok_or_else(|| Failed::new("go on", "no volume was copied"))?;
+    stolen.opens_with_no_key(world, evidence)?;
+    stolen.remove()
 }

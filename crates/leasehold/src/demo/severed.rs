@@ -64,6 +64,7 @@ pub(crate) fn run(world: &mut World<'_>, evidence: &mut Evidence) -> Result<(), 
     evidence.fact("sever_ms", ms);
     evidence.fact("answers", streamed.answers);
     world.engines.retain(|(of, _)| *of != (0, TENANT_A));
+    world.stolen = Some(stolen);
     Ok(())
 }
 

@@ -80,6 +80,8 @@ pub(crate) struct World<'a> {
     post: Option<Post>,
     /// What the first tenant's engine serves.
     pub(super) page: Option<web::Page>,
+    /// A copy of a volume of its, from before it was severed.
+    pub(super) stolen: Option<web::Stolen>,
     /// Engines in realms, by node and tier.
     pub(crate) engines: Vec<((usize, &'static str), Host)>,
     /// What the landlord offered, by tenant.
@@ -105,6 +107,7 @@ impl<'a> World<'a> {
             parties: None,
             post: None,
             page: None,
+            stolen: None,
             engines: Vec::new(),
             offers: Vec::new(),
             old_order: None,

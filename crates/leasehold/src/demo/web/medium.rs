@@ -7,7 +7,6 @@ use std::process::Command;
 use lab::Failed;
 
 use super::VOLUME;
-use crate::demo::show::Evidence;
 use crate::demo::world::{TENANT_A, World};
 
 /// A tenant's volume on a node: where its content shows, and all that lies of it on the medium.
@@ -44,40 +43,8 @@ impl Medium {
     }
 }
 
-/// A copy of a volume's image that somebody took while the volume was open, as a thief of the disk has it.
-pub(crate) struct Stolen {
-    medium: Medium,
-    copy: PathBuf,
-}
-
-impl Stolen {
-    /// Takes it on n1.
-    pub(crate) fn take(world: &World<'_>) -> Result<Self, Failed> {
-        let medium = Medium::of(world, 0)?;
-        let copy = world.facility()?.folder().join("stolen.image");
-        fs::copy(&medium.image, &copy).map_err(|error| Failed::new("copy an image", error))?;
-        Ok(Self { medium, copy })
-    }
-
-    /// What is left of the volume after its tier's severing.
-    pub(crate) fn is_all_that_is_left(
-        &self,
-        world: &World<'_>,
-        evidence: &mut Evidence,
-    ) -> Result<(), Failed> {
-        let gone = !self.medium.image.exists() && device_of(&self.medium.image).is_none();
-        evidence.check("the tenant's volume is gone from the disk, and no block device has it", gone);
-        let shown = finds(world.page()?.word(), &self.copy)?;
-        evidence.check(
-            "a copy of it that was taken before shows nothing of the page: its keys were on n1 alone",
-            !shown,
-        );
-        fs::remove_file(&self.copy).map_err(|error| Failed::new("remove a copy", error))
-    }
-}
-
 /// The loop device whose file this is. The kernel tells the file's path as the node sees it.
-fn device_of(image: &Path) -> Option<PathBuf> {
+pub(super) fn device_of(image: &Path) -> Option<PathBuf> {
     let own = image.display().to_string();
     let devices = fs::read_dir("/sys/block").ok()?.filter_map(Result::ok);
     let mut names = devices.map(|entry| entry.file_name().to_string_lossy().into_owned());

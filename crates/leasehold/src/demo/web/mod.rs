@@ -5,10 +5,11 @@ mod failed;
 mod image;
 mod medium;
 mod served;
+mod stolen;
 
 pub(super) use failed::{hung, killed};
-pub(super) use medium::Stolen;
 pub(super) use served::{Page, run as served};
+pub(super) use stolen::Stolen;
 
 /// The engine's name, its volume's, and where it listens.
 const ENGINE: &str = "web";
