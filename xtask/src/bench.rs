@@ -1,4 +1,5 @@
-//! `cargo xtask bench`: the release examples that measure, one JSON object a figure (FORMATS: Benchmarks).
+//! `cargo xtask bench`: the release examples that measure, one JSON object a figure (FORMATS: Benchmarks). A figure that
+//! has a bound and misses it is a failure.
 
 use std::process::{Command, Stdio};
 
@@ -8,17 +9,19 @@ use serde_json::{Map, Value};
 use crate::ci::cargo;
 use crate::command::{run, run_lines};
 use crate::failure::Failure;
-use crate::trusted_base;
 use crate::workspace::Workspace;
+use crate::{load, trusted_base};
 
-/// A bench, the package whose example it is, and the example.
-const BENCHES: [(&str, &str, &str); 6] = [
-    ("policy", "boundary", "bench_policy"),
-    ("filter", "datapath", "bench_filter"),
-    ("tour", "leasehold", "bench_tour"),
-    ("node", "leasehold", "bench_node"),
-    ("keys", "channel", "bench_keys"),
-    ("volume", "volume", "bench_volume"),
+/// A bench, and the examples that measure for it, each with its package.
+type Bench = (&'static str, &'static [(&'static str, &'static str)]);
+
+const BENCHES: [Bench; 6] = [
+    ("policy", &[("boundary", "bench_policy")]),
+    ("filter", &[("datapath", "bench_filter")]),
+    ("tour", &[("leasehold", "bench_tour"), ("volume", "bench_volume")]),
+    ("node", &[("leasehold", "bench_node")]),
+    ("keys", &[("channel", "bench_keys")]),
+    ("volume", &[("volume", "bench_volume")]),
 ];
 
 /// What the examples of `leasehold` start, built beside them.
@@ -33,6 +36,15 @@ struct Figure {
     unit: String,
     #[serde(default)]
     against: Map<String, Value>,
+    /// Of all runs, the middle one.
+    #[serde(default)]
+    median: Option<f64>,
+    /// Of all runs, the least and the most.
+    #[serde(default)]
+    spread: Option<[f64; 2]>,
+    /// What no run may be above.
+    #[serde(default)]
+    bound: Option<f64>,
 }
 
 /// The names that may be asked for.
@@ -42,29 +54,48 @@ pub(crate) fn names() -> [&'static str; BENCHES.len()] {
 
 /// Runs one bench; with `json` its lines as they are, else as a table.
 pub(crate) fn bench(workspace: &Workspace, name: &str, json: bool) -> Result<(), Failure> {
-    let Some((_, package, example)) = BENCHES.iter().find(|(known, ..)| *known == name) else {
+    let Some((_, examples)) = BENCHES.iter().find(|(known, ..)| *known == name) else {
         return Err(Failure::Found(vec![format!("no bench {name}; there are {}", names().join(", "))]));
     };
-    if *package == "leasehold" {
-        run(cargo(workspace).args(["build", "--release", "--locked", "--quiet"]).args(PROGRAMS))?;
+    let mut missed = Vec::new();
+    let mut tell = |line: &str| {
+        crate::say(&if json { line.to_owned() } else { told(line, &load()) });
+        missed.extend(misses(line));
+    };
+    for (package, example) in *examples {
+        if *package == "leasehold" {
+            run(cargo(workspace).args(["build", "--release", "--locked", "--quiet"]).args(PROGRAMS))?;
+        }
+        let arguments = ["--release", "--locked", "--quiet", "--package", package, "--example", example];
+        run(cargo(workspace).arg("build").args(arguments))?;
+        let mut command: Command = cargo(workspace);
+        command.arg("run").args(arguments).stderr(Stdio::inherit());
+        run_lines(&mut command, &mut tell)?;
     }
-    let arguments = ["--release", "--locked", "--quiet", "--package", package, "--example", example];
-    run(cargo(workspace).arg("build").args(arguments))?;
-    let mut command: Command = cargo(workspace);
-    command.arg("run").args(arguments).stderr(Stdio::inherit());
-    let tell = |line: &str| if json { crate::say(line) } else { crate::say(&told(line)) };
-    run_lines(&mut command, tell)?;
     if name == "node" {
         trusted_base::figures(workspace)?.iter().for_each(|line| tell(line));
     }
-    Ok(())
+    Failure::unless_empty(missed)
 }
 
 /// A figure for a person; any other line as it is.
-fn told(line: &str) -> String {
+fn told(line: &str, load: &str) -> String {
     let Ok(figure) = serde_json::from_str::<Figure>(line) else { return line.to_owned() };
     let against = figure.against.iter().map(|(peer, value)| format!("  {peer} {value}")).collect::<String>();
-    format!("{:<28} {:>12.3} {}{against}", figure.figure, figure.value, figure.unit)
+    let mut told = format!("{:<28} {:>12.3} {}{against}", figure.figure, figure.value, figure.unit);
+    if let (Some(bound), Some(median), Some([_, worst])) = (figure.bound, figure.median, figure.spread) {
+        told += &format!("  bound {bound}  median {median}  worst {worst}  load {load}");
+    }
+    told
+}
+
+/// What a line says that is above its bound.
+fn misses(line: &str) -> Option<String> {
+    let figure: Figure = serde_json::from_str(line).ok()?;
+    let (bound, worst) = (figure.bound?, figure.spread.map_or(figure.value, |[_, worst]| worst));
+    // What is no number keeps no bound.
+    let keeps = worst <= bound;
+    (!keeps).then(|| format!("{} is {worst} {}, not {bound} at most", figure.figure, figure.unit))
 }
 
 #[cfg(test)]
@@ -74,7 +105,23 @@ mod tests {
     #[test]
     fn a_figure_is_told_beside_what_it_is_measured_against() {
         let line = r#"{"bench":"filter","figure":"added_ns","value":41.0,"unit":"ns","against":{"nft_ct":877.0},"ratio":0.047,"runs":11,"spread":[38.0,47.0]}"#;
-        assert_eq!(told(line), "added_ns                           41.000 ns  nft_ct 877.0");
-        assert_eq!(told("anything else"), "anything else");
+        assert_eq!(told(line, "1.0"), "added_ns                           41.000 ns  nft_ct 877.0");
+        assert_eq!(told("anything else", "1.0"), "anything else");
+        assert_eq!(misses(line), None);
+    }
+
+    #[test]
+    fn a_figure_above_its_bound_is_a_failure() {
+        let line = |worst: f64| {
+            format!(
+                r#"{{"bench":"tour","figure":"dead_known_s","value":3.0,"unit":"s","runs":5,"median":3.0,"spread":[1.0,{worst:.1}],"bound":3.5}}"#
+            )
+        };
+        assert!(told(&line(3.6), "4.2").ends_with("3.000 s  bound 3.5  median 3  worst 3.6  load 4.2"));
+        assert_eq!(misses(&line(3.6)).unwrap(), "dead_known_s is 3.6 s, not 3.5 at most");
+        assert_eq!((misses(&line(3.5)), misses("anything else")), (None, None));
+        let unbound = line(9.0).replace(",\"bound\":3.5", "");
+        assert_eq!(misses(&unbound), None);
+        assert_eq!(misses(&line(9.0).replace("3.5", "null")), None);
     }
 }

@@ -49,4 +49,4 @@ pub use power::PowerPort;
 pub use recording::{Recorded, Recording, Stream};
 pub use role::serve;
 pub use search::{Form, Found, Search, WINDOW_BYTES};
-pub use secrets::{Secrets, VolumeLock, secrets_of_console, secrets_of_custody};
+pub use secrets::{Secrets, VolumeLock, secrets_of_console, secrets_of_custody, secrets_of_locked_custody};

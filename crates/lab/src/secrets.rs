@@ -7,6 +7,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::io;
 use std::path::Path;
 
 use data_encoding::{BASE64URL_NOPAD, HEXLOWER};
@@ -21,8 +22,12 @@ use crate::failed::{Act, Failed};
 /// Where the public key lies within an opening secret, with its hash (FIPS 203).
 const PUBLIC: std::ops::Range<usize> = 1152..2368;
 
-/// The file of the key under which all others are sealed, and what a key file begins with.
+/// The file of the key under which all others are sealed, and what it begins with, by what locks it.
 const STORAGE_KEY: &str = "storage.key";
+const PLAIN: &[u8] = b"leasehold storage key 1 plain\n";
+const BY_KEY_FILE: &[u8] = b"leasehold storage key 1 key-file\n";
+const BY_SHARE: &[u8] = b"leasehold storage key 1 share\n";
+/// What a key file begins with.
 const KEY_FILE: &[u8] = b"leasehold key file 1\n";
 
 /// Secrets, each by a name to tell it by.
@@ -34,20 +39,31 @@ pub type Secrets = BTreeMap<String, Vec<u8>>;
 /// # Errors
 /// When it is no such folder.
 pub fn secrets_of_custody(folder: &Path) -> Result<Secrets, Failed> {
-    secrets_of(folder, None)
+    secrets_by(folder, None)
+}
+
+/// The same where a key file or a share locks the storage key: `under` is what is in that. It is one of them, and so is
+/// the key under which a share's store keeps the root's identities.
+///
+/// # Errors
+/// When it is no such folder, or locked by something else.
+pub fn secrets_of_locked_custody(folder: &Path, under: &[u8; 32]) -> Result<Secrets, Failed> {
+    secrets_by(folder, Some(*under))
 }
 
 /// The same, of a store that a key file may lock.
 pub(crate) fn secrets_of(folder: &Path, key_file: Option<&Path>) -> Result<Secrets, Failed> {
+    secrets_by(folder, key_file.map(key_in).transpose()?)
+}
+
+fn secrets_by(folder: &Path, under: Option<[u8; 32]>) -> Result<Secrets, Failed> {
     let act = || format!("read {}", folder.display());
-    let key = storage_key(folder, key_file)?;
-    let (mut found, mut volumes) = (Secrets::from([("storage.key".to_owned(), key.to_vec())]), Vec::new());
-    if let Some(file) = key_file {
-        found.insert("key file".to_owned(), fs::read(file).act(act)?.split_off(KEY_FILE.len()));
-    }
-    for entry in fs::read_dir(folder).act(act)? {
-        let name = entry.act(act)?.file_name().to_string_lossy().into_owned();
-        let Ok(content) = unseal(&key, &name, &fs::read(folder.join(&name)).act(act)?) else { continue };
+    let Storage { key, early } = storage_key(folder, under)?;
+    let (mut found, mut volumes) = (Secrets::from([(STORAGE_KEY.to_owned(), key.to_vec())]), Vec::new());
+    found.extend(under.map(|under| ("the lock".to_owned(), under.to_vec())));
+    found.extend(early.map(|early| ("the early key".to_owned(), early.to_vec())));
+    for (name, sealed) in files_in(folder).act(act)? {
+        let Ok(content) = unseal(&key, &name, &sealed) else { continue };
         if name.ends_with(".secret") {
             let (own, opening) = content
                 .len()
@@ -78,20 +94,51 @@ pub(crate) fn secrets_of(folder: &Path, key_file: Option<&Path>) -> Result<Secre
     Ok(found)
 }
 
-/// The key under which custody's files are sealed.
-fn storage_key(folder: &Path, key_file: Option<&Path>) -> Result<[u8; 32], Failed> {
+/// What `storage.key` has.
+struct Storage {
+    /// Under which custody's files are sealed.
+    key: [u8; 32],
+    /// Under which a store that a share locks keeps the root's identities.
+    early: Option<[u8; 32]>,
+}
+
+fn storage_key(folder: &Path, under: Option<[u8; 32]>) -> Result<Storage, Failed> {
     let act = || format!("read {}", folder.display());
     let kept = fs::read(folder.join(STORAGE_KEY)).act(act)?;
-    if let Some(key) = kept.strip_prefix(b"leasehold storage key 1 plain\n") {
-        return key.try_into().act(act);
+    if let Some(key) = kept.strip_prefix(PLAIN) {
+        return Ok(Storage { key: key.try_into().act(act)?, early: None });
     }
-    let sealed = kept.strip_prefix(b"leasehold storage key 1 key-file\n");
-    let (sealed, file) = sealed.zip(key_file).ok_or("its store is locked").act(act)?;
+    let by_share = kept.strip_prefix(BY_SHARE).and_then(<[u8]>::split_first_chunk);
+    let (early, sealed) = match by_share {
+        Some((early, sealed)) => (Some(*early), Some(sealed)),
+        None => (None, kept.strip_prefix(BY_KEY_FILE)),
+    };
+    let (sealed, under) = sealed.zip(under).ok_or("its store is locked").act(act)?;
+    let key = unseal(&under, STORAGE_KEY, sealed).act(act)?;
+    Ok(Storage { key: key.as_slice().try_into().act(act)?, early })
+}
+
+/// The key in a key file.
+fn key_in(file: &Path) -> Result<[u8; 32], Failed> {
+    let act = || format!("read {}", file.display());
     let medium = fs::read(file).act(act)?;
-    let under =
-        medium.strip_prefix(KEY_FILE).ok_or("it is no key file").act(|| file.display().to_string())?;
-    let key = unseal(under.try_into().act(act)?, STORAGE_KEY, sealed).act(act)?;
-    key.as_slice().try_into().act(act)
+    let key = medium.strip_prefix(KEY_FILE).ok_or("it is no key file").act(act)?;
+    key.try_into().act(act)
+}
+
+/// The files of a folder, as they were at one moment: custody gives a file its name once it is written, so that one that
+/// is gone when it is read is there under another name.
+fn files_in(folder: &Path) -> io::Result<Vec<(String, Vec<u8>)>> {
+    loop {
+        let entries = fs::read_dir(folder)?.collect::<io::Result<Vec<_>>>()?;
+        let read = |entry: fs::DirEntry| {
+            Ok((entry.file_name().to_string_lossy().into_owned(), fs::read(entry.path())?))
+        };
+        match entries.into_iter().map(read).collect() {
+            Err(error) if io::Error::kind(&error) == io::ErrorKind::NotFound => {}
+            ended => return ended,
+        }
+    }
 }
 
 /// What the data key of a tier's volume is wrapped by: no secret, and of no use without all secrets of the path.
@@ -110,11 +157,10 @@ pub(crate) fn volume_lock(
     tier: TierId,
 ) -> Result<VolumeLock, Failed> {
     let act = || format!("look for the volume of tier {tier}");
-    let key = storage_key(folder, key_file)?;
-    for entry in fs::read_dir(folder).act(act)? {
-        let name = entry.act(act)?.file_name().to_string_lossy().into_owned();
+    let Storage { key, .. } = storage_key(folder, key_file.map(key_in).transpose()?)?;
+    for (name, sealed) in files_in(folder).act(act)? {
         if name.starts_with(&tier.to_string()) && name.ends_with(".volume") {
-            let content = unseal(&key, &name, &fs::read(folder.join(&name)).act(act)?).act(act)?;
+            let content = unseal(&key, &name, &sealed).act(act)?;
             let (_, header, path) = volume_parts(&content).ok_or("it is damaged").act(act)?;
             return Ok(VolumeLock { header, path });
         }

@@ -19,6 +19,7 @@ mod node_dead;
 mod nodes_up;
 mod orders_refused;
 mod power_cut;
+mod prefix;
 mod severed;
 mod show;
 mod sub_boundary;
@@ -43,6 +44,7 @@ use os::signal::{Arrived, Signals};
 use crate::failure::{Exit, Failure};
 use crate::output::Format;
 
+use self::prefix::Prefix;
 use self::show::Show;
 
 /// How the demo runs.
@@ -54,6 +56,9 @@ pub(crate) struct Arguments {
     /// Which tour: a facility with its tenants, or a small business and its operators
     #[arg(long, value_enum, default_value_t)]
     tour: Tour,
+    /// What the names of its network namespaces begin with: several demos run side by side, each with its own
+    #[arg(long, default_value_t)]
+    prefix: Prefix,
     /// End after the tour instead of waiting for Ctrl-C
     #[arg(long)]
     pub(crate) exit: bool,
@@ -80,13 +85,16 @@ enum Verb {
         /// As whom
         #[arg(long = "as", value_enum, default_value_t = env::Who::Landlord)]
         who: env::Who,
+        /// Which demo, if it was started with one
+        #[arg(long, default_value_t)]
+        prefix: Prefix,
     },
 }
 
 /// Runs the demo, or tells how to take part in one.
 pub(crate) fn run(arguments: &Arguments) -> Result<Exit, Failure> {
     match &arguments.verb {
-        Some(Verb::Env { who }) => env::run(*who),
+        Some(Verb::Env { who, prefix }) => env::run(*who, prefix),
         None => show(arguments),
     }
 }
@@ -105,10 +113,11 @@ fn show(arguments: &Arguments) -> Result<Exit, Failure> {
     let (mut ours, theirs) = UnixStream::pair().map_err(|error| failed(&error))?;
     {
         let (guard, show, stays) = (Arc::clone(&guard), Arc::clone(&show), !arguments.exit);
+        let prefix = arguments.prefix.clone();
         // Never joined: it ends with the process, or is waited for by way of the stream.
         thread::spawn(move || match tour {
-            Tour::Facility => tour::run(&guard, &show, theirs, stays),
-            Tour::Business => business::run(&guard, &show, theirs, stays),
+            Tour::Facility => tour::run((&guard, &prefix), &show, theirs, stays),
+            Tour::Business => business::run((&guard, &prefix), &show, theirs, stays),
         });
     }
     let ended = until_over(&signals, &mut ours, arguments.exit).map_err(|error| failed(&error))?;

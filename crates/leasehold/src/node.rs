@@ -20,7 +20,7 @@ pub(crate) enum Verb {
     /// Lock a node's secrets by a share that the console gives at each of the node's starts
     ///
     /// Who takes the node's disk then opens nothing with it. The share is in the console's store alone: keep a copy
-    /// of the console's folder, for without the share the node opens nothing either. There is no way back.
+    /// of the console's folder, for without the share the node opens nothing either. There is no way back. From then on the node refuses to renew the root's own keys.
     Lock(One),
     /// Open the window in which unknown nodes may introduce themselves
     Enrol(Window),

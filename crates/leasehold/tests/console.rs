@@ -3,8 +3,9 @@
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::os::unix::net::UnixStream;
+use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;
@@ -12,6 +13,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_leasehold");
+const NOBODY: u32 = 65_534;
 
 /// A console that runs; killed if a test forgets it.
 struct Running {
@@ -41,12 +43,12 @@ fn made() -> tempfile::TempDir {
 
 impl Running {
     fn start(folder: tempfile::TempDir) -> Self {
-        let mut child = Command::new(PROGRAM)
-            .args(["console", "run"])
-            .arg(folder.path())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
+        Self::start_by(Command::new(PROGRAM), folder)
+    }
+
+    fn start_by(mut program: Command, folder: tempfile::TempDir) -> Self {
+        program.args(["console", "run"]).arg(folder.path()).stderr(Stdio::piped());
+        let mut child = program.spawn().unwrap();
         let mut told = String::new();
         BufReader::new(child.stderr.take().unwrap()).read_line(&mut told).unwrap();
         assert!(told.contains("answers at"), "{told}");
@@ -107,6 +109,21 @@ fn a_console_is_made_run_asked_and_ended() {
     assert_eq!(running.terminate(), 0);
     let gone = leasehold(&unix, None, &["console", "show"]);
     assert_eq!(gone.status.code(), Some(1));
+}
+
+/// Its keys are there: no core is left of it, and nobody else of its uid reads them.
+#[test]
+fn a_consoles_memory_is_its_own() {
+    let mut program = Command::new(PROGRAM);
+    program.gid(NOBODY);
+    let running = Running::start_by(program, made());
+    let process = format!("/proc/{}", running.child.id());
+    // Files of a process that may be dumped belong to whom it runs as, those of another to root (proc(5)).
+    assert_eq!(std::fs::metadata(format!("{process}/environ")).unwrap().gid(), 0);
+    let limits = std::fs::read_to_string(format!("{process}/limits")).unwrap();
+    let core = limits.lines().find(|line| line.starts_with("Max core file size")).unwrap();
+    assert_eq!(core.split_whitespace().skip(4).take(2).collect::<Vec<_>>(), ["0", "0"]);
+    assert_eq!(running.terminate(), 0);
 }
 
 #[test]

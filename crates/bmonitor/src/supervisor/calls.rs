@@ -93,7 +93,8 @@ impl Supervisor {
             return Ok(refused(
                 code::NOT_YET,
                 Exit::Failed,
-                "a share opens this node's store, and is sealed for the root's keys: they cannot be renewed yet",
+                "a share opens this node's store, and is sealed for the root's keys: they cannot be renewed yet \
+                 (where a key file locks the store, they can)",
             ));
         }
         let Ok(fresh) = os::random::bytes() else {

@@ -2,17 +2,19 @@
 
 use std::fs;
 use std::io::{Read, Write};
-use std::os::fd::AsFd;
+use std::net::Shutdown;
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::chown;
 use std::os::unix::net::UnixStream;
 use std::process::Command;
+use std::rc::Rc;
 
 use node_protocol::signing::Transcript;
 use node_protocol::{encode, frame};
 use os::child::Child;
 use os::poll::{Wanted, wait};
 use serde_json::{Value, json};
-use tempfile::TempDir;
+use tempfile::{NamedTempFile, TempDir};
 
 pub(crate) const TIER: &str = "0123456789abcdef0123456789abcdef";
 
@@ -20,28 +22,48 @@ pub(crate) const TIER: &str = "0123456789abcdef0123456789abcdef";
 pub(crate) struct Custody {
     child: Child,
     number: u64,
-    pub(crate) folder: TempDir,
-    /// All that it has said.
-    pub(crate) said: Vec<u8>,
+    pub(crate) folder: Rc<TempDir>,
+    /// What it writes to stderr.
+    talk: NamedTempFile,
+    /// All that it has answered.
+    answered: Vec<u8>,
 }
 
 impl Custody {
     fn start() -> Self {
         let folder = TempDir::new().unwrap();
         chown(folder.path(), Some(65_210), Some(65_210)).unwrap();
+        Self::start_in(&Rc::new(folder))
+    }
+
+    fn start_in(folder: &Rc<TempDir>) -> Self {
+        let talk = NamedTempFile::new().unwrap();
         let mut command = Command::new(env!("CARGO_BIN_EXE_bmonitor"));
         command.arg("custody").args(["--parent", &std::process::id().to_string()]);
-        command.arg("--folder").arg(folder.path());
+        command.arg("--folder").arg(folder.path()).stderr(talk.reopen().unwrap());
         let child = Child::start(command).unwrap();
         child.stream.set_nonblocking(false).unwrap();
-        Self { child, number: 0, folder, said: Vec::new() }
+        Self { child, number: 0, folder: Rc::clone(folder), talk, answered: Vec::new() }
     }
 
     pub(crate) fn opened() -> Self {
-        let mut custody = Self::start();
-        let reply = custody.ask(&json!({"open": {"key_file": false}}), None);
+        Self::start().open()
+    }
+
+    /// Another one on the same store, after that one has ended.
+    pub(crate) fn opened_in(folder: &Rc<TempDir>) -> Self {
+        Self::start_in(folder).open()
+    }
+
+    fn open(mut self) -> Self {
+        let reply = self.ask(&json!({"open": {"key_file": false}}), None);
         assert_eq!(reply["store"]["protection"], "none", "{reply}");
-        custody
+        self
+    }
+
+    /// One whose store is not opened yet; a new one unless a folder is given.
+    pub(crate) fn unopened(folder: Option<&Rc<TempDir>>) -> Self {
+        folder.map_or_else(Self::start, Self::start_in)
     }
 
     pub(crate) fn identity(&mut self, epoch: u64) -> id::PublicKey {
@@ -49,31 +71,44 @@ impl Custody {
         reply["tier"]["identity"].as_str().unwrap().parse().unwrap()
     }
 
-    pub(crate) fn ask(&mut self, request: &Value, handed: Option<UnixStream>) -> Value {
-        self.number += 1;
-        let bytes = encode(&json!({"number": self.number, "body": request}), b"").unwrap();
-        let sent = os::descriptor::send(&self.child.stream, &bytes, handed.as_ref().map(AsFd::as_fd));
-        assert_eq!(sent.unwrap(), bytes.len());
-        let reply = frame::read(&mut self.child.stream).unwrap().expect("custody lives");
-        self.said.extend_from_slice(&reply.attachment);
-        let reply: Value = reply.message().unwrap();
-        self.said.extend_from_slice(reply.to_string().as_bytes());
-        assert_eq!(reply["number"], self.number);
-        reply["body"].clone()
+    pub(crate) fn ask(&mut self, request: &Value, handed: Option<OwnedFd>) -> Value {
+        let reply = self.ask_about(request, b"", handed).0;
+        reply.unwrap_or_else(|| panic!("custody ended: {request}"))
     }
 
-    /// The same of what may be no request at all: nothing when custody ends.
-    pub(crate) fn tell(&mut self, request: &Value) -> Option<Value> {
-        let bytes = encode(&json!({"number": 0, "body": request}), b"").unwrap();
-        self.child.stream.write_all(&bytes).unwrap();
-        frame::read(&mut self.child.stream).ok().flatten().map(|reply| reply.message().unwrap())
+    /// Asks about what goes along; gives the answer and what came with that. No answer: it ended.
+    pub(crate) fn ask_about(
+        &mut self,
+        request: &Value,
+        attachment: &[u8],
+        handed: Option<OwnedFd>,
+    ) -> (Option<Value>, Vec<u8>) {
+        self.number += 1;
+        let bytes = encode(&json!({"number": self.number, "body": request}), attachment).unwrap();
+        let sent =
+            os::descriptor::send(&self.child.stream, &bytes, handed.as_ref().map(AsFd::as_fd)).unwrap();
+        self.child.stream.write_all(&bytes[sent..]).unwrap();
+        let Some(reply) = frame::read(&mut self.child.stream).unwrap() else { return (None, Vec::new()) };
+        self.answered.extend_from_slice(&reply.attachment);
+        let message: Value = reply.message().unwrap();
+        self.answered.extend_from_slice(message.to_string().as_bytes());
+        assert_eq!(message["number"], self.number);
+        (Some(message["body"].clone()), reply.attachment)
     }
 
     pub(crate) fn courier(&mut self, epoch: u64) -> (UnixStream, Value) {
         let (here, there) = UnixStream::pair().unwrap();
         there.set_nonblocking(true).unwrap();
-        let reply = self.ask(&json!({"courier": {"tier": TIER, "epoch": epoch}}), Some(there));
+        let reply = self.ask(&json!({"courier": {"tier": TIER, "epoch": epoch}}), Some(there.into()));
         (here, reply)
+    }
+
+    /// Hangs up; gives all that it has said, on stderr, too, once it is dead.
+    pub(crate) fn ended(mut self) -> Vec<u8> {
+        self.child.stream.shutdown(Shutdown::Both).unwrap();
+        wait(&[(self.child.ended(), Wanted::READ)], None).unwrap();
+        self.child.reap().unwrap();
+        [self.answered, fs::read(self.talk.path()).unwrap()].concat()
     }
 }
 

@@ -2,6 +2,7 @@
 //! connections. Needs root.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod asked;
 mod between;
 mod clients;
 mod console;
@@ -60,7 +61,7 @@ const TRIALS: &[Trial] = &[
     ("a_foreign_journal_closes_every_realm_and_halts", memory::a_foreign_journal_closes_and_halts),
     ("a_lost_journal_or_key_closes_every_realm_and_halts", memory::a_lost_journal_or_key_closes_and_halts),
     ("a_filter_that_was_taken_off_is_put_back", memory::a_filter_that_was_taken_off_is_put_back),
-    ("custody_says_no_secret", search::custody_says_no_secret),
+    ("custody_says_no_secret", asked::says_no_secret),
     ("no_secret_is_anywhere_but_in_custody", search::no_secret_is_anywhere_else),
     ("a_tiers_objects_are_sealed_for_it_and_end_with_it", search::a_tiers_objects_are_its_own),
     ("custodys_memory_is_hidden_as_the_status_says", search::custodys_memory_is_hidden_as_the_status_says),

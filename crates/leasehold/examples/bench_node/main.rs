@@ -1,9 +1,11 @@
-//! `cargo xtask bench node`: what a node alone takes up, with a realm and two couriers, each connected to its
-//! tier's console. Needs root; the programs are expected in the folder above this example's own.
+//! `cargo xtask bench node`: what a node alone takes up, with a realm, two couriers, each connected to its
+//! tier's console, and addresses by DHCP. Needs root; the programs are expected in the folder above this example's own.
 #![expect(clippy::print_stdout, reason = "a bench prints its figures")]
 
 use std::collections::BTreeSet;
-use std::fs;
+use std::fs::{self, File};
+use std::io::Write as _;
+use std::net::Ipv4Addr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
@@ -17,6 +19,13 @@ const LOOK: Duration = Duration::from_millis(20);
 const IDLE: Duration = Duration::from_secs(10);
 const BOUNDARY: &str = "version = 1\n[[allow]]\nremote = [\"10.1.0.0/16\"]\n";
 const COURIERS: usize = 2;
+/// Every process that a node at rest has, beside its couriers.
+const ROLES: [&str; 4] = ["custody", "dhcp", "launcher", "supervisor"];
+/// What makes the landlord's console the facility's DHCP server.
+const DHCP: &str = "\n[dhcp]\ninterface = \"eth0\"\nserver = \"10.0.0.2\"\nlease_s = 600\n\
+     nodes = { addresses = \"10.0.0.100-10.0.0.199\", prefix = 16 }\n\
+     realms = { prefix = 16, router = \"10.1.0.1\" }\n";
+const REALMS: [&str; 2] = ["--realms", "10.1.0.10-10.1.0.200"];
 
 fn main() -> ExitCode {
     if let Some(ended) = lab::serve() {
@@ -40,9 +49,9 @@ fn figures() -> Result<Vec<Value>, Failed> {
     let before = Usage::of(&facility)?;
     os::poll::wait(&[], Some(IDLE)).map_err(|error| Failed::new("wait", error))?;
     let after = Usage::of(&facility)?;
-    if after.couriers != COURIERS {
-        let found = format!("{} couriers run: {:?}", after.couriers, after.names);
-        return Err(Failed::new("measure a node with two couriers", found));
+    if after.couriers != COURIERS || !ROLES.iter().all(|role| after.names.iter().any(|name| name == role)) {
+        let found = format!("these run: {:?}", after.names);
+        return Err(Failed::new("measure a node with two couriers and all its other processes", found));
     }
     let percent = after.busy.saturating_sub(before.busy).as_secs_f64() / IDLE.as_secs_f64() * 100.0;
     let figure = |name: &str, value: f64, unit: &str| {
@@ -115,11 +124,16 @@ fn below(process: u32) -> BTreeSet<u32> {
 fn leased(guard: &Guard) -> Result<Facility, Failed> {
     let random: [u8; 3] = os::random::bytes().map_err(|error| Failed::new("choose a name", error))?;
     let prefix = format!("bn{:02x}{:02x}{:02x}", random[0], random[1], random[2]);
-    let mut plan = Plan::new(prefix, 1, &["tenant-a"]).with_consoles(&["landlord", "tenant-a"]);
+    let mut plan = Plan::new(prefix, 1, &[]).with_consoles(&["landlord", "tenant-a"]);
+    (plan.dhcp, plan.networks) = (true, vec![Ipv4Addr::new(10, 1, 0, 1)]);
     plan.bmonitor = Some(program("bmonitor")?);
     plan.leasehold = Some(program("leasehold")?);
     let mut facility = Facility::build(plan, guard)?;
-    facility.consoles_mut().iter_mut().try_for_each(start)?;
+    let [landlord, tenant] = facility.consoles_mut() else {
+        return Err(Failed::new("go on", "there are not two consoles"));
+    };
+    start(landlord, &REALMS, DHCP)?;
+    start(tenant, &[], "")?;
     let identity = said(&facility.consoles()[0], &["console", "identity"])?;
     facility.enrol(0, &identity.to_string())?;
     facility.nodes_mut()[0].start_supervisor(&[], false)?;
@@ -143,15 +157,21 @@ fn leased(guard: &Guard) -> Result<Facility, Failed> {
         node["state"] == "up" && node["tiers"][0]["state"] == "held" && node["tiers"][0]["connected"] == true
     };
     until(tenant, &["node", "show", "n1"], held)?;
+    // The realm has its address, too.
+    let open = |node: &Value| node["tiers"][0]["status"]["tiers"][0]["realm"]["open"] == true;
+    until(tenant, &["node", "show", "n1"], open)?;
     facility.nodes()[0].settled(PATIENCE)?;
     Ok(facility)
 }
 
-fn start(console: &mut Console) -> Result<(), Failed> {
+fn start(console: &mut Console, further: &[&str], settings: &str) -> Result<(), Failed> {
     let folder = console.folder().join("console").display().to_string();
     let (name, listen) = (console.name().to_owned(), format!("{}:7443", console.address()));
     console.set("LEASEHOLD_CONSOLE", format!("unix:{folder}/console.sock"));
-    said(console, &["console", "init", &folder, "--name", &name, "--listen", &listen])?;
+    said(console, &[&["console", "init", &folder, "--name", &name, "--listen", &listen], further].concat())?;
+    let file = File::options().append(true).open(console.folder().join("console/console.toml"));
+    let written = file.and_then(|mut file| file.write_all(settings.as_bytes()));
+    written.map_err(|error| Failed::new("write a console's settings", error))?;
     console.start(&["console", "run", &folder])?;
     console.answers(&["console", "show"], PATIENCE).map(drop)
 }

@@ -3,7 +3,9 @@
 #![expect(clippy::print_stdout, reason = "a bench prints its figures")]
 
 mod console;
+mod figure;
 mod sever;
+mod steps;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -14,16 +16,16 @@ fn main() -> ExitCode {
     if let Some(ended) = lab::serve() {
         return ended;
     }
-    match sever::figures() {
-        Ok(figures) => {
-            figures.iter().for_each(|figure| println!("{figure}"));
-            ExitCode::SUCCESS
-        }
-        Err(failed) => {
-            println!("error: {}", failed.told());
-            ExitCode::FAILURE
+    for figures in [sever::figures, steps::figures] {
+        match figures() {
+            Ok(figures) => figures.iter().for_each(|figure| println!("{figure}")),
+            Err(failed) => {
+                println!("error: {}", failed.told());
+                return ExitCode::FAILURE;
+            }
         }
     }
+    ExitCode::SUCCESS
 }
 
 /// A program that was built with this example.

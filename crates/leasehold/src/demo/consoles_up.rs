@@ -23,6 +23,7 @@ pub(crate) fn run(world: &mut World<'_>, evidence: &mut Evidence) -> Result<(), 
     let mut facts = Vec::new();
     let (power, password) = power(world)?;
     world.console(LANDLORD)?.write(PASSWORD, &password)?;
+    let prefix = world.prefix;
     for console in world.consoles_mut()? {
         let party = party_of(console.name());
         let listen = format!("{}:{CHANNEL_PORT}", console.address());
@@ -46,7 +47,10 @@ pub(crate) fn run(world: &mut World<'_>, evidence: &mut Evidence) -> Result<(), 
         let shown = console.answers(&["console", "show"], PATIENCE)?;
         let party = party_of(console.name());
         let own = shown.answer.get("name").and_then(Value::as_str) == Some(party);
-        evidence.check(format!("{party}'s console runs in lh-{} and answers its party", console.name()), own);
+        evidence.check(
+            format!("{party}'s console runs in {}-{} and answers its party", prefix, console.name()),
+            own,
+        );
         facts.push(
             json!({ "console": console.name(), "party": party, "channel": shown.answer.get("channel") }),
         );

@@ -10,12 +10,11 @@ use keys::write_key_file;
 use lab::{Facility, Failed, Guard, Party, Thing};
 
 use super::consoles_up::party_of;
+use super::prefix::Prefix;
 use super::world::{LANDLORD, Parties, TEAM, TENANT_A, TENANT_B};
 use crate::failure::{Exit, Failure};
 use crate::output::line;
 
-/// Where a running demo keeps its parties' keys and says where its nodes listen.
-const FOLDER: &str = "/run/leasehold-demo";
 const NODES: &str = "nodes";
 
 /// Whom the second shell is to act as.
@@ -43,11 +42,17 @@ impl Who {
 }
 
 /// Leaves keys and addresses for [`run`]; the guard takes them away with the demo.
-pub(crate) fn leave(parties: &Parties, facility: &Facility, guard: &Guard) -> Result<(), Failed> {
-    let failed = |error: io::Error| Failed::new(format!("leave keys in {FOLDER}"), error);
+pub(crate) fn leave(
+    parties: &Parties,
+    facility: &Facility,
+    guard: &Guard,
+    prefix: &Prefix,
+) -> Result<(), Failed> {
+    let folder = prefix.folder();
+    let failed = |error: io::Error| Failed::new(format!("leave keys in {}", folder.display()), error);
     let _making = guard.making()?;
-    guard.record(&Thing::Folder(PathBuf::from(FOLDER)))?;
-    fs::DirBuilder::new().mode(0o700).create(FOLDER).map_err(failed)?;
+    guard.record(&Thing::Folder(folder.clone()))?;
+    fs::DirBuilder::new().mode(0o700).create(&folder).map_err(failed)?;
     let all: [(&str, &Party); 4] = [
         (LANDLORD, &parties.landlord),
         (TENANT_A, &parties.tenant_a),
@@ -55,40 +60,41 @@ pub(crate) fn leave(parties: &Parties, facility: &Facility, guard: &Guard) -> Re
         (TEAM, &parties.team),
     ];
     for (name, party) in all {
-        put(&key_file(name), write_key_file(party.key()).as_bytes()).map_err(failed)?;
+        put(&key_file(&folder, name), write_key_file(party.key()).as_bytes()).map_err(failed)?;
     }
     for console in facility.consoles() {
         let exports = console.environment().iter().map(|(name, value)| format!("export {name}={value}\n"));
-        put(&console_file(party_of(console.name())), exports.collect::<String>().as_bytes())
+        put(&console_file(&folder, party_of(console.name())), exports.collect::<String>().as_bytes())
             .map_err(failed)?;
     }
     let exports = facility
         .nodes()
         .iter()
         .map(|node| format!("export BMONITOR_{}={}\n", node.name().to_uppercase(), node.socket().display()));
-    put(&Path::new(FOLDER).join(NODES), exports.collect::<String>().as_bytes()).map_err(failed)
+    put(&folder.join(NODES), exports.collect::<String>().as_bytes()).map_err(failed)
 }
 
 /// Prints shell lines: the party's key file, its console, and each node's socket.
-pub(crate) fn run(who: Who) -> Result<Exit, Failure> {
-    let nodes = fs::read_to_string(Path::new(FOLDER).join(NODES)).map_err(|error| {
+pub(crate) fn run(who: Who, prefix: &Prefix) -> Result<Exit, Failure> {
+    let folder = prefix.folder();
+    let nodes = fs::read_to_string(folder.join(NODES)).map_err(|error| {
         let failure = Failure::new(Exit::NotFound, format!("no demo is running here ({error})"));
         failure.hint("start one in another shell: leasehold demo")
     })?;
     line(&format!("export LEASEHOLD_PARTY={}", who.name()));
-    line(&format!("export LEASEHOLD_KEY={}", key_file(who.name()).display()));
+    line(&format!("export LEASEHOLD_KEY={}", key_file(&folder, who.name()).display()));
     // The team has none: it lives with the tenant's.
-    fs::read_to_string(console_file(who.name())).unwrap_or_default().lines().for_each(line);
+    fs::read_to_string(console_file(&folder, who.name())).unwrap_or_default().lines().for_each(line);
     nodes.lines().for_each(line);
     Ok(Exit::Ok)
 }
 
-fn console_file(name: &str) -> PathBuf {
-    Path::new(FOLDER).join(format!("{name}.console"))
+fn console_file(folder: &Path, name: &str) -> PathBuf {
+    folder.join(format!("{name}.console"))
 }
 
-fn key_file(name: &str) -> PathBuf {
-    Path::new(FOLDER).join(format!("{name}.key"))
+fn key_file(folder: &Path, name: &str) -> PathBuf {
+    folder.join(format!("{name}.key"))
 }
 
 fn put(path: &Path, bytes: &[u8]) -> io::Result<()> {

@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use lab::{Failed, Guard};
 
+use super::prefix::Prefix;
 use super::show::{Evidence, Show};
 use super::world::World;
 use super::{
@@ -76,8 +77,8 @@ const STEPS: &[Step] = &[
 ];
 
 /// Goes through the steps until one does not hold; says so on `over`; with `stays`, keeps the facility.
-pub(crate) fn run(guard: &Guard, show: &Show, mut over: UnixStream, stays: bool) {
-    let (mut world, began) = (World::new(guard), Instant::now());
+pub(crate) fn run((guard, prefix): (&Guard, &Prefix), show: &Show, mut over: UnixStream, stays: bool) {
+    let (mut world, began) = (World::new(guard, prefix), Instant::now());
     let held = STEPS.iter().enumerate().all(|(place, step)| {
         show.begin(place + 1, step.title);
         let (begun, mut evidence) = (Instant::now(), Evidence::default());

@@ -1,13 +1,14 @@
 //! What the steps of the tour share: the facility, its parties, and what they do again and again.
 
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use super::boundaries::{CLUSTER_A, CLUSTER_B};
 use super::desk::Desk;
 use super::env;
 use super::mail::Post;
+use super::prefix::Prefix;
 use super::web;
 use console_api::{Directory, DirectoryPush, Offer};
 use keys::Envelope;
@@ -74,6 +75,7 @@ pub(crate) const SILENCE: Duration = Duration::from_millis(300);
 /// The facility as far as it is built, and the parties.
 pub(crate) struct World<'a> {
     pub(crate) guard: &'a Guard,
+    pub(crate) prefix: &'a Prefix,
     facility: Option<Facility>,
     parties: Option<Parties>,
     /// Where mails are received.
@@ -100,9 +102,10 @@ pub(crate) struct Parties {
 }
 
 impl<'a> World<'a> {
-    pub(crate) const fn new(guard: &'a Guard) -> Self {
+    pub(crate) const fn new(guard: &'a Guard, prefix: &'a Prefix) -> Self {
         Self {
             guard,
+            prefix,
             facility: None,
             parties: None,
             post: None,
@@ -119,7 +122,8 @@ impl<'a> World<'a> {
         let new = Party::new;
         let parties =
             Parties { landlord: new()?, tenant_a: new()?, tenant_b: new()?, team: new()?, stranger: new()? };
-        let mut plan = Plan::new("lh", NODES, &[]).with_consoles(&[LANDLORD, CONSOLE_A, CONSOLE_B]);
+        let mut plan =
+            Plan::new(self.prefix.as_str(), NODES, &[]).with_consoles(&[LANDLORD, CONSOLE_A, CONSOLE_B]);
         plan.visible = true;
         plan.key_files = true;
         // Nobody is told an address: nodes and realms lease theirs from the landlord's console.
@@ -128,7 +132,7 @@ impl<'a> World<'a> {
         plan.power = Some(format!("{:016x}", u64::from_ne_bytes(password)));
         plan.bmonitor = Some(beside("bmonitor")?);
         plan.leasehold = Some(beside("leasehold")?);
-        let facility = Facility::build(plan, self.guard)?;
+        let facility = built(plan, self.guard)?;
         self.post = Some(Post::open(&facility)?);
         self.facility = Some(facility);
         self.parties = Some(parties);
@@ -145,7 +149,7 @@ impl<'a> World<'a> {
 
     /// Leaves what a second shell needs ([`env::run`]).
     pub(crate) fn leave_for_others(&self) -> Result<(), Failed> {
-        env::leave(self.parties()?, self.facility()?, self.guard)
+        env::leave(self.parties()?, self.facility()?, self.guard, self.prefix)
     }
 
     /// A party's console.
@@ -357,17 +361,29 @@ impl<'a> World<'a> {
         for node in self.facility.as_ref().map(Facility::nodes).unwrap_or_default() {
             ways.push(format!("  {} status --socket {}", own("bmonitor"), node.socket().display()));
         }
-        let env = format!("  eval \"$({} demo env --as {TENANT_B})\"", own("leasehold"));
+        let prefix = self.prefix;
+        let which = if *prefix == Prefix::default() { String::new() } else { format!(" --prefix {prefix}") };
+        let env = format!("  eval \"$({} demo env --as {TENANT_B}{which})\"", own("leasehold"));
         ways.push(env + "    (its key, its console, the nodes' sockets)");
         ways.push(format!("  {} console show    (then)", own("leasehold")));
-        ways.push(format!("  ip netns exec lh-n2-{TENANT_A} ip address"));
-        ways.push(format!("  ip netns exec lh-n1-{TENANT_B} ss -ltn"));
+        ways.push(format!("  ip netns exec {prefix}-n2-{TENANT_A} ip address"));
+        ways.push(format!("  ip netns exec {prefix}-n1-{TENANT_B} ss -ltn"));
         if let Ok(to) = self.at(1, TENANT_A, 0) {
-            let ping = format!("  ip netns exec lh-internet ping {}", to.ip());
+            let ping = format!("  ip netns exec {prefix}-internet ping {}", to.ip());
             ways.push(ping + "    (no answer: not in the boundary)");
         }
         ways
     }
+}
+
+/// The facility of a plan; whose names are taken hears of others.
+pub(super) fn built(plan: Plan, guard: &Guard) -> Result<Facility, Failed> {
+    let taken = Path::new(os::namespace::FOLDER).join(format!("{}-router", plan.prefix)).exists();
+    let failed = |failed: Failed| {
+        let hint = "(another demo? It is ended by Ctrl-C there; --prefix NAME runs this one beside it)";
+        if taken { Failed::new(failed.told(), hint) } else { failed }
+    };
+    Facility::build(plan, guard).map_err(failed)
 }
 
 /// A program that was built together with this one.

@@ -1,13 +1,17 @@
 //! No private or secret key is anywhere but where it belongs: not on any wire of the facility, in no file, log,
 //! answer or core of any process; nor 16 bytes of one.
 //!
-//! The node's secrets belong to custody, and lie in its store alone. A party's belong to its console: they lie in
-//! its folder and its memory, and nowhere else.
+//! The node's secrets belong to custody, and lie in its store alone. A party's belong to its console: each key lies in
+//! one file of its folder, which has the key's name, and in the console's memory, which leaves no core; its token lies in
+//! its file alone. So its database, its log, its objects, images and mirrors are searched for its own, too.
+//!
+//! The world has all that there is: the node and its realm lease their addresses, and in the realm an engine serves from
+//! an encrypted volume.
 
 use std::fs;
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use data_encoding::{BASE64, HEXLOWER};
@@ -34,13 +38,12 @@ impl Known {
         }
     }
 
-    /// What a place may not hold that is a party's, or nobody's.
-    fn search(&self, place_of: Option<usize>) -> Search {
-        let foreign = (0..2).filter(|party| Some(*party) != place_of);
-        let parties = foreign.flat_map(|party| {
-            self.parties[party]
-                .iter()
-                .map(move |(name, secret)| (format!("{} {name}", PARTIES[party]), secret))
+    /// What a place may not hold: nothing that belongs to the node, and of the parties' what may not be there.
+    fn search(&self, may_be: impl Fn(usize, &str) -> bool) -> Search {
+        let may_be = &may_be;
+        let parties = (0..2).flat_map(|party| {
+            let others = self.parties[party].iter().filter(move |(name, _)| !may_be(party, name));
+            others.map(move |(name, secret)| (format!("{} {name}", PARTIES[party]), secret))
         });
         let nodes = self.nodes.iter().map(|(name, secret)| (format!("node's {name}"), secret));
         let all: Vec<_> = parties.chain(nodes).collect();
@@ -63,55 +66,113 @@ impl Findings {
     }
 
     fn look_at_core(&mut self, search: &Search, process: u32, name: &str) {
-        core_of(process, |Region { name: place, bytes }| {
+        let looked = core_of(process, |Region { name: place, bytes }| {
             self.look(search, &bytes, &format!("memory of {name}, {place}"));
-        })
-        .unwrap();
+        });
+        // One that has ended meanwhile has no memory.
+        assert!(looked.is_ok() || !lives(process), "{name}: {looked:?}");
+    }
+
+    /// What anybody may read of a process that may see it.
+    fn look_at_words(&mut self, search: &Search, process: u32, name: &str) {
+        for file in ["cmdline", "environ"] {
+            let words = fs::read(format!("/proc/{process}/{file}"));
+            assert!(words.is_ok() || !lives(process), "{name}: {words:?}");
+            self.look(search, &words.unwrap_or_default(), &format!("{file} of {name}"));
+        }
     }
 
     fn look_at_files(&mut self, search: &Search, folder: &Path, but: &[&Path]) {
         for entry in fs::read_dir(folder).unwrap() {
             let path = entry.unwrap().path();
-            let kind = fs::symlink_metadata(&path).unwrap().file_type();
-            if kind.is_dir() && !but.contains(&path.as_path()) {
+            // What went meanwhile is nowhere.
+            let Ok(kind) = fs::symlink_metadata(&path).map(|file| file.file_type()) else { continue };
+            if but.contains(&path.as_path()) {
+                continue;
+            } else if kind.is_dir() {
                 self.look_at_files(search, &path, but);
             } else if kind.is_file() {
-                self.look(search, &fs::read(&path).unwrap(), &path.display().to_string());
+                let content = fs::read(&path);
+                assert!(content.is_ok() || !path.exists(), "{}: {content:?}", path.display());
+                self.look(search, &content.unwrap_or_default(), &path.display().to_string());
             }
         }
     }
 }
 
+/// Whether a process is there that has not ended.
+fn lives(process: u32) -> bool {
+    let stat = fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
+    stat.rsplit_once(") ").is_some_and(|(_, fields)| !fields.starts_with(['Z', 'X']))
+}
+
+/// All processes that came from this one, with their command lines.
+fn below(process: u32) -> Vec<(u32, String)> {
+    let children = fs::read_to_string(format!("/proc/{process}/task/{process}/children")).unwrap_or_default();
+    let each = children.split_whitespace().filter_map(|id| id.parse().ok());
+    let and_below = |child: u32| {
+        let words = fs::read(format!("/proc/{child}/cmdline")).unwrap_or_default();
+        let words = String::from_utf8_lossy(&words).replace('\0', " ");
+        [vec![(child, words)], below(child)].concat()
+    };
+    each.flat_map(and_below).collect()
+}
+
 /// All files, logs, answers and memory of the facility.
 fn everywhere(world: &World, known: &Known) -> Findings {
     let mut findings = Findings::default();
-    let nobodys = known.search(None);
+    let nobodys = known.search(|_, _| false);
     let node = &world.facility.nodes()[0];
     // Names of namespaces and of what lies in the kernel are no files that hold anything.
     let (custody, pins) = (node.folder().join("state/custody"), node.pins());
     let names = world.facility.folder().join("netns");
-    let consoles = [LANDLORD, TENANT].map(|party| world.console_folder(party));
-    let but = [custody.as_path(), &pins, &names, &consoles[0], &consoles[1]];
+    let of_party = |party: usize| {
+        let folder = world.console_folder(party);
+        known.parties[party].keys().map(move |name| (party, folder.join(name), name.as_str()))
+    };
+    let keys: Vec<_> = (0..2).flat_map(of_party).collect();
+    let but = [&custody, &pins, &names].into_iter().chain(keys.iter().map(|(_, path, _)| path));
+    let but: Vec<&Path> = but.map(PathBuf::as_path).collect();
     findings.look_at_files(&nobodys, world.facility.folder(), &but);
-    findings.look(&nobodys, world.said.join("\n").as_bytes(), "what consoles have said");
-    let processes = node.processes().unwrap();
-    for role in ["supervisor", "custody"] {
-        assert!(processes.iter().any(|(name, _)| name == role), "{processes:?}");
+    for (party, path, name) in &keys {
+        let its_own = known.search(|of, secret| of == *party && secret == *name);
+        let content = fs::read(path).unwrap();
+        findings.look(&its_own, &content, &path.display().to_string());
+        // Nothing else may be there, and this is.
+        assert!(!nobodys.find(&content).is_empty(), "{}", path.display());
     }
-    for (name, process) in processes.iter().filter(|(name, _)| name != "custody") {
-        findings.look_at_core(&nobodys, *process, name);
+    findings.look(&nobodys, world.said.join("\n").as_bytes(), "what consoles have said");
+
+    let processes = below(node.first_process());
+    for role in ["bmonitor supervisor", "custody", "dhcp", "launcher", "bmonitor-courier"] {
+        assert!(processes.iter().any(|(_, words)| words.contains(role)), "{role}: {processes:?}");
+    }
+    for (process, name) in &processes {
+        findings.look_at_words(&nobodys, *process, name);
+        if !name.contains(" custody ") {
+            findings.look_at_core(&nobodys, *process, name);
+        }
+        // The content of volumes shows where the node's own processes see it.
+        if name.contains(" supervisor ") {
+            let folder = node.folder().join("volumes");
+            let seen = Path::new(&format!("/proc/{process}/root")).join(folder.strip_prefix("/").unwrap());
+            findings.look_at_files(&nobodys, &seen, &[]);
+        }
     }
     for party in [LANDLORD, TENANT] {
-        let foreign = known.search(Some(party));
-        findings.look_at_files(&foreign, &consoles[party], &[]);
         let server = world.facility.consoles()[party].server().unwrap();
-        findings.look_at_core(&foreign, server, PARTIES[party]);
+        findings.look_at_words(&nobodys, server, PARTIES[party]);
+        let keys_alone = known.search(|of, secret| of == party && !secret.ends_with(".token"));
+        findings.look_at_core(&keys_alone, server, PARTIES[party]);
+        let limits = fs::read_to_string(format!("/proc/{server}/limits")).unwrap();
+        let core = limits.lines().find(|line| line.starts_with("Max core file size")).unwrap();
+        assert_eq!(core.split_whitespace().skip(4).take(2).collect::<Vec<_>>(), ["0", "0"]);
     }
     findings
 }
 
 fn on_the_wire(recorded: &Recorded, known: &Known) -> Findings {
-    let (mut findings, search) = (Findings::default(), known.search(None));
+    let (mut findings, search) = (Findings::default(), known.search(|_, _| false));
     for frame in recorded.frames() {
         findings.look(&search, frame, "a frame");
     }
@@ -123,7 +184,7 @@ fn on_the_wire(recorded: &Recorded, known: &Known) -> Findings {
 
 #[expect(clippy::print_stdout, reason = "how much was looked at is part of the evidence")]
 pub(crate) fn in_no_socket_file_log_or_core() {
-    let (mut world, mut known) = (World::new(), Known::default());
+    let (mut world, mut known) = (World::leasing(), Known::default());
     let recording = world.record();
     let nothing = |world: &World, known: &mut Known, after: &str| {
         known.learn(world);
@@ -138,6 +199,12 @@ pub(crate) fn in_no_socket_file_log_or_core() {
     world.take(offer);
     world.live();
     nothing(&world, &mut known, "the takeover");
+    world.serve();
+    nothing(&world, &mut known, "the engine's start");
+    let serves = |(_, words): &(u32, String)| words.contains("busybox httpd");
+    let first = world.facility.nodes()[0].first_process();
+    assert!(below(first).iter().any(serves), "{:?}", below(first));
+    assert!(known.nodes.keys().any(|name| name.ends_with(".volume data key")), "{:?}", known.nodes.keys());
     world.sever("L-1");
     nothing(&world, &mut known, "the severing");
 
@@ -155,16 +222,20 @@ pub(crate) fn in_no_socket_file_log_or_core() {
     drop(wire);
     taken.read_to_string(&mut heard).unwrap();
     assert_eq!(heard, BASE64.encode(&planted));
+    let own = known.parties[TENANT]["controller.key"].clone();
+    let log = world.facility.consoles()[TENANT].folder().join("planted.log");
+    fs::write(&log, BASE64.encode(&own)).unwrap();
     let file = world.facility.consoles()[TENANT].folder().join("planted");
     fs::write(&file, HEXLOWER.encode(&planted)).unwrap();
     let found = everywhere(&world, &known).found;
     assert!(found.contains(&format!("node's planted: {}", file.display())), "{found:?}");
+    assert!(found.contains(&format!("tenant controller.key: {}", log.display())), "{found:?}");
     // Nobody runs it as anything else: the kernel ends it with its input.
     let mut process = Command::new("cat");
     process.env("PLANTED", format!("{planted:?}")).stdin(std::process::Stdio::piped());
     let mut process = process.spawn().unwrap();
     let mut findings = Findings::default();
-    findings.look_at_core(&known.search(None), process.id(), "cat");
+    findings.look_at_core(&known.search(|_, _| false), process.id(), "cat");
     drop(process.stdin.take());
     process.wait().unwrap();
     assert!(findings.found.iter().any(|found| found.starts_with("node's planted: memory of cat")));

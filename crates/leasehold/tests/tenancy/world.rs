@@ -1,5 +1,7 @@
 //! A landlord's and a tenant's console and one node, each with its own processes and links.
 
+use std::fs::File;
+use std::io::Write as _;
 use std::net::{Ipv4Addr, SocketAddrV4};
 use std::path::PathBuf;
 use std::process::Command;
@@ -25,6 +27,13 @@ pub(crate) const PARTIES: [&str; 2] = ["landlord", "tenant"];
 /// Where a console listens for nodes.
 pub(crate) const CHANNEL_PORT: u16 = 7443;
 const CLOSED: &str = "version = 1\n";
+/// What makes a console the facility's DHCP server.
+const DHCP: &str = "\n[dhcp]\ninterface = \"eth0\"\nserver = \"10.0.0.2\"\nlease_s = 600\n\
+     nodes = { addresses = \"10.0.0.100-10.0.0.199\", prefix = 16 }\n\
+     realms = { prefix = 16, router = \"10.1.0.1\" }\n";
+/// An engine that serves what it finds; of which image, is written in.
+const ENGINE: &str = "version = 1\nengine = \"web\"\nvolume = \"data\"\nports = [80]\nstop_seconds = 1\n\
+     command = [\"/bin/busybox\", \"httpd\", \"-f\", \"-p\", \"80\"]\n[limits]\nmemory_mib = 32\nprocesses = 8\n";
 const WEB: &str = "version = 1\n[[allow]]\ndirection = \"in\"\nprotocol = \"tcp\"\nremote = [\"10.1.0.0/16\"]\n\
                    local_port = [80]\n";
 
@@ -50,9 +59,22 @@ fn bmonitor() -> PathBuf {
 impl World {
     /// Two consoles that run, and a node that has power.
     pub(crate) fn new() -> Self {
+        Self::built(false)
+    }
+
+    /// The same, where node and realm lease their addresses from the landlord's console.
+    pub(crate) fn leasing() -> Self {
+        Self::built(true)
+    }
+
+    fn built(leasing: bool) -> Self {
         let random: [u8; 3] = os::random::bytes().unwrap();
         let prefix = format!("lt{:02x}{:02x}{:02x}", random[0], random[1], random[2]);
-        let mut plan = Plan::new(prefix, 1, &["tenant"]).with_consoles(&PARTIES);
+        let tiers: &[&str] = if leasing { &[] } else { &["tenant"] };
+        let mut plan = Plan::new(prefix, 1, tiers).with_consoles(&PARTIES);
+        if leasing {
+            (plan.dhcp, plan.networks) = (true, vec![Ipv4Addr::new(10, 1, 0, 1)]);
+        }
         plan.leasehold = Some(PathBuf::from(env!("CARGO_BIN_EXE_leasehold")));
         plan.bmonitor = Some(bmonitor());
         let guard = Guard::start().unwrap();
@@ -62,9 +84,16 @@ impl World {
             let folder = console.folder().join("console").display().to_string();
             let listen = format!("{}:{CHANNEL_PORT}", console.address());
             console.set("LEASEHOLD_CONSOLE", format!("unix:{folder}/console.sock"));
-            let made =
-                console.run(&["console", "init", &folder, "--name", name, "--listen", &listen]).unwrap();
+            let mut init = vec!["console", "init", &folder, "--name", name, "--listen", &listen];
+            let serves = leasing && name == PARTIES[LANDLORD];
+            init.extend(serves.then_some(["--realms", "10.1.0.10-10.1.0.200"]).into_iter().flatten());
+            let made = console.run(&init).unwrap();
             assert_eq!(made.exit, 0, "{}", made.talk);
+            if serves {
+                let mut settings =
+                    File::options().append(true).open(format!("{folder}/console.toml")).unwrap();
+                settings.write_all(DHCP.as_bytes()).unwrap();
+            }
             console.start(&["console", "run", &folder]).unwrap();
             let shown = console.answers(&["console", "show"], PATIENCE).unwrap();
             said.extend([made.talk, shown.talk, shown.answer.to_string()]);
@@ -160,7 +189,7 @@ impl World {
             terms: Terms::ALWAYS,
             exercise: Rights::ALL,
             grant: Rights::ALL,
-            quota: Quota { tiers: 4, keys: 16, objects: 64, records_per_hour: 1000, space_mib: 0 },
+            quota: Quota { tiers: 4, keys: 16, objects: 64, records_per_hour: 1000, space_mib: 64 },
             boundary: WEB.to_owned(),
         };
         let granted: Granted = self.post(LANDLORD, "/v1/leases", &wanted);
@@ -203,6 +232,37 @@ impl World {
         };
         let _: Order = self.post(TENANT, "/v1/orders", &renew);
         self.settled();
+    }
+
+    /// The tenant has an engine serve from a volume.
+    pub(crate) fn serve(&mut self) {
+        let mut image = tar::Builder::new(Vec::new());
+        let busybox = std::fs::read("/bin/busybox").unwrap();
+        let mut header = tar::Header::new_gnu();
+        header.set_size(busybox.len() as u64);
+        header.set_mode(0o755);
+        image.append_data(&mut header, "bin/busybox", busybox.as_slice()).unwrap();
+        let folder = self.facility.consoles()[TENANT].folder();
+        std::fs::write(folder.join("web.tar"), image.into_inner().unwrap()).unwrap();
+        std::fs::write(folder.join("web.toml"), ENGINE).unwrap();
+        self.says(&["volume", "make", "data", "--size-mib", "16", "--node", "n1"], |_| true);
+        self.says(&["engine", "deploy", "web.toml", "--image", "web.tar", "--node", "n1"], |_| true);
+        self.says(&["engine", "show", "web"], |shown| shown[0]["status"]["state"] == "running");
+    }
+
+    /// The tenant runs a command until it does what was asked: the console reads a node's journal as it grows.
+    fn says(&mut self, arguments: &[&str], is_so: impl Fn(&Value) -> bool) {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let said = self.facility.consoles()[TENANT].run(arguments).unwrap();
+            let done = said.exit == 0 && is_so(&said.answer);
+            assert!(done || Instant::now() < deadline, "{arguments:?}: {} {}", said.talk, said.answer);
+            self.said.extend([said.talk, said.answer.to_string()]);
+            if done {
+                return;
+            }
+            os::poll::wait(&[], Some(LOOK)).unwrap();
+        }
     }
 
     pub(crate) fn sever(&mut self, contract: &str) {

@@ -14,6 +14,7 @@ use std::time::Instant;
 use lab::{Failed, Guard};
 
 use self::world::Business;
+use super::prefix::Prefix;
 use super::show::{Evidence, Show};
 use super::tour::{BROKEN, HELD};
 
@@ -56,8 +57,8 @@ const STEPS: &[Step] = &[
 ];
 
 /// Goes through the steps until one does not hold; says so on `over`; with `stays`, keeps everything.
-pub(crate) fn run(guard: &Guard, show: &Show, mut over: UnixStream, stays: bool) {
-    let (mut business, began) = (Business::new(guard), Instant::now());
+pub(crate) fn run((guard, prefix): (&Guard, &Prefix), show: &Show, mut over: UnixStream, stays: bool) {
+    let (mut business, began) = (Business::new(guard, prefix), Instant::now());
     let held = STEPS.iter().enumerate().all(|(place, (name, title, step))| {
         show.begin(place + 1, title);
         let (begun, mut evidence) = (Instant::now(), Evidence::default());

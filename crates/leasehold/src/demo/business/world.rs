@@ -10,7 +10,8 @@ use node_protocol::call::Status;
 use serde_json::Value;
 
 use crate::demo::desk::Desk;
-use crate::demo::world::{PATIENCE, beside};
+use crate::demo::prefix::Prefix;
+use crate::demo::world::{PATIENCE, beside, built};
 
 pub(super) const OWNER: &str = "owner";
 pub(super) const HARDWARE: &str = "hardware";
@@ -28,23 +29,24 @@ const LOOK: Duration = Duration::from_millis(20);
 /// The computers, and whoever has to do with them.
 pub(super) struct Business<'a> {
     guard: &'a Guard,
+    prefix: &'a Prefix,
     facility: Option<Facility>,
     /// The user's engines, by node.
     engines: Vec<(usize, Host)>,
 }
 
 impl<'a> Business<'a> {
-    pub(super) const fn new(guard: &'a Guard) -> Self {
-        Self { guard, facility: None, engines: Vec::new() }
+    pub(super) const fn new(guard: &'a Guard, prefix: &'a Prefix) -> Self {
+        Self { guard, prefix, facility: None, engines: Vec::new() }
     }
 
     /// Builds all of it. Nothing runs yet.
     pub(super) fn build(&mut self) -> Result<(), Failed> {
-        let mut plan = Plan::new("lh", NODES, &[USER]).with_consoles(&PARTIES);
+        let mut plan = Plan::new(self.prefix.as_str(), NODES, &[USER]).with_consoles(&PARTIES);
         (plan.visible, plan.key_files) = (true, true);
         plan.bmonitor = Some(beside("bmonitor")?);
         plan.leasehold = Some(beside("leasehold")?);
-        self.facility = Some(Facility::build(plan, self.guard)?);
+        self.facility = Some(built(plan, self.guard)?);
         Ok(())
     }
 
