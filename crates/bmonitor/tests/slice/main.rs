@@ -113,6 +113,7 @@ fn main() -> ExitCode {
     match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         ["--confinement", confinement] if nonsense::is_meant() => return nonsense::taken_over(confinement),
         ["--confinement", confinement] => return takeover::taken_over(confinement),
+        ["wait"] => return takeover::waits(),
         ["probe", process] => return rights::probe(process),
         ["probe-refused", process] => return rights::probe_refused(process),
         ["knock", uid, socket] => return clients::knock(uid, socket),

@@ -455,7 +455,11 @@ fn looks_around(supervisor: u32, prey: &Prey) {
 
 /// What reads the memory of a child that it has made opens that of no other process.
 fn looks_into_memory(prey: &Prey) {
-    let mut child = Command::new("/bin/cat").stdin(Stdio::piped()).spawn().unwrap();
+    // One that can live with the list of system calls that it inherits. Its memory is made anew while it begins: it has
+    // begun once it answers.
+    let mut command = Command::new("/proc/self/exe");
+    let mut child = command.arg("wait").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    child.stdout.as_mut().unwrap().read_exact(&mut [0]).unwrap();
     let read = first_mapped(child.id()).and_then(|address| memory_at(child.id(), address));
     drop(child.stdin.take());
     child.wait().unwrap();
@@ -466,6 +470,13 @@ fn looks_into_memory(prey: &Prey) {
             && memory_at(*id, *address).is_err();
         say(&format!("memory of {name}: {}", if refused { "refused" } else { "opened" }));
     }
+}
+
+/// A child of the attacker's: says that it lives, and lives as long as the attacker wants.
+pub(crate) fn waits() -> ExitCode {
+    io::stdout().write_all(b"!").and_then(|()| io::stdout().flush()).unwrap();
+    io::stdin().read_to_end(&mut Vec::new()).unwrap();
+    ExitCode::SUCCESS
 }
 
 fn read_all(path: &Path, read: &mut Vec<PathBuf>) {
