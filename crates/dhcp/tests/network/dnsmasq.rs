@@ -51,7 +51,8 @@ pub(crate) fn refuses() {
     let place = Place::new();
     let (machine, serving) = (place.plug("client"), place.machine("server"));
     let server = start(&place, &serving, 5, 20);
-    let mut client = Station::start(machine, settings(&place, Renewal::ToTheServer), None, SPEED);
+    // Slower, for dnsmasq may take two seconds to come back and the lease must not end before.
+    let mut client = Station::start(machine, settings(&place, Renewal::ToTheServer), None, SPEED / 3);
     let first = client.bound();
     // Another network is served: the renewal is refused. Two addresses, of which a stranger has one.
     server.kill();
