@@ -40,8 +40,11 @@ fn console() {
     console.answers(&["console", "show"], SOON).unwrap();
     let running = facility.running("landlord").unwrap();
     let doors = facility.throw_garbage("landlord", &mut Garbage::new(20_261_123), 100).unwrap();
-    let wanted =
-        [Door::Tcp(api.parse().unwrap()), Door::Unix(PathBuf::from(format!("{folder}/console.sock")))];
+    let wanted = [
+        Door::Tcp(api.parse().unwrap()),
+        Door::Tcp(channel),
+        Door::Unix(PathBuf::from(format!("{folder}/console.sock"))),
+    ];
     assert!(wanted.iter().all(|door| doors.contains(door)), "{doors:?}");
     facility.broadcast_garbage((68, 67), &mut Garbage::new(20_261_125), 200).unwrap();
     facility.consoles_mut()[0].answers(&["console", "show"], SOON).unwrap();

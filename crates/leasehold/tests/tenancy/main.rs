@@ -3,7 +3,9 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod console;
+mod garbage;
 mod hello;
+mod kills;
 mod orders;
 mod replays;
 mod search;
@@ -14,6 +16,8 @@ use std::process::ExitCode;
 fn main() -> ExitCode {
     lab::trial::main(&[
         ("no_secret_is_in_any_socket_file_log_or_core", search::in_no_socket_file_log_or_core),
+        ("a_console_killed_in_the_middle_of_orders_keeps_what_it_accepted", kills::in_the_middle_of_orders),
+        ("garbage_at_the_door_of_nodes_keeps_no_node_out", garbage::at_the_door_of_nodes),
         ("no_byte_of_a_tenancy_is_accepted_after_it", replays::no_byte_of_a_tenancy),
     ])
 }

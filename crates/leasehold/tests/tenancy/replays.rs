@@ -4,6 +4,7 @@
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddrV4, TcpStream};
+use std::thread::JoinHandle;
 
 use lab::Stream;
 use node_protocol::call::Answer;
@@ -13,7 +14,7 @@ use serde_json::Value;
 use crate::console::{Console, key, say_again};
 use crate::hello;
 use crate::orders::obeyed;
-use crate::world::{CHANNEL_PORT, LANDLORD, PATIENCE, TENANT, World, connected};
+use crate::world::{CHANNEL_PORT, LANDLORD, PARTIES, PATIENCE, TENANT, World, connected};
 
 /// More than a server's part of a handshake and its complaint: then something was answered.
 const HANDSHAKE_BYTES_MAX: usize = 4096;
@@ -43,23 +44,20 @@ pub(crate) fn no_byte_of_a_tenancy() {
     world.sever("L-1");
     let streams = recording.finish().unwrap().streams();
     to_the_consoles(&mut world, &streams);
+    // The landlord's, to the node that dials it again.
+    let node_dials = say_to_whoever_dials(&mut world, LANDLORD, &streams);
+    hangs_up(node_dials);
+    world.runs_again(LANDLORD);
 
     let controllers =
         [LANDLORD, TENANT].map(|party| key(&world.console_folder(party).join("controller.key")));
     let journal = world.facility.nodes()[0].caller().journal(PATIENCE).unwrap();
     let orders = obeyed(&journal, &controllers);
-    world.facility.consoles_mut()[TENANT].kill().unwrap();
-    let (place, at) = (world.facility.namespace("tenant").unwrap(), world.channel(TENANT));
-    let said: Vec<Vec<u8>> =
-        streams.iter().filter(|stream| stream.from == at).map(|stream| stream.bytes.clone()).collect();
-    assert!(said.len() >= 2, "the tenant's console has spoken to two identities: {}", said.len());
-    let replayed = say_again(&place, at, said);
+    let node_dials = say_to_whoever_dials(&mut world, TENANT, &streams);
     world.grant("L-2");
     // Nobody has taken it over yet, so that its courier dials with its first identity.
-    for heard in replayed.join().unwrap() {
-        println!("a session of the console's, said again: the node hung up after {} bytes", heard.len());
-        assert!(heard.len() < HANDSHAKE_BYTES_MAX);
-    }
+    hangs_up(node_dials);
+    let (place, at) = (world.facility.namespace("tenant").unwrap(), world.channel(TENANT));
     let before = world.settled();
     let console =
         Console::dialled(&world.runtime, &place, at, key(&world.console_folder(TENANT).join("channel.key")));
@@ -79,6 +77,24 @@ pub(crate) fn no_byte_of_a_tenancy() {
     assert_eq!(before.tiers, after.tiers);
     // Each refusal is on record, of both ways, and nothing else is.
     assert_eq!(after.record - before.record, 2 * orders.len() as u64);
+}
+
+/// In the place of a party's console, which dies: all that it has said in one connection after the other.
+fn say_to_whoever_dials(world: &mut World, party: usize, streams: &[Stream]) -> JoinHandle<Vec<Vec<u8>>> {
+    world.facility.consoles_mut()[party].kill().unwrap();
+    let (place, at) = (world.facility.namespace(PARTIES[party]).unwrap(), world.channel(party));
+    let said: Vec<Vec<u8>> =
+        streams.iter().filter(|stream| stream.from == at).map(|stream| stream.bytes.clone()).collect();
+    assert!(said.len() >= 2, "the console has spoken to a stranger and to whom it knew: {}", said.len());
+    say_again(&place, at, said)
+}
+
+#[expect(clippy::print_stdout, reason = "how soon it saw what this is is part of the evidence")]
+fn hangs_up(replayed: JoinHandle<Vec<Vec<u8>>>) {
+    for heard in replayed.join().unwrap() {
+        println!("a session of a console's, said again: the node hung up after {} bytes", heard.len());
+        assert!(heard.len() < HANDSHAKE_BYTES_MAX);
+    }
 }
 
 /// All that the node has sent, and that with an offer to resume.

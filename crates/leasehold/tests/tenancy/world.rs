@@ -121,7 +121,7 @@ impl World {
         SocketAddrV4::new(address, CHANNEL_PORT)
     }
 
-    fn client(&self, party: usize) -> Client {
+    pub(crate) fn client(&self, party: usize) -> Client {
         let socket = self.console_folder(party).join("console.sock");
         Client::new(console_api::Address::Unix(socket), None, PATIENCE)
     }
@@ -160,6 +160,15 @@ impl World {
             assert!(Instant::now() < deadline, "{path} stays {}", json!(answer));
             os::poll::wait(&[], Some(LOOK)).unwrap();
         }
+    }
+
+    /// Starts a console that was killed, and waits until its node has dialled it.
+    pub(crate) fn runs_again(&mut self, party: usize) {
+        let folder = self.console_folder(party).display().to_string();
+        let console = &mut self.facility.consoles_mut()[party];
+        console.start(&["console", "run", &folder]).unwrap();
+        console.answers(&["console", "show"], PATIENCE).unwrap();
+        let _: Value = self.until(party, "/v1/nodes", connected);
     }
 
     pub(crate) fn settled(&self) -> node_protocol::call::Status {
@@ -223,14 +232,7 @@ impl World {
             let done: Order = self.post(TENANT, "/v1/orders", &order);
             assert_eq!(done.state, OrderState::Accepted, "{}", json!(done));
         }
-        let renew = NewOrder {
-            node: "n1".to_owned(),
-            tier: None,
-            verb: "enrol-key".to_owned(),
-            args: json!(lab::Party::new().unwrap().controller(Rights::ALL)),
-            objects: Vec::new(),
-        };
-        let _: Order = self.post(TENANT, "/v1/orders", &renew);
+        let _: Order = self.post(TENANT, "/v1/orders", &another_key());
         self.settled();
     }
 
@@ -273,6 +275,17 @@ impl World {
         assert!(severed.leases.iter().all(|lease| lease.problem.is_none()), "{}", json!(severed));
         self.until(TENANT, "/v1/nodes", |nodes: &Value| !connected(nodes));
         assert_eq!(self.settled().tiers.len(), 1);
+    }
+}
+
+/// The console's only tier on the node is to have one controller key more.
+pub(crate) fn another_key() -> NewOrder {
+    NewOrder {
+        node: "n1".to_owned(),
+        tier: None,
+        verb: "enrol-key".to_owned(),
+        args: json!(lab::Party::new().unwrap().controller(Rights::ALL)),
+        objects: Vec::new(),
     }
 }
 
