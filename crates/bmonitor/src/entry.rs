@@ -11,7 +11,8 @@ pub(crate) enum Entry {
     /// The input was accepted; these are the changes, which a replay applies and never decides again.
     Decided { input: Input, changes: Vec<Change> },
     /// The input, of a signer whom the node knows, was refused. `unrecorded` refusals of this key since the
-    /// last one on record were not recorded.
+    /// last one on record were not recorded. What a set's content would be told by stays out: every tier reads the
+    /// journal.
     Refused {
         input: Input,
         refusal: Refusal,

@@ -219,7 +219,8 @@ impl Node {
         };
         let Some(unrecorded) = self.ration.take(signer, os::clock::boot()) else { return Ok(()) };
         let at = self.journal.time(input.at());
-        let entry = Entry::Refused { input, refusal: refusal.clone(), unrecorded };
+        let refusal = refusal.clone().without_content();
+        let entry = Entry::Refused { input, refusal, unrecorded };
         self.append_refusal(at, &entry, signer, unrecorded)
     }
 

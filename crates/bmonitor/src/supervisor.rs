@@ -12,6 +12,7 @@ mod calls;
 mod connections;
 mod couriers;
 mod custodian;
+mod denials;
 mod documents;
 mod engines;
 mod explain;
@@ -93,7 +94,7 @@ pub(crate) struct Supervisor {
     foreign: Option<Halt>,
     addresses: Addresses,
     connections: Connections,
-    refusals: explain::Refusals,
+    refusals: denials::Refusals,
     warned: Vec<Warning>,
     forged: u64,
     /// Orders that custody has unsealed.
@@ -135,6 +136,7 @@ impl Supervisor {
     fn turns(&mut self) -> Result<(), Ended> {
         self.advance()?;
         self.begin_records();
+        self.begin_refusals();
         loop {
             self.wait()?;
             if self.told_to_end()? {
@@ -156,6 +158,7 @@ impl Supervisor {
             self.serve_couriers()?;
             self.advance()?;
             self.begin_records();
+            self.begin_refusals();
             self.attend_engines();
             self.when_settled();
         }

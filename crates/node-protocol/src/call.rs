@@ -46,7 +46,8 @@ pub enum Call {
     GiveShare {},
     /// Say what the sets in force say to a packet of a tier's realm. Answer: [`Answer::Explained`].
     Explain {
-        /// Whose realm. It learns whose set stops the packet, and which rule where the set is its to see.
+        /// Whose realm. It learns whose set stops the packet, and which rule where the set is its to see; over the
+        /// node's own socket nobody learns which.
         tier: TierId,
         /// As FORMATS writes a packet.
         packet: Value,
@@ -206,13 +207,16 @@ pub struct StoppedBy {
     pub hidden: bool,
 }
 
-/// What was dropped at a realm since its filter was loaded.
+/// What was dropped at a realm, since its tier's epoch began or the node's monitor did.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Denials {
     /// Packets by reason and direction, all of them.
     pub dropped: BTreeMap<String, BTreeMap<Way, u64>>,
-    /// Of those with the reason `refused`: by set and rule, as far as the log was read in time.
+    /// Of those with the reason `refused`: by set, all of them, and by no rule.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub by_set: Vec<RefusedBy>,
+    /// The same by set and rule, as far as the log was read in time.
     pub refused: Vec<RefusedBy>,
     /// Packets that found the log full: they are in `dropped` alone.
     pub unread: u64,
@@ -371,7 +375,8 @@ pub struct TierStatus {
     /// Whether it may act: `in-force`, `busy`, `suspended`, `not-in-term`, `ending`.
     pub standing: String,
     /// A packet that its sets admit and something above them refuses, as `exceeds-boundary` has it: what stands
-    /// above was tightened since, or names mean something else. The lesser holds.
+    /// above was tightened since, or names mean something else. The lesser holds. Whoever is not the tier is told
+    /// `true`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub beyond: Option<Value>,
     /// Until when its own set is only tried: then the one before it comes back.

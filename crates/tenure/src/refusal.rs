@@ -140,7 +140,7 @@ pub enum Refusal {
     /// The set admits a packet that an upper tier refuses.
     #[error("the boundary admits what a higher tier refuses")]
     ExceedsBoundary {
-        /// As in FORMATS (`boundary check`).
+        /// As in FORMATS (`boundary check`); null in the journal.
         witness: Value,
     },
     /// The step budget ran out: not proved, so refused.
@@ -395,6 +395,16 @@ impl Refusal {
     #[must_use]
     pub const fn exit_code(&self) -> u8 {
         self.class().exit_code()
+    }
+
+    /// The same without what it tells of a set's content. The signer hears all of it; the record of it is in the
+    /// journal, which every tier of the node reads.
+    #[must_use]
+    pub fn without_content(mut self) -> Self {
+        if let Self::ExceedsBoundary { witness } = &mut self {
+            *witness = Value::Null;
+        }
+        self
     }
 
     /// The stable code: `wrong-epoch`.

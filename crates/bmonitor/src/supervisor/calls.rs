@@ -38,8 +38,8 @@ impl Supervisor {
             Call::Receipts { about } => Some(self.receipts(&about, None)),
             Call::GiveShare {} => plain(self.share(&attachment)),
             Call::FreshNonce { tier } => plain(self.nonce(tier)),
-            Call::Explain { tier, packet } => plain(self.explain(tier, packet)),
-            Call::Denials { tier } => plain(self.denials(tier)),
+            Call::Explain { tier, packet } => plain(self.explain(tier, None, packet)),
+            Call::Denials { tier } => plain(self.denials(tier, None)),
             Call::PutImage { tier, volume, image, offset } => {
                 plain(self.put_image((tier, &volume, image), offset, &attachment))
             }

@@ -310,8 +310,8 @@ impl Supervisor {
             Call::PutImage { .. } | Call::Image { .. } | Call::EngineOutput { .. } => {
                 plain(refused(code::NOT_FOUND, Exit::NotFound, "a console hears of its own tier's engines"))
             }
-            Call::Explain { tier: of, packet } if of == tier => plain(self.explain(tier, packet)),
-            Call::Denials { tier: of } if of == tier => plain(self.denials(tier)),
+            Call::Explain { tier: of, packet } if of == tier => plain(self.explain(tier, Some(tier), packet)),
+            Call::Denials { tier: of } if of == tier => plain(self.denials(tier, Some(tier))),
             Call::Passed { tier: of } if of == tier => plain(self.passed(tier)),
             Call::Explain { .. } | Call::Denials { .. } | Call::Passed { .. } => {
                 plain(refused(code::NOT_FOUND, Exit::NotFound, "a console hears of its own tier's realm"))

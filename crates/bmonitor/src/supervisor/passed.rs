@@ -18,7 +18,7 @@ use crate::study::{Gone, Study};
 const PAUSE: Duration = Duration::from_secs(5);
 
 /// A tier in an epoch: the next holder of the name, or of the tier, does not hear of it.
-type Whose = (TierId, Epoch);
+pub(super) type Whose = (TierId, Epoch);
 
 /// A table to be walked.
 #[derive(Debug)]
@@ -106,7 +106,7 @@ impl Supervisor {
     }
 
     /// Whose realm has that name now.
-    fn whose(&self, realm: &str) -> Option<Whose> {
+    pub(super) fn whose(&self, realm: &str) -> Option<Whose> {
         let tier = self.node.tenure.tier_named(realm)?;
         Some((tier, self.node.tenure.tier(tier)?.epoch))
     }

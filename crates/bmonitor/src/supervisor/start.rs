@@ -196,7 +196,7 @@ pub(crate) fn start(folder: &Path, steps: Steps) -> Result<Supervisor, Halt> {
         flows,
         opening: None,
         foreign: None,
-        refusals: super::explain::Refusals::default(),
+        refusals: super::denials::Refusals::default(),
         warned,
         forged: 0,
         opened: Vec::new(),

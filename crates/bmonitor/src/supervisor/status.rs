@@ -16,11 +16,15 @@ const EVERYBODYS: [&str; 5] =
     ["stolen-disk-unprotected", "disk-full", "waits-for-share", "secrets-in-ordinary-memory", "no-launcher"];
 
 impl Supervisor {
-    /// How the node is now.
+    /// How the node is now, for who sits at it.
     pub(super) fn status(&mut self) -> Answer {
         let tenure = &self.node.tenure;
         let tiers = tenure.root().map(|root| tenure.subtree(root)).unwrap_or_default();
-        Answer::Status(Box::new(self.status_with(&tiers)))
+        let mut status = self.status_with(&tiers);
+        for tier in &mut status.tiers {
+            hide_beyond(tier);
+        }
+        Answer::Status(Box::new(status))
     }
 
     /// The same as a tier may see it: itself and what it granted. Of the node's troubles the root hears all,
@@ -43,8 +47,7 @@ impl Supervisor {
             own.engines = self.engines_of(tier, status.at);
         }
         for other in status.tiers.iter_mut().filter(|other| other.tier != tier) {
-            // The packet would tell what stands in another tier's own set.
-            other.beyond = other.beyond.take().map(|_witness| true.into());
+            hide_beyond(other);
             (other.trial_until, other.names_since) = (None, None);
             for volume in &mut other.volumes {
                 (volume.name, volume.state, volume.used_mib) = (None, None, None);
@@ -175,6 +178,11 @@ impl Supervisor {
         let all = disk.into_iter().chain(share).chain(memory);
         all.map(|(code, message)| Warning { code: code.to_owned(), message: message.to_owned() })
     }
+}
+
+/// The packet would tell what stands in another tier's own set.
+fn hide_beyond(of: &mut TierStatus) {
+    of.beyond = of.beyond.take().map(|_witness| true.into());
 }
 
 const fn standing(standing: Standing) -> &'static str {

@@ -422,6 +422,7 @@ impl Supervisor {
                     seen.policy = Some(*policy);
                 }
                 self.generations.extend(generation.map(|generation| (name.clone(), generation)));
+                self.enforces_anew(name);
             }
             Effect::Cut(_)
             | Effect::UnlinkSecrets(..)

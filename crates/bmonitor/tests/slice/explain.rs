@@ -2,11 +2,12 @@
 
 use id::TierId;
 use lab::Object;
-use node_protocol::call::{Answer, Call, Denials, Explained, StoppedBy, Way};
+use node_protocol::call::{Answer, Call, Denials, Explained, RefusedBy, StoppedBy, Way, code};
 use serde_json::json;
 use tenure::Verb;
 
-use crate::world::{REALMS, SHORT, SOON, TENANT, World, at};
+use crate::couriers::{Tenancy, refused};
+use crate::world::{REALMS, SHORT, SOON, TENANT, at};
 
 /// The landlord's own: a rule that no tenant may read.
 const LANDLORDS: &str = "version = 1\n[[allow]]\nremote = [\"10.1.0.0/16\", \"10.2.0.0/16\"]\n\
@@ -15,22 +16,23 @@ const TENANTS: &str = "version = 1\n[[allow]]\nname = \"web\"\nprotocol = \"tcp\
                        [[deny]]\nname = \"no-admin\"\nprotocol = \"tcp\"\nlocal_port = 81\n\
                        [[deny]]\nname = \"not-that-either\"\nprotocol = \"tcp\"\nlocal_port = 82\n";
 
-fn explained(world: &World, tier: TierId, remote: &str, port: u16) -> Explained {
+fn about(tier: TierId, remote: &str, port: u16) -> Call {
     let packet = json!({
         "direction": "in", "protocol": 6, "remote": remote, "remote_port": 40_000, "local_port": port,
     });
-    let call = Call::Explain { tier, packet };
-    match world.facility.nodes()[0].call(&call, &[], SOON).unwrap() {
-        (Answer::Explained(explained), _) => *explained,
-        other => panic!("{other:?}"),
-    }
+    Call::Explain { tier, packet }
 }
 
-fn denials(world: &World, tier: TierId) -> Denials {
-    match world.facility.nodes()[0].call(&Call::Denials { tier }, &[], SOON).unwrap() {
-        (Answer::Denials(denials), _) => *denials,
-        other => panic!("{other:?}"),
-    }
+/// As the tenant's console hears it.
+fn explained(tenancy: &Tenancy, remote: &str, port: u16) -> Explained {
+    let answer = tenancy.tenant.call(&tenancy.tenants, &about(tenancy.tier, remote, port), &[]).0;
+    let Answer::Explained(explained) = answer else { panic!("{answer:?}") };
+    *explained
+}
+
+fn denials(answer: Answer) -> Denials {
+    let Answer::Denials(denials) = answer else { panic!("{answer:?}") };
+    *denials
 }
 
 fn by(stopped: &StoppedBy) -> (Option<&str>, &str, Option<&str>, bool) {
@@ -39,9 +41,13 @@ fn by(stopped: &StoppedBy) -> (Option<&str>, &str, Option<&str>, bool) {
 }
 
 pub(crate) fn names_tier_and_rule() {
-    let mut world = World::new();
-    let (tier, _lease) = world.lease(0, REALMS);
-    world.lease(1, REALMS);
+    let mut tenancy = Tenancy::begin();
+    // The other node is the landlord's alone.
+    let tenants_consoles = std::mem::take(&mut tenancy.world.tenants_consoles);
+    tenancy.world.start(1, &[]);
+    tenancy.world.lease(1, REALMS);
+    tenancy.world.tenants_consoles = tenants_consoles;
+    let (tier, world) = (tenancy.tier, &tenancy.world);
     let object = Object::new(LANDLORDS).unwrap();
     let verb = Verb::Boundary(tenure::Boundary { tier: None, object: object.name() });
     let envelope = world.landlord.order(&world.standing(0, "landlord"), verb);
@@ -49,7 +55,7 @@ pub(crate) fn names_tier_and_rule() {
     assert_eq!(world.narrow(0, TENANTS).exit, 0);
     world.settled(0);
 
-    let passes = explained(&world, tier, "10.1.0.12", 80);
+    let passes = explained(&tenancy, "10.1.0.12", 80);
     assert_eq!((passes.pass, passes.rule.as_deref(), passes.stopped_by), (true, Some("web"), None));
     assert!(passes.open && passes.in_force && passes.generation > 0);
     for (remote, port, wanted) in [
@@ -61,18 +67,18 @@ pub(crate) fn names_tier_and_rule() {
         ("203.0.113.9", 80, (Some("landlord"), "own", None, true)),
         ("10.0.0.11", 80, (None, "built-in", Some("management"), false)),
     ] {
-        let stopped = explained(&world, tier, remote, port).stopped_by.unwrap();
+        let stopped = explained(&tenancy, remote, port).stopped_by.unwrap();
         assert_eq!(by(&stopped), wanted, "{remote} {port}");
     }
 
     // What the filter dropped on the wire is counted by the same names.
-    world.settled(1);
-    let client = world.engine(1, "client");
+    tenancy.world.settled(1);
+    let client = tenancy.world.engine(1, "client");
     for port in [81, 82] {
         client.connect(at(0, port), SHORT).unwrap().unwrap_err();
     }
-    let denials = denials(&world, tier);
-    let told: Vec<_> = denials.refused.iter().map(|each| (by(&each.by), each.direction)).collect();
+    let heard = denials(tenancy.tenant.call(&tenancy.tenants, &Call::Denials { tier }, &[]).0);
+    let told: Vec<_> = heard.refused.iter().map(|each| (by(&each.by), each.direction)).collect();
     let wanted = [
         ((Some("landlord"), "own", None, true), Way::In),
         ((Some(TENANT), "own", Some("no-admin"), false), Way::In),
@@ -80,8 +86,32 @@ pub(crate) fn names_tier_and_rule() {
     for each in wanted {
         assert!(told.contains(&each), "{told:?}");
     }
-    let refused: u64 = denials.refused.iter().map(|each| each.packets).sum();
-    let counted: u64 = denials.dropped["refused"].values().sum();
-    assert_eq!((refused, denials.unread), (counted, 0));
-    assert_eq!(denials.refused.iter().filter(|each| each.by.hidden).count(), 1);
+    let counted: u64 = heard.refused.iter().map(|each| each.packets).sum();
+    assert_eq!((counted, heard.unread), (heard.dropped["refused"].values().sum(), 0));
+    assert_eq!(heard.refused.iter().filter(|each| each.by.hidden).count(), 1);
+    // The kernel's own count of each set says the same.
+    let sum = |all: &[RefusedBy], set: Option<&str>| -> u64 {
+        all.iter().filter(|each| by(&each.by).0 == set).map(|each| each.packets).sum()
+    };
+    for set in [Some("landlord"), Some(TENANT)] {
+        assert_eq!(sum(&heard.by_set, set), sum(&heard.refused, set), "{heard:?}");
+    }
+    told_to_nobody_else(&tenancy);
+}
+
+/// The tier above does not hear of them, and who sits at the node hears whose set it was.
+fn told_to_nobody_else(tenancy: &Tenancy) {
+    let Tenancy { world, landlord, landlords, tier, .. } = tenancy;
+    let call = about(*tier, "10.1.0.12", 81);
+    for call in [&call, &Call::Denials { tier: *tier }] {
+        assert_eq!(refused(landlord.call(landlords, call, &[]).0), code::NOT_FOUND);
+    }
+    let ask = |call: &Call| world.facility.nodes()[0].call(call, &[], SOON).unwrap().0;
+    let Answer::Explained(explained) = ask(&call) else { panic!("no explanation") };
+    assert_eq!(by(&explained.stopped_by.unwrap()), (Some(TENANT), "own", None, true));
+    let heard = denials(ask(&Call::Denials { tier: *tier }));
+    assert!(
+        !heard.refused.is_empty()
+            && heard.refused.iter().all(|each| each.by.hidden && each.by.rule.is_none())
+    );
 }

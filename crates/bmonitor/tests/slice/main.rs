@@ -24,6 +24,7 @@ mod returns;
 mod rights;
 mod sealed;
 mod search;
+mod swaps;
 mod takeover;
 mod terms;
 mod volumes;
@@ -81,6 +82,7 @@ const TRIALS: &[Trial] = &[
     ("garbage_to_a_courier_harms_nothing", clients::garbage_to_a_courier),
     ("only_root_and_orderers_are_listened_to", clients::uids),
     ("a_term_that_ends_closes_and_erases_nothing", terms::closes_while_the_supervisor_lives),
+    ("nothing_passes_when_every_process_is_killed_amid_a_swap", swaps::killed_amid),
     ("the_kernel_closes_what_a_record_takes_back", crashes::kernel_closes_what_a_record_takes_back),
     ("the_kernel_closes_without_a_supervisor", terms::closes_while_the_supervisor_is_dead),
     ("a_node_dials_its_console_and_takes_orders_through_it", couriers::takes_orders),

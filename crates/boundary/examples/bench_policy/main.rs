@@ -8,6 +8,7 @@ mod binary;
 mod rules;
 
 use std::hint::black_box;
+use std::process::ExitCode;
 use std::time::Instant;
 
 use boundary::{Budget, Comparison, FilterSet, Meaning, PacketSet, ResolvedSet, compare, witness};
@@ -16,17 +17,26 @@ const RULES: usize = 10_000;
 const RUNS: usize = 11;
 /// The binary diagram takes seconds where ours takes milliseconds.
 const RUNS_BINARY: usize = 3;
+/// The most that each may take, in milliseconds.
+const COLD_MS: f64 = 100.0;
+const INCREMENTAL_MS: f64 = 1.0;
+const WITNESS_MS: f64 = 0.1;
+/// How many times faster the cold check is to be than the binary diagram's.
+const TIMES_FASTER: f64 = 30.0;
 
-fn main() {
+fn main() -> ExitCode {
     let mut random = rules::Random::new(7);
     let upper = random.ordinary_set(RULES);
     let lower = random.narrowed(&upper);
     let wider = random.widened(&lower);
-    cold_check(&upper, &lower);
-    incremental(&upper, &lower, &wider);
-    counterexample(&upper, &wider);
-    adversarial(&mut random);
-    parsing();
+    let kept = [
+        cold_check(&upper, &lower),
+        incremental(&upper, &lower, &wider),
+        counterexample(&upper, &wider),
+        adversarial(&mut random),
+        parsing(),
+    ];
+    if kept.contains(&false) { ExitCode::FAILURE } else { ExitCode::SUCCESS }
 }
 
 fn checked(upper: &ResolvedSet, lower: &ResolvedSet) -> Comparison {
@@ -35,7 +45,7 @@ fn checked(upper: &ResolvedSet, lower: &ResolvedSet) -> Comparison {
 
 /// Both sets from their rules, then contained or not.
 #[expect(clippy::print_stderr, reason = "talk beside the data")]
-fn cold_check(upper: &ResolvedSet, lower: &ResolvedSet) {
+fn cold_check(upper: &ResolvedSet, lower: &ResolvedSet) -> bool {
     let mut budget = Budget::for_tier();
     let comparison = compare(std::slice::from_ref(upper), lower, &[], &mut budget).unwrap();
     assert_eq!(comparison.excess, None);
@@ -46,12 +56,14 @@ fn cold_check(upper: &ResolvedSet, lower: &ResolvedSet) {
         let manager = binary::Manager::new();
         assert!(manager.set(upper).contains(&manager.set(lower)));
     });
-    print("cold_check_10k_ms", &ours, Some(&binary));
+    let least = binary[binary.len() / 2] / TIMES_FASTER;
+    print("cold_check_10k_ms", &ours, Some(&binary), Some(COLD_MS.min(least)))
 }
 
 /// A rule more in the lower set; and a name in the midst of it that means an address less: each compared rule by
 /// rule with the set before, and checked against the upper set.
-fn incremental(upper: &ResolvedSet, lower: &ResolvedSet, wider: &ResolvedSet) {
+fn incremental(upper: &ResolvedSet, lower: &ResolvedSet, wider: &ResolvedSet) -> bool {
+    let mut within = true;
     let upper = upper.packet_set(&mut Budget::for_tier()).unwrap();
     let before = Meaning::of(lower.clone(), &mut Budget::for_tier()).unwrap();
     let mut fewer = lower.clone();
@@ -69,14 +81,15 @@ fn incremental(upper: &ResolvedSet, lower: &ResolvedSet, wider: &ResolvedSet) {
             // Letting go of it is no part of the check.
             kept.push(meaning);
         };
-        print(figure, &millis(RUNS, check), None);
+        within &= print(figure, &millis(RUNS, check), None, Some(INCREMENTAL_MS));
         let anew = after.packet_set(&mut Budget::for_tier()).unwrap();
         assert_eq!(*before.changed(after.clone(), &mut Budget::for_tier()).unwrap().packets(), anew);
     }
+    within
 }
 
 /// From two sets that clash to a packet and its box.
-fn counterexample(upper: &ResolvedSet, wider: &ResolvedSet) {
+fn counterexample(upper: &ResolvedSet, wider: &ResolvedSet) -> bool {
     let comparison = checked(upper, wider);
     assert!(comparison.excess.is_some());
     let find =
@@ -91,12 +104,12 @@ fn counterexample(upper: &ResolvedSet, wider: &ResolvedSet) {
         found.extend(millis(1, || assert!(binary_upper.counterexample(&binary_wider))));
     }
     found.sort_by(f64::total_cmp);
-    print("witness_10k_ms", &ours, Some(&found));
+    print("witness_10k_ms", &ours, Some(&found), Some(WITNESS_MS))
 }
 
 /// 640 random overlapping ranges: the worst shape known. Proved or refused, it takes no longer than this.
 #[expect(clippy::print_stderr, reason = "talk beside the data")]
-fn adversarial(random: &mut rules::Random) {
+fn adversarial(random: &mut rules::Random) -> bool {
     let upper = random.adversarial_set(640);
     let lower = random.narrowed(&upper);
     let mut budget = Budget::for_tier();
@@ -104,17 +117,17 @@ fn adversarial(random: &mut rules::Random) {
     let sets =
         compare(std::slice::from_ref(&upper), &lower, &[], &mut budget).map(|done| (done.upper, done.lower));
     eprintln!("adversarial_640: {} steps; {sets:?}", Budget::TIER_STEPS - budget.left());
-    print("adversarial_640_ms", &millis(5, check), None);
+    print("adversarial_640_ms", &millis(5, check), None, None)
 }
 
 /// The same size as text.
-fn parsing() {
+fn parsing() -> bool {
     let text = rules::Random::new(8).file(RULES);
     let parse = || -> PacketSet {
         let set = FilterSet::parse(text.as_bytes()).unwrap().resolve(None).unwrap();
         set.packet_set(&mut Budget::for_tier()).unwrap()
     };
-    print("parse_and_build_10k_ms", &millis(RUNS, parse), None);
+    print("parse_and_build_10k_ms", &millis(RUNS, parse), None, None)
 }
 
 /// Milliseconds of each run, ascending; one run before them does not count.
@@ -133,7 +146,8 @@ fn millis<T>(runs: usize, mut run: impl FnMut() -> T) -> Vec<f64> {
     times
 }
 
-fn print(figure: &str, ours: &[f64], oxidd: Option<&[f64]>) {
+/// Prints the median; gives whether it is within the bound, if it has one.
+fn print(figure: &str, ours: &[f64], oxidd: Option<&[f64]>, bound: Option<f64>) -> bool {
     let value = ours[ours.len() / 2];
     let mut line = serde_json::json!({
         "bench": "policy", "figure": figure, "value": rounded(value), "unit": "ms", "runs": ours.len(),
@@ -144,7 +158,11 @@ fn print(figure: &str, ours: &[f64], oxidd: Option<&[f64]>) {
         line["against"] = serde_json::json!({ "oxidd": rounded(theirs) });
         line["ratio"] = rounded(value / theirs).into();
     }
+    if let Some(bound) = bound {
+        line["median_bound"] = rounded(bound).into();
+    }
     println!("{line}");
+    bound.is_none_or(|bound| value <= bound)
 }
 
 /// Four significant digits are more than such a measurement has.

@@ -14,6 +14,8 @@ pub(crate) struct Figure {
     spread: (f64, f64),
     runs: usize,
     against: Vec<(&'static str, f64)>,
+    bound: Option<f64>,
+    times_cheaper: Option<f64>,
 }
 
 impl Figure {
@@ -21,7 +23,28 @@ impl Figure {
     pub(crate) fn of(name: &str, unit: &'static str, values: &mut [f64]) -> Self {
         let value = median(values);
         let spread = (values[0], values[values.len() - 1]);
-        Self { name: name.to_owned(), unit, value, spread, runs: values.len(), against: Vec::new() }
+        Self {
+            name: name.to_owned(),
+            unit,
+            value,
+            spread,
+            runs: values.len(),
+            against: Vec::new(),
+            bound: None,
+            times_cheaper: None,
+        }
+    }
+
+    /// The most that it may be.
+    pub(crate) const fn at_most(mut self, bound: Option<f64>) -> Self {
+        self.bound = bound;
+        self
+    }
+
+    /// How many times cheaper it is to be than the first that was measured beside it.
+    pub(crate) const fn cheaper(mut self, times: f64) -> Self {
+        self.times_cheaper = Some(times);
+        self
     }
 
     /// What was measured beside it.
@@ -30,7 +53,9 @@ impl Figure {
         self
     }
 
-    pub(crate) fn print(&self) {
+    /// Prints it; gives whether its bounds are kept.
+    #[must_use]
+    pub(crate) fn print(&self) -> bool {
         let mut compared = String::new();
         if let Some((_, first)) = self.against.first() {
             let peers: Vec<String> =
@@ -38,10 +63,15 @@ impl Figure {
             let ratio = self.value / first;
             compared = format!(" \"against\": {{{}}}, \"ratio\": {ratio:.4},", peers.join(", "));
         }
+        let cheaper = self.times_cheaper.zip(self.against.first()).map(|(times, (_, peer))| peer / times);
+        let bounds = [self.bound, cheaper].into_iter().flatten();
+        let bound = bounds.reduce(f64::min);
+        let bounded = bound.map_or_else(String::new, |bound| format!(" \"median_bound\": {bound:.1},"));
         println!(
-            "{{\"bench\": \"filter\", \"figure\": \"{}\", \"value\": {:.3}, \"unit\": \"{}\",{compared} \
+            "{{\"bench\": \"filter\", \"figure\": \"{}\", \"value\": {:.3}, \"unit\": \"{}\",{compared}{bounded} \
              \"runs\": {}, \"spread\": [{:.3}, {:.3}]}}",
             self.name, self.value, self.unit, self.runs, self.spread.0, self.spread.1
         );
+        bound.is_none_or(|bound| self.value <= bound)
     }
 }

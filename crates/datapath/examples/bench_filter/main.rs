@@ -28,6 +28,12 @@ type Outcome<T> = Result<T, Box<dyn Error + Send + Sync>>;
 const ROUNDS: usize = 11;
 /// Turns of each lane in a round, of which the median counts: what strikes one is not the filter's.
 const TURNS: u32 = 5;
+/// The most that the filter may add to a packet, in nanoseconds: of an open flow at any size of the policy, and of a new
+/// one by 10,000 prefixes.
+const ESTABLISHED_NS: f64 = 70.0;
+const FIRST_NS: f64 = 400.0;
+/// How many times cheaper than nftables with conntrack it is to be.
+const TIMES_CHEAPER: f64 = 8.0;
 
 fn main() -> Outcome<()> {
     if let Some(pins) = std::env::var_os(swap::SWAPPER) {
@@ -41,22 +47,25 @@ fn main() -> Outcome<()> {
     os::mount::bpffs(&folder.join("bpf"))?;
     let sizes: Vec<u32> = std::env::args().skip(1).map(|size| size.parse()).collect::<Result<_, _>>()?;
     let sizes = if sizes.is_empty() { vec![16, 1_000, 10_000] } else { sizes };
+    let mut kept = true;
     for prefixes in sizes {
         let kinds = [Kind::Nothing, Kind::Filter, Kind::NftAsks, Kind::NftTrusts];
         let mut lanes =
             kinds.iter().map(|kind| Lane::make(folder, *kind, prefixes)).collect::<Outcome<Vec<_>>>()?;
-        added(&mut lanes, &format!("established_added_ns_{prefixes}"), prefixes, false)?;
-        added(&mut lanes, &format!("first_added_ns_{prefixes}"), prefixes, true)?;
+        let established = added(&mut lanes, &format!("established_added_ns_{prefixes}"), prefixes, false)?;
+        kept &= established.at_most(Some(ESTABLISHED_NS)).cheaper(TIMES_CHEAPER).print();
+        let first = added(&mut lanes, &format!("first_added_ns_{prefixes}"), prefixes, true)?;
+        kept &= first.at_most((prefixes == 10_000).then_some(FIRST_NS)).print();
         if prefixes == 10_000 {
-            streams::ratios(&lanes)?;
-            swap::measure(&mut lanes[1], folder)?;
+            kept &= streams::ratios(&lanes)?;
+            kept &= swap::measure(&mut lanes[1])?;
         }
     }
-    Ok(())
+    if kept { Ok(()) } else { Err("a figure is beyond its bound".into()) }
 }
 
 /// What each lane's packets cost more than those of the lane without a filter, each in turn.
-fn added(lanes: &mut [Lane], name: &str, prefixes: u32, first: bool) -> Outcome<()> {
+fn added(lanes: &mut [Lane], name: &str, prefixes: u32, first: bool) -> Outcome<Figure> {
     let mut of_lane: Vec<Vec<f64>> = vec![Vec::new(); lanes.len()];
     // Round 0 opens the flows, and warms up.
     for round in 0..=ROUNDS {
@@ -78,9 +87,6 @@ fn added(lanes: &mut [Lane], name: &str, prefixes: u32, first: bool) -> Outcome<
     }
     let mut medians = of_lane.iter_mut().map(|all| median(all));
     let (_, _, asks, trusts) = (medians.next(), medians.next(), medians.next(), medians.next());
-    Figure::of(name, "ns", &mut of_lane[1].clone())
-        .against("nft_ct", asks)
-        .against("nft_ct_trusting", trusts)
-        .print();
-    Ok(())
+    let figure = Figure::of(name, "ns", &mut of_lane[1].clone());
+    Ok(figure.against("nft_ct", asks).against("nft_ct_trusting", trusts))
 }

@@ -14,8 +14,9 @@ const BULK: u16 = 5090;
 const TURN: Duration = Duration::from_millis(250);
 const ANSWER: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nConnection: close\r\n\r\nhello";
 
-/// Requests a second and bytes a second of the second lane, as parts of the first one's.
-pub(crate) fn ratios(lanes: &[Lane]) -> Outcome<()> {
+/// Requests a second and bytes a second of the second lane, as parts of the first one's; gives whether bounds are kept.
+pub(crate) fn ratios(lanes: &[Lane]) -> Outcome<bool> {
+    let mut kept = true;
     for lane in &lanes[..2] {
         let (http, bulk) = lane.net.run(|| (listen(HTTP), listen(BULK)))?;
         let (http, bulk) = (http?, bulk?);
@@ -29,9 +30,9 @@ pub(crate) fn ratios(lanes: &[Lane]) -> Outcome<()> {
             let rates = lanes[..2].iter().map(|lane| rate(lane, turn)).collect::<Outcome<Vec<f64>>>()?;
             ratios.push(rates[1] / rates[0]);
         }
-        Figure::of(name, "ratio", &mut ratios).print();
+        kept &= Figure::of(name, "ratio", &mut ratios).print();
     }
-    Ok(())
+    Ok(kept)
 }
 
 fn rate(lane: &Lane, turn: fn() -> std::io::Result<u64>) -> Outcome<f64> {

@@ -21,11 +21,14 @@ pub(crate) const SWAPPER: &str = "BENCH_FILTER_SWAPS";
 const PREFIXES: u32 = 10_000;
 /// Packets under traffic: half of them pass by both policies, half by none.
 const PACKETS: u64 = 20_000_000;
+/// The most that may pass between the order to switch and its effect.
+const EFFECT_MS: f64 = 50.0;
 /// Switches of one process before it is killed.
 const LIFE: usize = 7;
 
-/// How long a switch takes, and how many of twenty million packets are judged wrongly meanwhile.
-pub(crate) fn measure(lane: &mut Lane, folder: &Path) -> Outcome<()> {
+/// How long a switch takes, and how many of twenty million packets are judged wrongly meanwhile; gives whether
+/// bounds are kept.
+pub(crate) fn measure(lane: &mut Lane) -> Outcome<bool> {
     let images = [policy::image(PREFIXES, true)?, policy::image(PREFIXES, false)?];
     let filter = lane.filter.as_mut().ok_or("the lane has no filter")?;
     let (mut swaps, mut flips) = (Vec::new(), Vec::new());
@@ -37,12 +40,12 @@ pub(crate) fn measure(lane: &mut Lane, folder: &Path) -> Outcome<()> {
         flips.push(filled.elapsed().as_secs_f64() * 1e3);
         swaps.push(began.elapsed().as_secs_f64() * 1e3);
     }
-    Figure::of("swap_10000_ms", "ms", &mut swaps).print();
-    Figure::of("swap_effect_ms", "ms", &mut flips).print();
-    under_traffic(lane, folder)
+    let swaps = Figure::of("swap_10000_ms", "ms", &mut swaps).print();
+    let flips = Figure::of("swap_effect_ms", "ms", &mut flips).at_most(Some(EFFECT_MS)).print();
+    Ok(under_traffic(lane)? && swaps && flips)
 }
 
-fn under_traffic(lane: &Lane, _folder: &Path) -> Outcome<()> {
+fn under_traffic(lane: &Lane) -> Outcome<bool> {
     let filter = lane.filter.as_ref().ok_or("the lane has no filter")?;
     let socket = lane.realm.run(|| FrameSocket::open("eth0"))??;
     let router = lane.router.run(|| os::link::Links::open()?.find("realm"))??.mac.ok_or("no MAC")?;
@@ -82,8 +85,8 @@ fn under_traffic(lane: &Lane, _folder: &Path) -> Outcome<()> {
             "{PACKETS} packets, {switches} switches, {kills} switching processes killed, {wrong} wrong"
         );
     }
-    Figure::of("swap_wrong_verdicts", "packets", &mut [f64::from(u32::try_from(wrong)?)]).print();
-    Ok(())
+    let wrong = Figure::of("swap_wrong_verdicts", "packets", &mut [f64::from(u32::try_from(wrong)?)]);
+    Ok(wrong.at_most(Some(0.0)).print())
 }
 
 /// Starts a process that switches, and kills it in the midst of it; how often it had switched.

@@ -17,12 +17,24 @@ pub(super) struct Listeners(Vec<(Transport, u16, Arc<Tally>)>);
 struct Tally {
     count: AtomicU64,
     last_ns: AtomicU64,
+    sent_ns: AtomicU64,
 }
 
 impl Tally {
-    fn came(&self) {
+    fn came(&self) -> u64 {
         let now = u64::try_from(os::clock::monotonic().as_nanos()).unwrap_or(u64::MAX);
         self.last_ns.store(now, Ordering::Relaxed);
+        now
+    }
+
+    /// A datagram came; one of a flow without end says when it was sent.
+    fn datagram_came(&self, content: &[u8]) {
+        self.count.fetch_add(1, Ordering::Relaxed);
+        let now = self.came();
+        let sent = content.try_into().map_or(0, u64::from_be_bytes);
+        if sent <= now {
+            self.sent_ns.fetch_max(sent, Ordering::Relaxed);
+        }
     }
 }
 
@@ -52,6 +64,7 @@ impl Listeners {
             port: *port,
             count: tally.count.load(Ordering::Relaxed),
             last_ns: tally.last_ns.load(Ordering::Relaxed),
+            sent_ns: tally.sent_ns.load(Ordering::Relaxed),
         };
         self.0.iter().map(heard).collect()
     }
@@ -81,8 +94,7 @@ fn return_datagrams(socket: &UdpSocket, tally: &Tally) {
     loop {
         // An error here is the refusal of an earlier answer: it says nothing about the next.
         if let Ok((length, from)) = socket.recv_from(&mut buffer) {
-            tally.count.fetch_add(1, Ordering::Relaxed);
-            tally.came();
+            tally.datagram_came(&buffer[..length]);
             if socket.send_to(&buffer[..length], from).is_err() {
                 continue;
             }

@@ -15,10 +15,12 @@ pub(super) fn begin(to: &[SocketAddr], every: Duration) -> std::io::Result<()> {
     Ok(())
 }
 
-/// What cannot be sent now is lost, as anywhere on the way.
+/// Each says when it is sent. What cannot be sent now is lost, as anywhere on the way.
 fn send(socket: &UdpSocket, to: SocketAddr, every: Duration) {
-    let mut number = 0_u64;
     while os::poll::wait(&[], Some(every)).is_ok() {
-        number += u64::from(socket.send_to(&number.to_be_bytes(), to).is_ok());
+        let now = u64::try_from(os::clock::monotonic().as_nanos()).unwrap_or(u64::MAX);
+        if socket.send_to(&now.to_be_bytes(), to).is_err() {
+            continue;
+        }
     }
 }

@@ -34,6 +34,9 @@ pub struct Heard {
     pub count: u64,
     /// When anything came last, in nanoseconds of the machine's monotonic clock; 0 for never.
     pub last_ns: u64,
+    /// When the newest of the datagrams was sent that came from [`Host::send`](crate::Host::send); 0 for none. It may
+    /// have waited on its way, and at the port for somebody to take it.
+    pub sent_ns: u64,
 }
 
 /// What probes to one target found.

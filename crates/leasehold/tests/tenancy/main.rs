@@ -8,6 +8,7 @@ mod hello;
 mod kills;
 mod orders;
 mod replays;
+mod rules;
 mod search;
 mod world;
 
@@ -19,5 +20,6 @@ fn main() -> ExitCode {
         ("a_console_killed_in_the_middle_of_orders_keeps_what_it_accepted", kills::in_the_middle_of_orders),
         ("garbage_at_the_door_of_nodes_keeps_no_node_out", garbage::at_the_door_of_nodes),
         ("no_byte_of_a_tenancy_is_accepted_after_it", replays::no_byte_of_a_tenancy),
+        ("no_tier_is_told_anothers_rules", rules::no_tier_is_told_anothers),
     ])
 }

@@ -189,6 +189,11 @@ impl World {
     }
 
     pub(crate) fn grant(&mut self, contract: &str) -> Offer {
+        self.grant_within(contract, WEB)
+    }
+
+    /// The same with another boundary.
+    pub(crate) fn grant_within(&mut self, contract: &str, boundary: &str) -> Offer {
         let to = self.tenant.clone().unwrap();
         let wanted = Grant {
             contract: contract.to_owned(),
@@ -199,7 +204,7 @@ impl World {
             exercise: Rights::ALL,
             grant: Rights::ALL,
             quota: Quota { tiers: 4, keys: 16, objects: 64, records_per_hour: 1000, space_mib: 64 },
-            boundary: WEB.to_owned(),
+            boundary: boundary.to_owned(),
         };
         let granted: Granted = self.post(LANDLORD, "/v1/leases", &wanted);
         assert!(granted.failed.is_empty(), "{}", json!(granted));
