@@ -4,6 +4,7 @@
 #![forbid(unsafe_code)]
 #![expect(missing_docs, reason = "each function is a target, told by its file")]
 
+mod api_bodies;
 mod boundary;
 mod console_files;
 mod dhcp;
@@ -14,7 +15,9 @@ mod journal;
 mod keys;
 mod node_files;
 mod orders;
+mod status_lines;
 
+pub use api_bodies::api_bodies;
 pub use boundary::{boundary_file, directory, packet_lines};
 pub use console_files::{identity, mirror, offer};
 pub use dhcp::{dhcp_frame, dhcp_message};
@@ -23,5 +26,6 @@ pub use frames::{node_frames, packets, signing_requests};
 pub use id_texts::id_texts;
 pub use journal::{journal_export, journal_folder, object};
 pub use keys::{envelope, key_file, node_records, sealed_file, sealed_order, signed_directory};
-pub use node_files::{config, custody_messages, enrolment, leasing_messages};
+pub use node_files::{config, custody_messages, enrolment, leasing_messages, role_messages};
 pub use orders::order;
+pub use status_lines::status_lines;

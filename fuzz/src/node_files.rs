@@ -8,6 +8,8 @@ mod config;
 mod custody_messages;
 #[expect(dead_code, reason = "the monitor uses more of it than its parser")]
 mod enrolment;
+mod helper_messages;
+mod launching_messages;
 mod leasing_messages;
 
 /// What the supervisor says to custody, and custody to the supervisor: a frame of JSON each. What is read is
@@ -22,6 +24,14 @@ pub fn custody_messages(bytes: &[u8]) {
 pub fn leasing_messages(bytes: &[u8]) {
     reads_back::<leasing_messages::ToLeasing>(bytes);
     reads_back::<leasing_messages::FromLeasing>(bytes);
+}
+
+/// The same of what it says to a helper and to the launcher, and hears from a helper and from an unpacker.
+pub fn role_messages(bytes: &[u8]) {
+    reads_back::<helper_messages::Task>(bytes);
+    reads_back::<helper_messages::Outcome>(bytes);
+    reads_back::<launching_messages::StartShim>(bytes);
+    reads_back::<launching_messages::Unpacked>(bytes);
 }
 
 fn reads_back<T: serde::Serialize + serde::de::DeserializeOwned + PartialEq + std::fmt::Debug>(bytes: &[u8]) {

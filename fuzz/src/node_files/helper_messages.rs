@@ -1,0 +1,1 @@
+../../../crates/bmonitor/src/helper/messages.rs
