@@ -6,7 +6,8 @@ use serde_json::{Value, json};
 
 use crate::world::{LANDLORD, World, another_key, connected};
 
-const ROWS: usize = 60;
+/// More than the handshakes that a console has under way at most.
+const ROWS: usize = 300;
 
 /// At the door that nodes dial, before a node has, and while one is connected.
 pub(crate) fn at_the_door_of_nodes() {
