@@ -105,6 +105,11 @@ impl Lane {
         let Some(round) = new else { return Ok(()) };
         let local = 41_000 + u16::try_from(round)?;
         self.socket = self.realm.run(|| UdpSocket::bind((OWN, local)))??;
+        self.forget_flows()
+    }
+
+    /// Empties the filter's table.
+    pub(crate) fn forget_flows(&mut self) -> Outcome<()> {
         if let Some(filter) = &mut self.filter {
             filter.sweep(os::clock::boot() + Duration::from_secs(7_200))?;
         }

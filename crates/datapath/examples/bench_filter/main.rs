@@ -57,7 +57,7 @@ fn main() -> Outcome<()> {
         let first = added(&mut lanes, &format!("first_added_ns_{prefixes}"), prefixes, true)?;
         kept &= first.at_most((prefixes == 10_000).then_some(FIRST_NS)).print();
         if prefixes == 10_000 {
-            kept &= streams::ratios(&lanes)?;
+            kept &= streams::ratios(&mut lanes)?;
             kept &= swap::measure(&mut lanes[1])?;
         }
     }

@@ -15,7 +15,7 @@ const TURN: Duration = Duration::from_millis(250);
 const ANSWER: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nConnection: close\r\n\r\nhello";
 
 /// Requests a second and bytes a second of the second lane, as parts of the first one's; gives whether bounds are kept.
-pub(crate) fn ratios(lanes: &[Lane]) -> Outcome<bool> {
+pub(crate) fn ratios(lanes: &mut [Lane]) -> Outcome<bool> {
     let mut kept = true;
     for lane in &lanes[..2] {
         let (http, bulk) = lane.net.run(|| (listen(HTTP), listen(BULK)))?;
@@ -27,6 +27,8 @@ pub(crate) fn ratios(lanes: &[Lane]) -> Outcome<bool> {
     for (name, turn) in [("http_ratio", requests as fn() -> _), ("tcp_ratio", bytes as fn() -> _)] {
         let mut ratios = Vec::new();
         for _ in 0..ROUNDS {
+            // Each request is a flow, and has to find room.
+            lanes[..2].iter_mut().try_for_each(Lane::forget_flows)?;
             let rates = lanes[..2].iter().map(|lane| rate(lane, turn)).collect::<Outcome<Vec<f64>>>()?;
             ratios.push(rates[1] / rates[0]);
         }

@@ -30,6 +30,10 @@ const EVERY: Duration = Duration::from_micros(200);
 /// Between two new flows: those of a minute have room in the realm's table.
 const NEW_EVERY: Duration = Duration::from_millis(5);
 const PATIENCE: Duration = Duration::from_secs(20);
+/// What comes through before it is taken back: datagrams of open flows, of new ones, and answers on the connection.
+const ENOUGH: [u64; 3] = [200, 20, 20];
+/// Between two looks.
+const LOOK: Duration = Duration::from_millis(5);
 /// When nothing was heard for so long, nothing comes any more.
 const SILENCE: Duration = Duration::from_millis(250);
 const OPEN: &str = "version = 1\n[[allow]]\nremote = [\"internet\"]\n";
@@ -96,9 +100,12 @@ struct Bench {
     facility: Facility,
     tenant: Party,
     engine: Host,
+    /// The outside's connection to the realm. It outlives the rounds: what is cut off goes on once it is admitted.
+    connection: usize,
 }
 
 impl Bench {
+    /// With everything admitted, and all flows under way.
     fn new(guard: &Guard) -> Result<Self, Failed> {
         let (landlord, tenant) = (Party::new()?, Party::new()?);
         let random: [u8; 3] = os::random::bytes().map_err(|error| Failed::new("choose a name", error))?;
@@ -115,7 +122,11 @@ impl Bench {
         engine.listen(Transport::Udp, NEW)?;
         engine.listen(Transport::Tcp, 80)?;
         engine.send(&PORTS.map(|port| SocketAddr::new(INTERNET, port)), EVERY)?;
-        Ok(Self { facility, tenant, engine })
+        let refused = |why| Failed::new("connect", why);
+        let connection = facility.internet.connect(SocketAddr::new(REALM.into(), 80), PATIENCE)?;
+        let connection = connection.map_err(refused)?;
+        facility.internet.stream(connection)?;
+        Ok(Self { facility, tenant, engine, connection })
     }
 
     /// Begins a flow to the realm with each datagram.
@@ -137,15 +148,17 @@ impl Bench {
     fn round(&self) -> Result<Round, Failed> {
         self.order(OPEN)?;
         self.facility.nodes()[0].settled(PATIENCE)?;
-        let outside = &self.facility.internet;
-        let refused = |why| Failed::new("connect", why);
-        let open = outside.connect(SocketAddr::new(REALM.into(), 80), PATIENCE)?.map_err(refused)?;
-        outside.stream(open)?;
-        let (before, new) = (heard(outside)?.0, heard(&self.engine)?.0);
-        while heard(outside)?.0 < before + 200
-            || heard(&self.engine)?.0 < new + 20
-            || outside.streamed(open)?.answers < 20
-        {}
+        let (outside, open) = (&self.facility.internet, self.connection);
+        let count = || -> Result<[u64; 3], Failed> {
+            Ok([heard(outside)?.0, heard(&self.engine)?.0, outside.streamed(open)?.answers])
+        };
+        let (before, began) = (count()?, os::clock::monotonic());
+        while count()?.iter().zip(before).zip(ENOUGH).any(|((now, before), enough)| *now < before + enough) {
+            if os::clock::monotonic().saturating_sub(began) > PATIENCE {
+                return Err(Failed::new("hear what is admitted", "it does not come"));
+            }
+            pause()?;
+        }
         let ordered = os::clock::monotonic();
         self.order(LEFT)?;
         let last = || -> Result<(Duration, Duration), Failed> {
@@ -157,6 +170,7 @@ impl Bench {
             if os::clock::monotonic().saturating_sub(last.0.max(last.1)) > SILENCE {
                 break last;
             }
+            pause()?;
         };
         Ok(Round { open: last_open.saturating_sub(ordered), new: last_new.saturating_sub(ordered) })
     }
@@ -206,6 +220,10 @@ fn accepted(answer: &Answer) -> Result<(), Failed> {
         return Ok(());
     }
     Err(Failed::new("order", format!("the node said {answer:?}")))
+}
+
+fn pause() -> Result<(), Failed> {
+    os::poll::wait(&[], Some(LOOK)).map(drop).map_err(|error| Failed::new("wait", error))
 }
 
 /// A program that was built with this example.
