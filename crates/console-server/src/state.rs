@@ -39,6 +39,8 @@ pub(crate) struct Console {
     places: Mutex<BTreeMap<PublicKey, Place>>,
     /// The turn in which addresses are given out, and the directory is written.
     pub(crate) addressing: Turn<()>,
+    /// Nodes that stand by take places one after the other.
+    pub(crate) standing_by: Turn<()>,
     /// The turn in which the audit trail grows.
     pub(crate) auditing: Turn<()>,
     /// How often people were refused of late.
@@ -75,6 +77,7 @@ impl Console {
             live: Live::new(),
             strangers: Lines::default(),
             addressing: Turn::new(()),
+            standing_by: Turn::new(()),
             auditing: Turn::new(()),
             refusals: Mutex::default(),
             places: Mutex::default(),

@@ -65,7 +65,7 @@ impl Default for Timing {
             answered_ms: 500,
             hung_ms: 10_000,
             awaited_ms: 30_000,
-            turn_ms_max: 1_000,
+            turn_ms_max: 500,
             together_ms: 10_000,
             many_per_mille: 20,
         }

@@ -18,6 +18,9 @@ use crate::reconcile::policy_of;
 const TAKEN_MAX: usize = 256;
 const KINDS_MAX: usize = 256;
 
+/// More records than a filter's log holds.
+const LOG_MAX: usize = 32 * 1024;
+
 /// What the filters refused, since the supervisor's start.
 #[derive(Debug, Default)]
 pub(super) struct Refusals {
@@ -84,7 +87,7 @@ impl Supervisor {
                 continue;
             }
             if let Ok(counters) = filter.counters() {
-                drop(filter.denials(usize::MAX));
+                drop(filter.denials(LOG_MAX));
                 self.refusals.realms.insert(whose, Refused::new(counters));
             }
             // A new epoch may leave the sets as they are.

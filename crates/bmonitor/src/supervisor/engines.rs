@@ -189,6 +189,8 @@ impl Supervisor {
         }
         if shim.report.is_none() && boot() > shim.since + SPEAKS_IN {
             shim.lines.tell(&Command::Kill);
+            // It is told again only after as long.
+            shim.since = boot();
         }
     }
 

@@ -5,7 +5,6 @@ use std::fs;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::os::unix::fs::MetadataExt;
-use std::path::Path;
 use std::time::{Duration, Instant};
 
 use id::{Digest, TierId};
@@ -95,7 +94,7 @@ pub(crate) fn serves_and_comes_back() {
     tenancy.sever();
     tenancy.world.settled(0);
     assert!(shims(&tenancy).is_empty());
-    let own = Path::new("/sys/fs/cgroup/pids").join(format!("{}-n1", tenancy.world.facility.plan().prefix));
+    let own = crate::returns::home_of_groups(&tenancy.world.facility.plan().prefix);
     becomes("no control group is left", || {
         fs::read_dir(&own).into_iter().flatten().all(|entry| entry.unwrap().path().is_file())
     });

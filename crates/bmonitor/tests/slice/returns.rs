@@ -208,7 +208,7 @@ pub(crate) fn power_is_cut() {
 /// and holds the lock of its folder still. What it leaves is removed, not before it has ended, and not never.
 pub(crate) fn who_ends_late_is_swept() {
     let mut world = World::unstarted();
-    let own = format!("{}-n1", world.facility.plan().prefix);
+    let home = home_of_groups(&world.facility.plan().prefix);
     world.start(0, &[]);
     world.settled(0);
     world.facility.nodes_mut()[0].kill_supervisor().unwrap();
@@ -216,7 +216,6 @@ pub(crate) fn who_ends_late_is_swept() {
     fs::create_dir_all(&run).unwrap();
     let lock = File::create(run.join("lock")).unwrap();
     lock.lock().unwrap();
-    let home = Path::new("/sys/fs/cgroup/pids").join(own);
     let [late, over] = ["of-a-shim-that-is-ending", "of-a-run-that-is-over"].map(|name| home.join(name));
     fs::create_dir_all(&late).unwrap();
     fs::create_dir_all(&over).unwrap();
@@ -226,6 +225,13 @@ pub(crate) fn who_ends_late_is_swept() {
     assert!(late.exists(), "a group was removed before its run had ended");
     drop(lock);
     becomes("a group of a run that ended late is left", || !late.exists());
+}
+
+/// Where the control groups of the first node's engines are: of one hierarchy, where there are several.
+pub(crate) fn home_of_groups(prefix: &str) -> PathBuf {
+    let of_processes = Path::new("/sys/fs/cgroup/pids");
+    let hierarchy = if of_processes.is_dir() { of_processes } else { Path::new("/sys/fs/cgroup") };
+    hierarchy.join(format!("{prefix}-n1"))
 }
 
 fn becomes(what: &str, wanted: impl Fn() -> bool) {

@@ -40,9 +40,10 @@ struct Node {
     address: Option<IpAddr>,
     connected: BTreeSet<Place>,
     probed: Option<Instant>,
-    engines: BTreeMap<Name, (EngineStatus, Option<Kind>)>,
-    /// Its engines were looked at: whichever is seen for the first time from now on is a new one.
-    looked_at: bool,
+    /// Of each of its tiers that this console holds: what one says tells nothing of another's.
+    engines: BTreeMap<(Place, Name), (EngineStatus, Option<Kind>)>,
+    /// Whose engines were looked at: whichever is seen there for the first time from now on is a new one.
+    looked_at: BTreeSet<Place>,
 }
 
 /// Runs for as long as the console does.
@@ -146,22 +147,20 @@ impl Round {
         // On a new connection the first status may not be there yet: that says nothing of any engine.
         let Some(now) = self.console.live.engines(place) else { return };
         let subject = |engine: &Name| Subject::Engine { node: place.0, engine: engine.clone() };
-        let gone: Vec<Name> = node
-            .engines
-            .keys()
-            .filter(|name| now.iter().all(|engine| engine.name != **name))
-            .cloned()
-            .collect();
-        for name in gone {
-            if let Some((_, Some(kind))) = node.engines.remove(&name) {
-                self.console.incidents.say(Event::Cleared { subject: subject(&name), kind });
+        let is_gone =
+            |(whose, name): &&(Place, Name)| *whose == place && now.iter().all(|engine| engine.name != *name);
+        let gone: Vec<(Place, Name)> = node.engines.keys().filter(is_gone).cloned().collect();
+        for gone in gone {
+            if let Some((_, Some(kind))) = node.engines.remove(&gone) {
+                self.console.incidents.say(Event::Cleared { subject: subject(&gone.1), kind });
             }
         }
         for engine in now {
-            let before = node.engines.get(&engine.name);
+            let key = (place, engine.name.clone());
+            let before = node.engines.get(&key);
             let restarts = match before {
                 Some((status, _)) => Some(status.restarts),
-                None if node.looked_at => Some(0),
+                None if node.looked_at.contains(&place) => Some(0),
                 None => None,
             };
             let found = engines::symptom(restarts, &engine);
@@ -178,9 +177,9 @@ impl Round {
             for past in past.into_iter().filter(|past| Some(*past) != kind) {
                 self.console.incidents.say(Event::Cleared { subject: subject(&engine.name), kind: past });
             }
-            node.engines.insert(engine.name.clone(), (engine, kind));
+            node.engines.insert(key, (engine, kind));
         }
-        node.looked_at = true;
+        node.looked_at.insert(place);
     }
 
     fn doubt(&self) {

@@ -116,6 +116,8 @@ pub(crate) async fn take(
     identity: PublicKey,
     envelope: &str,
 ) -> Result<(), No> {
+    // Two that come at once do not take one place: it is chosen and put on record in one turn.
+    let _turn = console.standing_by.lock().await;
     let like = whose_place(console, &standby.contract, statement).await?.ok_or_else(|| {
         refused("other-boundary", format!("its boundary is none of contract {}", standby.contract))
     })?;

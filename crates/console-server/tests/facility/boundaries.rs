@@ -37,13 +37,16 @@ async fn a_node_that_does_not_answer_delays_the_matrix_once() {
         node.with_address([10, 1, 0, number].into());
     }
     let question = json!({ "protocol": 6, "port": 80 });
-    let deadline = Instant::now() + Duration::from_secs(30);
+    let deadline = Instant::now() + Duration::from_secs(300);
     let matrix = loop {
         let began = Instant::now();
         let matrix: Matrix = landlord.post("/v1/boundaries/matrix", &question).await;
         // An answer that never comes would be waited for for a minute, and for each question again.
-        assert!(began.elapsed() < Duration::from_secs(20), "{:?}", began.elapsed());
-        if matrix.realms.len() == 3 {
+        assert!(began.elapsed() < Duration::from_secs(50), "{:?}", began.elapsed());
+        let is_mute = |realm: usize| matrix.realms[realm].node_name == "n3";
+        let mut known = matrix.pairs.iter().filter(|pair| !is_mute(pair.from) && !is_mute(pair.to));
+        // A node that answers may be late once on a busy machine.
+        if matrix.realms.len() == 3 && known.all(|pair| pair.pass.is_some()) {
             break matrix;
         }
         assert!(Instant::now() < deadline, "{matrix:?}");

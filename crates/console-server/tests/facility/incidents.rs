@@ -162,13 +162,13 @@ async fn an_engine_that_died_before_anybody_looked_is_an_incident() {
     let consoles = Consoles::default();
     let landlord = Party::new("landlord", &consoles).await;
     let node = Node::enrolled(&landlord.identity().await, &consoles);
-    enrol(&landlord, &node, "n1").await;
     let engine = |name: &str, state: &str, restarts: u64| json!({ "name": name, "state": state, "ready": true, "restarts": restarts, "out_of_memory": false, "watchdog": false });
     let about = |all: &[Incident], name: &str| {
         all.iter().any(|one| one.about == format!("engine {name} on n1") && one.cause == Kind::EngineExited)
     };
-    // One that had died before the console's start: of that nobody knows when it was.
+    // One that had died before its console knew the node: of that nobody knows when it was.
     node.with_engines(json!([engine("old", "running", 7), engine("other", "ended", 0)]));
+    enrol(&landlord, &node, "n1").await;
     until(&landlord, |all| about(all, "other")).await;
     node.with_engines(json!([engine("old", "running", 7), engine("web", "running", 1)]));
     let all = until(&landlord, |all| about(all, "web")).await;
