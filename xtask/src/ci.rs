@@ -31,7 +31,7 @@ pub(crate) const STAGES: [&str; 11] = [
 ];
 
 /// For so long each target is fuzzed.
-const FUZZ_S: u64 = 7;
+const FUZZ_S: u64 = 10;
 
 /// Runs the stages named, or all; `Ok(true)` when all of them held.
 pub(crate) fn ci(only: Vec<String>) -> Result<bool, Failure> {
