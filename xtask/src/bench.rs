@@ -15,12 +15,13 @@ use crate::{load, trusted_base};
 /// A bench, and the examples that measure for it, each with its package.
 type Bench = (&'static str, &'static [(&'static str, &'static str)]);
 
-const BENCHES: [Bench; 7] = [
+const BENCHES: [Bench; 8] = [
     ("policy", &[("boundary", "bench_policy")]),
     ("filter", &[("datapath", "bench_filter")]),
     ("tour", &[("leasehold", "bench_tour"), ("volume", "bench_volume")]),
     ("revoke", &[("leasehold", "bench_revoke")]),
     ("node", &[("leasehold", "bench_node")]),
+    ("engine", &[("engine", "bench_engine")]),
     ("keys", &[("channel", "bench_keys")]),
     ("volume", &[("volume", "bench_volume")]),
 ];
