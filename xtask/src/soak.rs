@@ -1,5 +1,6 @@
 //! `cargo xtask soak`: what CI does for seconds, for hours: every fuzz target in turn, longer each time
-//! round, the model of authority searched deeper, and ten times as many frames through the filter. Ends when the time is over or something is found.
+//! round, the model of authority searched deeper, ten times as many frames through the filter, and more deaths of who
+//! leases addresses. Ends when the time is over or something is found.
 
 use std::time::{Duration, Instant};
 
@@ -15,6 +16,9 @@ const MODEL_DEEPER: u32 = 1;
 /// Frames through the filter program, each with the oracle's verdict.
 const FRAMES: &str = "10000000";
 
+/// Lives of a lease, in each of which who leases is killed twice.
+const LEASE_LIVES: &str = "200";
+
 /// Seconds for each fuzz target in the first round; doubled in every further one.
 const FIRST_ROUND_S: u64 = 60;
 
@@ -28,6 +32,10 @@ pub(crate) fn soak(workspace: &Workspace, hours: f64) -> Result<(), Failure> {
     let arguments = ["test", "--release", "--locked", "--package", "datapath", "--test", "kernel"];
     let which = ["--", "--nocapture", "a_million_frames"];
     run(cargo(workspace).args(arguments).args(which).env("DATAPATH_FRAMES", FRAMES))?;
+    crate::say(&format!("==> who leases dies in {LEASE_LIVES} leases"));
+    let arguments = ["test", "--locked", "--package", "bmonitor", "--test", "slice"];
+    let which = ["--", "a_realm_is_never_open_without_its_lease"];
+    run(cargo(workspace).args(arguments).args(which).env("LEASE_LIVES", LEASE_LIVES))?;
     let mut seconds = FIRST_ROUND_S;
     while Instant::now() < end {
         crate::say(&format!("==> every fuzz target, {seconds} s each"));

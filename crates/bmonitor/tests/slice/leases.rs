@@ -22,20 +22,21 @@ use os::packet::Tap;
 use os::poll::{Wanted, wait};
 use os::process::Process;
 
+use crate::lessee::{Trap, When};
 use crate::rights::the_one;
 use crate::world::{REALMS, SHORT, SOON, TENANT, World, pause};
 
 /// Longer than a lease, and than any pause of a client.
-const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 const LEASE_S: u32 = 8;
 const CONSOLE: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 2);
 
-fn config() -> Config {
+fn config(lease_s: u32) -> Config {
     let at = |network, last| Ipv4Addr::new(10, network, 0, last);
     let router = Some(at(1, 1));
     Config {
         server: CONSOLE,
-        lease_s: LEASE_S,
+        lease_s,
         nodes: Some(Pool {
             first: at(0, 100),
             last: at(0, 110),
@@ -51,14 +52,29 @@ fn config() -> Config {
 
 /// What a server remembers over its starts.
 #[derive(Default)]
-struct Office {
-    records: Mutex<Vec<Record>>,
+pub(crate) struct Office {
+    lease_s: u32,
+    pub(crate) records: Mutex<Vec<Record>>,
     reserved: Mutex<Vec<(ClientId, Ipv4Addr)>>,
+    /// Who is killed when what passes the link.
+    pub(crate) trap: Mutex<Option<Trap>>,
 }
 
 impl Office {
+    /// One that gives leases of so many seconds.
+    pub(crate) fn giving(lease_s: u32) -> Arc<Self> {
+        Arc::new(Self { lease_s, ..Self::default() })
+    }
+
+    fn passes(&self, frame: &[u8], checksum: UdpChecksum, when: When) {
+        let mut trap = self.trap.lock().unwrap();
+        if trap.as_ref().is_some_and(|trap| trap.is_sprung_by(frame, checksum, when)) {
+            trap.take().unwrap().springs();
+        }
+    }
+
     /// How often an address was given or confirmed.
-    fn said(&self, address: Ipv4Addr) -> usize {
+    pub(crate) fn said(&self, address: Ipv4Addr) -> usize {
         self.records.lock().unwrap().iter().filter(|record| record.address == address).count()
     }
 }
@@ -74,23 +90,25 @@ impl Ground for At<'_> {
     }
 
     fn send(&mut self, frame: &[u8]) {
+        self.1.passes(frame, UdpChecksum::Ready, When::Sending);
         self.0.send(frame).unwrap();
+        self.1.passes(frame, UdpChecksum::Ready, When::Sent);
     }
 
     fn report(&mut self, _report: &Report) {}
 }
 
 /// A server on the landlord's console, until it is dropped.
-struct Serving {
+pub(crate) struct Serving {
     stop: Option<UnixStream>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl Serving {
-    fn start(facility: &Facility, office: &Arc<Office>) -> Self {
+    pub(crate) fn start(facility: &Facility, office: &Arc<Office>) -> Self {
         let tap = facility.namespace("landlord").unwrap();
         let tap = tap.run(|| Tap::open("eth0", &[SERVER_PORT, CLIENT_PORT])).unwrap().unwrap();
-        let mut server = Server::new(config(), office.records.lock().unwrap().clone());
+        let mut server = Server::new(config(office.lease_s), office.records.lock().unwrap().clone());
         for (client, address) in office.reserved.lock().unwrap().iter() {
             server.reserve(client.clone(), *address).unwrap();
         }
@@ -116,6 +134,7 @@ fn serve(tap: &Tap, server: Server, office: &Office, stopped: &UnixStream) {
         let clock = Clock { wall: os::clock::wall(), steady: now };
         while let Some(tapped) = tap.receive().unwrap() {
             let checksum = if tapped.checksum_ready { UdpChecksum::Ready } else { UdpChecksum::NotReady };
+            office.passes(&tapped.frame, checksum, When::Heard);
             let Ok(()) = desk.heard(&tapped.frame, checksum, clock, &mut At(tap, office));
         }
         let Ok(()) = desk.time(clock, &mut At(tap, office));
@@ -127,7 +146,7 @@ fn serve(tap: &Tap, server: Server, office: &Office, stopped: &UnixStream) {
 }
 
 /// One node without an address, and a landlord's console.
-fn world() -> World {
+pub(crate) fn world() -> World {
     let guard = Guard::start().unwrap();
     let (landlord, tenant) = (Party::new().unwrap(), Party::new().unwrap());
     let directory = keys::SigningKey::from_seed(&os::random::bytes().unwrap()).unwrap();
@@ -141,7 +160,7 @@ fn world() -> World {
     World::in_facility(facility, guard, landlord, tenant, directory)
 }
 
-fn waits_for(world: &World, what: &str, wanted: impl Fn(&Status) -> bool) -> Status {
+pub(crate) fn waits_for(world: &World, what: &str, wanted: impl Fn(&Status) -> bool) -> Status {
     let began = Instant::now();
     loop {
         let status = world.now(0);
@@ -154,11 +173,11 @@ fn waits_for(world: &World, what: &str, wanted: impl Fn(&Status) -> bool) -> Sta
     }
 }
 
-fn is_warned(status: &Status, code: &str) -> bool {
+pub(crate) fn is_warned(status: &Status, code: &str) -> bool {
     status.warnings.iter().any(|warning| warning.code == code)
 }
 
-fn open_at(address: Ipv4Addr) -> impl Fn(&Status) -> bool {
+pub(crate) fn open_at(address: Ipv4Addr) -> impl Fn(&Status) -> bool {
     move |status| {
         let tenant = status.tiers.iter().find(|tier| tier.name.as_str() == TENANT);
         let realm = tenant.and_then(|tier| tier.realm.as_ref());
@@ -167,7 +186,7 @@ fn open_at(address: Ipv4Addr) -> impl Fn(&Status) -> bool {
 }
 
 /// The landlord says where the realm is.
-fn say_directory(world: &World, serial: u64, address: Ipv4Addr) {
+pub(crate) fn say_directory(world: &World, serial: u64, address: Ipv4Addr) {
     let NodeId(key) = world.now(0).node.unwrap();
     let mut directory = Directory::numbered(serial);
     directory.set_facility(&["10.0.0.0/8"]).unwrap();
@@ -177,25 +196,25 @@ fn say_directory(world: &World, serial: u64, address: Ipv4Addr) {
     assert_eq!(world.say_directory(&directory).exit, 0);
 }
 
-fn client_of(world: &World, tier: TierId) -> ClientId {
+pub(crate) fn client_of(world: &World, tier: TierId) -> ClientId {
     let NodeId(key) = world.now(0).node.unwrap();
     ClientId::of(key.as_bytes(), tier.as_bytes())
 }
 
-fn reserve(office: &Office, client: &ClientId, address: Ipv4Addr) {
+pub(crate) fn reserve(office: &Office, client: &ClientId, address: Ipv4Addr) {
     let mut reserved = office.reserved.lock().unwrap();
     reserved.retain(|(other, _)| other != client);
     reserved.push((client.clone(), address));
 }
 
-fn reaches(client: &Host, address: Ipv4Addr, within: Duration) -> Result<usize, String> {
+pub(crate) fn reaches(client: &Host, address: Ipv4Addr, within: Duration) -> Result<usize, String> {
     client.connect(SocketAddr::new(address.into(), 80), within).unwrap()
 }
 
 /// The node's own address; a realm that comes up where the directory says, lives through the death of the
 /// supervisor, closes with its lease and opens with it again.
 pub(crate) fn live_and_die() {
-    let (mut world, office) = (world(), Arc::new(Office::default()));
+    let (mut world, office) = (world(), Office::giving(LEASE_S));
     world.start(0, &[]);
     waits_for(&world, "no server", |status| is_warned(status, "no-address"));
     let server = Serving::start(&world.facility, &office);

@@ -15,6 +15,7 @@ mod explain;
 mod holders;
 mod large;
 mod leases;
+mod lessee;
 mod memory;
 mod nonsense;
 mod orders;
@@ -77,6 +78,7 @@ const TRIALS: &[Trial] = &[
     ("a_second_supervisor_is_refused", memory::a_second_supervisor_is_refused),
     ("bad_settings_and_enrolments_are_usage", memory::bad_settings_and_enrolments),
     ("addresses_come_and_go_by_dhcp", leases::live_and_die),
+    ("a_realm_is_never_open_without_its_lease_whenever_who_leases_dies", lessee::dies),
     ("hostile_clients_are_answered_or_dropped", clients::hostile),
     ("garbage_on_every_socket_of_a_node_harms_nothing", clients::garbage),
     ("garbage_to_a_courier_harms_nothing", clients::garbage_to_a_courier),
