@@ -48,6 +48,7 @@ const CALLS: &[&str] = &[
     "getpid",
     "tgkill",
     "kill",
+    "sched_yield",
     "restart_syscall",
     "exit",
     "exit_group",

@@ -42,6 +42,24 @@ pub struct Facility {
     site: Arc<Site>,
 }
 
+/// Lines of each log that a trial which fails shows.
+const SHOWN_LINES: usize = 60;
+
+impl Drop for Facility {
+    /// A trial that fails takes its facility with it: what was written there is shown before.
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            let nodes = self.nodes.iter().map(|node| (node.name(), node.log()));
+            let consoles = self.consoles.iter().map(|console| (console.name(), console.log()));
+            for (name, log) in nodes.chain(consoles) {
+                let lines: Vec<&str> = log.lines().collect();
+                let last = lines.get(lines.len().saturating_sub(SHOWN_LINES)..).unwrap_or_default();
+                crate::role::show(&format!("the log of {name:?}"), &last.join("\n"));
+            }
+        }
+    }
+}
+
 impl Facility {
     /// Builds the facility and powers its nodes on. Nothing runs on them yet.
     ///

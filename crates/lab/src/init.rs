@@ -2,7 +2,7 @@
 //! what it is told to, reaps every orphan and ends with the lab.
 
 use std::fs::{File, OpenOptions};
-use std::io::{self, BufReader};
+use std::io::{self, BufReader, Write as _};
 use std::os::fd::AsFd;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
@@ -125,6 +125,18 @@ struct Supervisor {
     again: bool,
 }
 
+impl Supervisor {
+    fn log(&self) -> io::Result<File> {
+        OpenOptions::new().create(true).append(true).open(&self.log)
+    }
+
+    /// One that a signal ends says nothing itself.
+    fn note_end(&self, how: &str) -> Result<(), Failed> {
+        let line = format!("lab: supervisor {} ended with {how}\n", self.id);
+        self.log().and_then(|mut log| log.write_all(line.as_bytes())).act(|| "note an end".to_owned())
+    }
+}
+
 impl First {
     /// Takes all calls that have come; `false` at the end of the stream.
     fn take_calls(&mut self, calls: &mut BufReader<File>) -> Result<bool, Failed> {
@@ -162,8 +174,7 @@ impl First {
 
     fn start(&mut self, mut supervisor: Supervisor, further: &[String]) -> Result<(), Failed> {
         let act = || "start the supervisor".to_owned();
-        let log =
-            || -> io::Result<File> { OpenOptions::new().create(true).append(true).open(&supervisor.log) };
+        let log = || supervisor.log();
         let child = Command::new(&supervisor.program)
             .args(&supervisor.arguments)
             .args(further)
@@ -183,8 +194,11 @@ impl First {
             if self.supervisor.as_ref().is_none_or(|supervisor| supervisor.id != id) {
                 continue;
             }
-            tell(&Event::Ended { id, how: child::ending(status) })?;
             let ended = self.supervisor.take();
+            if let Some(supervisor) = &ended {
+                supervisor.note_end(&child::ending(status))?;
+            }
+            tell(&Event::Ended { id, how: child::ending(status) })?;
             if let Some(supervisor) = ended.filter(|ended| ended.again && status.signal().is_some()) {
                 self.start(supervisor, &[])?;
             }

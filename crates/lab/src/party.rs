@@ -179,6 +179,15 @@ impl Said {
         self.answer.get("code").and_then(Value::as_str)
     }
 
+    /// For tests: the node did what it was asked for.
+    ///
+    /// # Panics
+    /// When it did not, with all that it said.
+    #[track_caller]
+    pub fn accepted(&self) {
+        assert!(self.exit == 0, "exit {}: {} {}", self.exit, self.talk.trim_end(), self.answer);
+    }
+
     pub(crate) fn of(output: &Output) -> Self {
         let answer = serde_json::from_slice(&output.stdout);
         let text = || Value::from(String::from_utf8_lossy(&output.stdout).into_owned());

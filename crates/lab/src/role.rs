@@ -67,6 +67,12 @@ pub fn serve() -> Option<ExitCode> {
     })
 }
 
+/// Shows what explains a failure: on stderr.
+#[expect(clippy::print_stderr, reason = "a trial that fails has no other way to be understood")]
+pub(crate) fn show(what: &str, text: &str) {
+    eprintln!("lab: {what}:\n{text}\nlab: end of {what}");
+}
+
 /// Tells the person: on stderr, which the lab's processes share with the program.
 #[expect(clippy::print_stderr, reason = "a process of the lab has no other way to be heard")]
 pub(crate) fn complain(failed: &Failed) {

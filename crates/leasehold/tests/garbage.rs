@@ -31,7 +31,7 @@ fn console() {
     let made = console
         .run(&["console", "init", &folder, "--name", "landlord", "--listen", &listen, "--api", api])
         .unwrap();
-    assert_eq!(made.exit, 0, "{}", made.talk);
+    made.accepted();
     let settings = format!("{folder}/console.toml");
     let dhcp = "\n[dhcp]\ninterface = \"eth0\"\nserver = \"10.0.0.2\"\n\
                 nodes = { addresses = \"10.0.0.100-10.0.0.199\", prefix = 16 }\n";

@@ -69,6 +69,7 @@ const RUNTIME: &[Call] = &[
     call("getpid", "abort; dying at a named step"),
     call("tgkill", "abort"),
     call("kill", "dying at a named step; killing what a realm leaves"),
+    call("sched_yield", "channels between threads, one of which is amid a change"),
     call("restart_syscall", "a wait that a stop signal interrupted"),
     call("exit", "end of a thread"),
     call("exit_group", "end"),

@@ -46,8 +46,8 @@ pub(crate) fn names() {
     let (tier, _lease) = world.lease(0, REALMS);
     world.lease(1, REALMS);
     assert_eq!(refused(&world.narrow(0, NEIGHBOUR)), (3, "unknown-names"));
-    assert_eq!(world.say_directory(&directory(&world, 1, "10.1.0.12")).exit, 0);
-    assert_eq!(world.narrow(0, NEIGHBOUR).exit, 0);
+    world.say_directory(&directory(&world, 1, "10.1.0.12")).accepted();
+    world.narrow(0, NEIGHBOUR).accepted();
     assert_eq!(world.settled(0).directory, Some(1));
     assert_eq!(world.statement(0, &tier.to_string()).directory, Some(*world.directory.public()));
     let _server = world.server(0);
@@ -57,18 +57,18 @@ pub(crate) fn names() {
     client.exchange(connection, SOON).unwrap().unwrap();
 
     // The second node's realm is elsewhere: open connections are judged anew.
-    assert_eq!(world.say_directory(&directory(&world, 2, "10.1.0.99")).exit, 0);
+    world.say_directory(&directory(&world, 2, "10.1.0.99")).accepted();
     world.settled(0);
     client.exchange(connection, SHORT).unwrap().unwrap_err();
     assert_eq!(world.tier(0, TENANT).unwrap().names_since, Some(2));
-    assert_eq!(world.say_directory(&directory(&world, 3, "10.1.0.12")).exit, 0);
+    world.say_directory(&directory(&world, 3, "10.1.0.12")).accepted();
     world.settled(0);
     client.exchange(connection, SOON).unwrap().unwrap();
 
     // What no realm reaches, whatever the sets say: they are not refused, and it is told.
     let mut managed = directory(&world, 4, "10.1.0.12");
     managed.set_management(&["10.1.0.12"]).unwrap();
-    assert_eq!(world.say_directory(&managed).exit, 0);
+    world.say_directory(&managed).accepted();
     // By which packet is the tenant's to hear, and not of who sits at the node.
     assert_eq!(world.tier(0, TENANT).unwrap().beyond, Some(true.into()));
     // The names mean what they did.
@@ -78,7 +78,7 @@ pub(crate) fn names() {
     // A name that is lost closes, and it is told.
     let mut without = Directory::numbered(5);
     without.set_facility(&["10.0.0.0/8"]).unwrap();
-    assert_eq!(world.say_directory(&without).exit, 0);
+    world.say_directory(&without).accepted();
     let status = world.settled(0);
     assert!(status.warnings.iter().any(|warning| warning.code == "names-lost"), "{:?}", status.warnings);
     assert_eq!(world.tier(0, TENANT).unwrap().beyond, None);
@@ -92,7 +92,7 @@ pub(crate) fn never_back() {
     world.settled(0);
     world.lease(0, REALMS);
     let numbered = |serial| Directory::numbered(serial);
-    assert_eq!(world.say_directory(&numbered(5)).exit, 0);
+    world.say_directory(&numbered(5)).accepted();
     for old in [4, 5] {
         assert_eq!(refused(&world.say_directory(&numbered(old))), (6, "past-directory"));
     }
@@ -111,5 +111,5 @@ pub(crate) fn never_back() {
     world.start(0, &[]);
     assert_eq!(world.settled(0).directory, Some(5));
     assert_eq!(refused(&world.say_directory(&numbered(4))), (6, "past-directory"));
-    assert_eq!(world.say_directory(&numbered(6)).exit, 0);
+    world.say_directory(&numbered(6)).accepted();
 }

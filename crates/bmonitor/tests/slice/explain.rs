@@ -51,8 +51,8 @@ pub(crate) fn names_tier_and_rule() {
     let object = Object::new(LANDLORDS).unwrap();
     let verb = Verb::Boundary(tenure::Boundary { tier: None, object: object.name() });
     let envelope = world.landlord.order(&world.standing(0, "landlord"), verb);
-    assert_eq!(world.facility.nodes()[0].submit(&envelope, &[&object]).unwrap().exit, 0);
-    assert_eq!(world.narrow(0, TENANTS).exit, 0);
+    world.facility.nodes()[0].submit(&envelope, &[&object]).unwrap().accepted();
+    world.narrow(0, TENANTS).accepted();
     world.settled(0);
 
     let passes = explained(&tenancy, "10.1.0.12", 80);

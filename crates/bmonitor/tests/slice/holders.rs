@@ -76,7 +76,7 @@ impl Drop for Holder {
 }
 
 fn say(tenancy: &Tenancy, verb: Verb) {
-    assert_eq!(tenancy.world.say(0, verb).exit, 0);
+    tenancy.world.say(0, verb).accepted();
 }
 
 fn state(status: &Status) -> Option<&str> {

@@ -19,12 +19,12 @@ pub(crate) fn opens_and_cuts() {
     let client = world.engine(1, "client");
     let connection = client.connect(at(0, 80), SOON).unwrap().unwrap();
     client.exchange(connection, SOON).unwrap().unwrap();
-    assert_eq!(world.narrow(0, WEB).exit, 0);
+    world.narrow(0, WEB).accepted();
     world.settled(0);
     client.exchange(connection, SOON).unwrap().unwrap();
     assert_eq!(client.connect(at(0, 81), SHORT).unwrap().unwrap_err(), "no answer");
 
-    assert_eq!(world.sever(0, tier).exit, 0);
+    world.sever(0, tier).accepted();
     assert!(world.tier(0, TENANT).is_none());
     client.exchange(connection, SHORT).unwrap().unwrap_err();
     client.connect(at(0, 80), SHORT).unwrap().unwrap_err();
@@ -32,7 +32,7 @@ pub(crate) fn opens_and_cuts() {
     assert!(server.heard().is_err(), "the realm's engine lives");
 
     let said = world.ask(0, &["receipt", TENANT]);
-    assert_eq!(said.exit, 0, "{}", said.talk);
+    said.accepted();
     let lines = said.answer.as_str().map(str::to_owned);
     let lines = lines.unwrap_or_else(|| said.answer.to_string());
     let receipt = Receipt::verify(lines.lines().last().unwrap().as_bytes(), None).unwrap();
@@ -50,7 +50,7 @@ pub(crate) fn refused() {
     world.lease(0, REALMS);
     let wider = world.narrow(0, ANY);
     assert_eq!((wider.exit, wider.code()), (3, Some("exceeds-boundary")));
-    assert_eq!(world.narrow(0, WEB).exit, 0);
+    world.narrow(0, WEB).accepted();
     let before = world.settled(0);
     let envelope = world.tenant.order_numbered(&world.standing(0, TENANT), 1, sever_of(&world));
     let stale = world.facility.nodes()[0].submit(&envelope, &[]).unwrap();
@@ -82,7 +82,7 @@ pub(crate) fn severed_without_custody() {
     let (key, away) = (custody.join("node.key"), custody.join("away"));
     fs::rename(&key, &away).unwrap();
     let envelope = world.landlord.order(&landlord, Verb::Sever(Target { tier }));
-    assert_eq!(world.facility.nodes()[0].submit(&envelope, &[]).unwrap().exit, 0);
+    world.facility.nodes()[0].submit(&envelope, &[]).unwrap().accepted();
     let failed =
         world.status_with(0, |status| status.warnings.iter().any(|warning| warning.code == "effect-failed"));
     assert!(!failed.settled);
@@ -106,7 +106,7 @@ pub(crate) fn severed_with_custody_hung_or_dead() {
         let (custody, signed) = (world.custody(0), world.signed(0));
         assert!(Command::new("kill").args([signal, &custody.to_string()]).status().unwrap().success());
         let envelope = world.landlord.order(&landlord, Verb::Sever(Target { tier }));
-        assert_eq!(world.facility.nodes()[0].submit(&envelope, &[]).unwrap().exit, 0);
+        world.facility.nodes()[0].submit(&envelope, &[]).unwrap().accepted();
         world.status_with(0, |_| world.secrets(0).len() == 1);
         world.settled(0);
         assert!(!world.realm(0).exists());
@@ -125,10 +125,10 @@ pub(crate) fn suspended_and_resumed() {
     let _server = world.server(0);
     let client = world.engine(1, "client");
     let connection = client.connect(at(0, 80), SOON).unwrap().unwrap();
-    assert_eq!(world.say(0, Verb::Suspend(Target { tier })).exit, 0);
+    world.say(0, Verb::Suspend(Target { tier })).accepted();
     assert!(!world.tier(0, TENANT).unwrap().realm.unwrap().open);
     client.exchange(connection, SHORT).unwrap().unwrap_err();
-    assert_eq!(world.say(0, Verb::Resume(Target { tier })).exit, 0);
+    world.say(0, Verb::Resume(Target { tier })).accepted();
     assert!(world.tier(0, TENANT).unwrap().realm.unwrap().open);
     client.connect(at(0, 80), SOON).unwrap().unwrap();
 }
@@ -144,7 +144,7 @@ pub(crate) fn renewed_from_above() {
     let engine = world.server(0);
     let nonce = Nonce::from_bytes([7; 16]);
     let renew = Renew { tier: Some(tier), keep: Vec::new(), nonce: Some(nonce) };
-    assert_eq!(world.say(0, Verb::Renew(renew)).exit, 0);
+    world.say(0, Verb::Renew(renew)).accepted();
     let status = world.tier(0, TENANT).unwrap();
     assert!(engine.heard().is_err(), "an engine of the past epoch lives");
     assert_eq!((status.epoch.get(), status.realm.unwrap().open), (before.epoch.get() + 1, true));

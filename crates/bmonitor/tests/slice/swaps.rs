@@ -86,7 +86,7 @@ pub(crate) fn killed_amid() {
     world.start(0, &[]);
     world.settled(0);
     let (tier, _lease) = world.lease(0, GIVEN);
-    assert_eq!(world.narrow(0, &set(0)).exit, 0);
+    world.narrow(0, &set(0)).accepted();
     world.settled(0);
     let engine = world.engine(0, "engine");
     let mut story = Story { world, tier, engine };

@@ -32,7 +32,7 @@ fn lapse(dead: bool) {
     let until = world.settled(0).at.plus(TERM);
     let terms = Some(Terms { not_before: Time::ZERO, until });
     let change = NewTerms { tier, contract: None, terms, rights: None, quota: None };
-    assert_eq!(world.say(0, Verb::Terms(change)).exit, 0);
+    world.say(0, Verb::Terms(change)).accepted();
     world.settled(0);
     if dead {
         world.facility.nodes_mut()[0].kill_supervisor().unwrap();

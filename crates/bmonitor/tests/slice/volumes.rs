@@ -29,7 +29,7 @@ pub(crate) fn tenancy() -> Tenancy {
     let (tier, _lease) = world.lease(0, REALMS);
     let mut tenancy = Tenancy { world, tier, supervisor };
     tenancy.supervisor = tenancy.machines_id(supervisor);
-    assert_eq!(tenancy.make("data").exit, 0);
+    tenancy.make("data").accepted();
     tenancy.open();
     tenancy
 }
@@ -158,7 +158,7 @@ pub(crate) fn erased_with_the_tenant() {
     fs::create_dir(&stolen).unwrap();
     assert_eq!(tenancy.salts(), 1);
     let began = Instant::now();
-    assert_eq!(tenancy.world.sever(0, tenancy.tier).exit, 0);
+    tenancy.world.sever(0, tenancy.tier).accepted();
     fs::hard_link(tenancy.image(1), stolen.join("1.image")).unwrap();
     assert!(tenancy.world.tier(0, TENANT).is_none());
     assert!(began.elapsed() < SOON);
@@ -175,7 +175,7 @@ pub(crate) fn erased_with_the_tenant() {
     // The next tenant of the same node begins with nothing.
     let (tier, _lease) = tenancy.world.lease(0, REALMS);
     tenancy.tier = tier;
-    assert_eq!(tenancy.make("data").exit, 0);
+    tenancy.make("data").accepted();
     tenancy.open();
     assert_eq!(fs::read_dir(tenancy.content("data")).unwrap().count(), 0);
 }
@@ -186,7 +186,7 @@ pub(crate) fn suspended_kept_forced_and_removed() {
     let tenancy = tenancy();
     tenancy.write("data");
     let tier = tenancy.tier;
-    let say = |verb| assert_eq!(tenancy.world.say(0, verb).exit, 0);
+    let say = |verb| tenancy.world.say(0, verb).accepted();
     say(Verb::Suspend(Target { tier }));
     assert_eq!(tenancy.volumes()[0].state.as_deref(), Some("closed"));
     assert!(!tenancy.reads("data") && tenancy.image(1).exists());
@@ -195,7 +195,7 @@ pub(crate) fn suspended_kept_forced_and_removed() {
     assert!(tenancy.reads("data"));
 
     let keep = vec![tier];
-    assert_eq!(tenancy.tenant_says(Verb::Renew(Renew { tier: None, keep, nonce: None })).exit, 0);
+    tenancy.tenant_says(Verb::Renew(Renew { tier: None, keep, nonce: None })).accepted();
     tenancy.open();
     assert!(tenancy.reads("data"));
     assert_eq!(tenancy.salts(), 1);
@@ -209,7 +209,7 @@ pub(crate) fn suspended_kept_forced_and_removed() {
     // The landlord's own renewal erases the landlord's data, and keeps what the tenant consents to.
     let landlord = tenancy.world.standing(0, "landlord");
     let consent = Consent { tier: landlord.tier, epoch: landlord.epoch, successor: None };
-    assert_eq!(tenancy.tenant_says(Verb::Consent(consent)).exit, 0);
+    tenancy.tenant_says(Verb::Consent(consent)).accepted();
     say(Verb::Renew(Renew { tier: None, keep: vec![tier], nonce: None }));
     tenancy.open();
     assert!(tenancy.reads("data"));
@@ -219,10 +219,10 @@ pub(crate) fn suspended_kept_forced_and_removed() {
     tenancy.open();
     assert!(tenancy.reads("data"));
 
-    assert_eq!(tenancy.make("more").exit, 0);
+    tenancy.make("more").accepted();
     tenancy.open();
     let removed = Verb::RemoveVolume(RemoveVolume { name: "more".parse().unwrap() });
-    assert_eq!(tenancy.tenant_says(removed).exit, 0);
+    tenancy.tenant_says(removed).accepted();
     assert_eq!(tenancy.volumes().len(), 1);
     assert!(!tenancy.image(2).exists() && tenancy.salts() == 1 && tenancy.reads("data"));
 
@@ -245,11 +245,11 @@ pub(crate) fn the_next_operator_with_the_data_or_without() {
         let keys = vec![tenure::ControllerKey { key: *next.key().public(), rights: tenure::Rights::ALL }];
         let successor = Some(vec![next.key().public().id()]);
         let consent = Consent { tier, epoch: standing.epoch, successor };
-        assert_eq!(tenancy.tenant_says(Verb::Consent(consent)).exit, 0);
+        tenancy.tenant_says(Verb::Consent(consent)).accepted();
         let keep = if kept { vec![tier] } else { Vec::new() };
         let contract = "L-10".to_owned().try_into().unwrap();
         let reassign = Reassign { tier, contract, keys, keep, consoles: Vec::new() };
-        assert_eq!(tenancy.world.say(0, Verb::Reassign(reassign)).exit, 0);
+        tenancy.world.say(0, Verb::Reassign(reassign)).accepted();
         tenancy.world.tenant = next;
         assert_eq!(tenancy.volumes().len(), usize::from(kept));
         assert_eq!(tenancy.reads("data"), kept);

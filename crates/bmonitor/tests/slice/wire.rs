@@ -35,7 +35,7 @@ pub(crate) fn ipv6() {
         world.settled(node);
         world.lease(node, BOTH);
     }
-    assert_eq!(world.narrow(0, WEB_V6).exit, 0);
+    world.narrow(0, WEB_V6).accepted();
     let server = world.server(0);
     server.listen(lab::Transport::Tcp, 81).unwrap();
     world.settled(0);
@@ -46,7 +46,7 @@ pub(crate) fn ipv6() {
     client.connect(v6(0, 81), SHORT).unwrap().unwrap_err();
     // Its IPv4 is another matter: the set speaks of IPv6 alone.
     client.connect(at(0, 80), SHORT).unwrap().unwrap_err();
-    assert_eq!(world.narrow(0, REALMS).exit, 0);
+    world.narrow(0, REALMS).accepted();
     world.settled(0);
     client.exchange(connection, SHORT).unwrap().unwrap_err();
     client.connect(v6(0, 80), SHORT).unwrap().unwrap_err();
@@ -68,13 +68,13 @@ pub(crate) fn a_thousand_prefixes() {
     let object = Object::new(&thousand("")).unwrap();
     let verb = Verb::Boundary(tenure::Boundary { tier: None, object: object.name() });
     let envelope = world.landlord.order(&world.standing(0, "landlord"), verb);
-    assert_eq!(world.facility.nodes()[0].submit(&envelope, &[&object]).unwrap().exit, 0);
+    world.facility.nodes()[0].submit(&envelope, &[&object]).unwrap().accepted();
     world.lease(0, &thousand("[[deny]]\nprotocol = \"udp\"\n"));
     world.lease(1, REALMS);
     world.settled(1);
     let began = Instant::now();
     let own = thousand("[[deny]]\nprotocol = \"udp\"\n[[deny]]\nprotocol = \"tcp\"\nlocal_port = 81\n");
-    assert_eq!(world.narrow(0, &own).exit, 0);
+    world.narrow(0, &own).accepted();
     world.settled(0);
     assert!(began.elapsed() < SOON, "in force after {:?}", began.elapsed());
     let _server = world.server(0);
