@@ -58,19 +58,28 @@ INLINE int filter(struct __sk_buff *skb, __u8 direction)
 {
 	const struct head *head = live_head();
 	struct packet p;
+	struct flow_key key;
 	enum reason reason = CLOSED;
 	__u64 now = recent();
 	__u8 tier = 0;
-	int open = head && is_open(now);
 
-	if (open && goes_short(skb, head, direction, now)) {
-		count(direction, PASS, packets_in(skb));
-		return TC_ACT_OK;
-	}
 	zero(&p, sizeof(p));
 	p.direction = direction;
-	if (open)
-		reason = judge(skb, head, &p, now, &tier);
+	if (head && is_open(now)) {
+		zero(&key, sizeof(key));
+		enum way way = short_way(skb, head, &p, &key, now);
+		if (way == LIVE) {
+			count(direction, PASS, packets_in(skb));
+			return TC_ACT_OK;
+		}
+		if (way == NEW) {
+			reason = judge_first(head, &p, &key, now, &tier);
+		} else {
+			zero(&p, sizeof(p));
+			p.direction = direction;
+			reason = judge(skb, head, &p, now, &tier);
+		}
+	}
 	return conclude(skb, &p, now, reason, tier);
 }
 

@@ -3,7 +3,8 @@
 //!
 //! Each way to filter has a lane of its own: realm, router and net, three network namespaces with two cables.
 //! The lanes take turns, so that whatever else the machine does strikes all alike; the cost is processor time
-//! (of the sending thread, and of the kernel's threads for what it leaves to them), not time on the wall.
+//! (of the sending thread, and of the kernel's threads for what it leaves to them), not time on the wall. Beside it
+//! stands what the kernel says the program itself takes.
 //! Everything is made in a mount namespace of this process, and goes with it however it ends.
 #![forbid(unsafe_code)]
 #![expect(clippy::print_stdout, reason = "the figures are its output")]
@@ -13,6 +14,7 @@ mod figures;
 mod lane;
 mod nft;
 mod policy;
+mod run;
 mod streams;
 mod swap;
 
@@ -56,6 +58,7 @@ fn main() -> Outcome<()> {
         kept &= established.at_most(Some(ESTABLISHED_NS)).cheaper(TIMES_CHEAPER).print();
         let first = added(&mut lanes, &format!("first_added_ns_{prefixes}"), prefixes, true)?;
         kept &= first.at_most((prefixes == 10_000).then_some(FIRST_NS)).print();
+        kept &= run::figures(&mut lanes[1], prefixes, ESTABLISHED_NS)?;
         if prefixes == 10_000 {
             kept &= streams::ratios(&mut lanes)?;
             kept &= swap::measure(&mut lanes[1])?;
@@ -89,4 +92,18 @@ fn added(lanes: &mut [Lane], name: &str, prefixes: u32, first: bool) -> Outcome<
     let (_, _, asks, trusts) = (medians.next(), medians.next(), medians.next(), medians.next());
     let figure = Figure::of(name, "ns", &mut of_lane[1].clone());
     Ok(figure.against("nft_ct", asks).against("nft_ct_trusting", trusts))
+}
+
+/// UDP from the realm.
+fn frame(router: [u8; 6], remote: u32, local_port: u16, remote_port: u16) -> Vec<u8> {
+    let mut frame = router.to_vec();
+    frame.extend(policy::MAC);
+    frame.extend([8, 0, 0x45, 0, 0, 46, 0, 1, 0, 0, 64, 17, 0, 0]);
+    frame.extend(policy::OWN.octets());
+    frame.extend(remote.to_be_bytes());
+    frame.extend(local_port.to_be_bytes());
+    frame.extend(remote_port.to_be_bytes());
+    frame.extend([0, 26, 0, 0]);
+    frame.resize(60, 0);
+    frame
 }

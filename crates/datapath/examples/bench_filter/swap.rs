@@ -13,8 +13,7 @@ use os::packet::FrameSocket;
 
 use crate::figures::Figure;
 use crate::lane::{Lane, NET, settings};
-use crate::policy::{self, MAC, OWN};
-use crate::{Outcome, ROUNDS};
+use crate::{Outcome, ROUNDS, frame, policy};
 
 /// Names the pins to the process that switches.
 pub(crate) const SWAPPER: &str = "BENCH_FILTER_SWAPS";
@@ -49,7 +48,8 @@ fn under_traffic(lane: &Lane) -> Outcome<bool> {
     let filter = lane.filter.as_ref().ok_or("the lane has no filter")?;
     let socket = lane.realm.run(|| FrameSocket::open("eth0"))??;
     let router = lane.router.run(|| os::link::Links::open()?.find("realm"))??.mac.ok_or("no MAC")?;
-    let (passes, falls) = (frame(router, 5_000), frame(router, 7_000));
+    // Both policies let go to one port and to no other.
+    let [passes, falls] = [5_000, 7_000].map(|port| frame(router, NET.to_bits(), 40_001, port));
     let before = filter.counters()?.out;
     let stop = AtomicBool::new(false);
     let (kills, switches) = thread::scope(|scope| -> Outcome<(usize, usize)> {
@@ -114,18 +114,4 @@ pub(crate) fn swap_until_killed(pins: &Path) -> Outcome<()> {
         println!("switched");
     }
     Ok(())
-}
-
-/// UDP from the realm to the net, which both policies let go to one port and to no other.
-fn frame(router: [u8; 6], port: u16) -> Vec<u8> {
-    let mut frame = router.to_vec();
-    frame.extend(MAC);
-    frame.extend([8, 0, 0x45, 0, 0, 46, 0, 1, 0, 0, 64, 17, 0, 0]);
-    frame.extend(OWN.octets());
-    frame.extend(NET.octets());
-    frame.extend(40_001_u16.to_be_bytes());
-    frame.extend(port.to_be_bytes());
-    frame.extend([0, 26, 0, 0]);
-    frame.resize(60, 0);
-    frame
 }

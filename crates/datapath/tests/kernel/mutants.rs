@@ -18,7 +18,7 @@ struct Mutant {
     wrong: &'static str,
 }
 
-const MUTANTS: [Mutant; 26] = [
+const MUTANTS: [Mutant; 29] = [
     Mutant {
         name: "a first fragment passes for a whole packet",
         file: "parse.h",
@@ -100,32 +100,32 @@ const MUTANTS: [Mutant; 26] = [
     Mutant {
         name: "the short way takes a flow of an older policy",
         file: "short.h",
-        right: "!flow || flow->generation != head->generation ||",
-        wrong: "!flow || flow->generation > head->generation ||",
+        right: "if (flow->generation != head->generation ||",
+        wrong: "if (flow->generation > head->generation ||",
     },
     Mutant {
         name: "the short way takes an idle flow",
         file: "short.h",
-        right: "is_idle(flow, key->protocol, now))",
-        wrong: "is_idle(flow, key->protocol, now + SECOND) == 2)",
+        right: "is_idle(flow, p->protocol, now))",
+        wrong: "is_idle(flow, p->protocol, now + SECOND) == 2)",
     },
     Mutant {
         name: "the short way takes any address for the realm's",
         file: "short.h",
-        right: "return is_own_address(head, &local) &&",
-        wrong: "return is_own_address(head, &local) < 2 &&",
+        right: "if (!is_own_address(head, &p->local))",
+        wrong: "if (is_own_address(head, &p->local) > 1)",
     },
     Mutant {
         name: "the short way takes any MAC for the realm's",
         file: "short.h",
-        right: "if (!same_mac(direction == OUT ? ethernet + 6 : ethernet, head->mac))",
+        right: "if (!same_mac(out ? ethernet + 6 : ethernet, head->mac))",
         wrong: "if (same_mac(ethernet, ethernet + 6))",
     },
     Mutant {
         name: "the short way takes a false length",
         file: "short.h",
-        right: "total > skb->len - ETHERNET ||",
-        wrong: "total > skb->len + ETHERNET ||",
+        right: "total > p->length - ETHERNET ||",
+        wrong: "total > p->length + ETHERNET ||",
     },
     Mutant {
         name: "the short way takes a first fragment",
@@ -142,8 +142,26 @@ const MUTANTS: [Mutant; 26] = [
     Mutant {
         name: "the short way lets a realm speak to many",
         file: "short.h",
-        right: "if (direction == OUT && ethernet[0] & 1)",
-        wrong: "if (direction == OUT && ethernet[0] & 2 && 0)",
+        right: "if (out && ethernet[0] & 1)",
+        wrong: "if (out && ethernet[0] & 2 && 0)",
+    },
+    Mutant {
+        name: "the short way begins flows to many",
+        file: "short.h",
+        right: "return is_group(&p->remote) ? IN_DOUBT : NEW;",
+        wrong: "return NEW;",
+    },
+    Mutant {
+        name: "the short way does not ask about a new flow",
+        file: "filter.c",
+        right: "if (way == LIVE) {",
+        wrong: "if (way != IN_DOUBT) {",
+    },
+    Mutant {
+        name: "the short way lets a realm answer as a DHCP server",
+        file: "short.h",
+        right: "if (out && p->protocol == UDP && is_dhcp_server(",
+        wrong: "if (out && p->protocol == TCP && is_dhcp_server(",
     },
     Mutant {
         name: "a realm may speak to a multicast address",
