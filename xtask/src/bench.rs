@@ -50,6 +50,9 @@ struct Figure {
     /// What the value, a median, may not be above: the example itself fails then.
     #[serde(default)]
     median_bound: Option<f64>,
+    /// What the value, a median, may not be below: the example itself fails then.
+    #[serde(default)]
+    median_least: Option<f64>,
 }
 
 /// The names that may be asked for.
@@ -94,6 +97,9 @@ fn told(line: &str, load: &str) -> String {
     if let (Some(bound), Some([_, worst])) = (figure.median_bound, figure.spread) {
         told += &format!("  bound of the median {bound}  worst {worst}  load {load}");
     }
+    if let (Some(least), Some([worst, _])) = (figure.median_least, figure.spread) {
+        told += &format!("  at least {least}  worst {worst}  load {load}");
+    }
     told
 }
 
@@ -114,6 +120,8 @@ mod tests {
     fn a_figure_is_told_beside_what_it_is_measured_against() {
         let line = r#"{"bench":"filter","figure":"added_ns","value":41.0,"unit":"ns","against":{"nft_ct":877.0},"ratio":0.047,"runs":11,"spread":[38.0,47.0]}"#;
         assert_eq!(told(line, "1.0"), "added_ns                           41.000 ns  nft_ct 877.0");
+        let ratio = r#"{"bench":"filter","figure":"http_ratio","value":0.97,"unit":"ratio","median_least":0.9,"runs":11,"spread":[0.91,1.02]}"#;
+        assert!(told(ratio, "1.0").ends_with("0.970 ratio  at least 0.9  worst 0.91  load 1.0"));
         assert_eq!(told("anything else", "1.0"), "anything else");
         assert_eq!(misses(line), None);
     }

@@ -15,6 +15,7 @@ pub(crate) struct Figure {
     runs: usize,
     against: Vec<(&'static str, f64)>,
     bound: Option<f64>,
+    least: Option<f64>,
     times_cheaper: Option<f64>,
 }
 
@@ -31,6 +32,7 @@ impl Figure {
             runs: values.len(),
             against: Vec::new(),
             bound: None,
+            least: None,
             times_cheaper: None,
         }
     }
@@ -38,6 +40,12 @@ impl Figure {
     /// The most that it may be.
     pub(crate) const fn at_most(mut self, bound: Option<f64>) -> Self {
         self.bound = bound;
+        self
+    }
+
+    /// The least that it may be.
+    pub(crate) const fn at_least(mut self, least: f64) -> Self {
+        self.least = Some(least);
         self
     }
 
@@ -66,12 +74,15 @@ impl Figure {
         let cheaper = self.times_cheaper.zip(self.against.first()).map(|(times, (_, peer))| peer / times);
         let bounds = [self.bound, cheaper].into_iter().flatten();
         let bound = bounds.reduce(f64::min);
-        let bounded = bound.map_or_else(String::new, |bound| format!(" \"median_bound\": {bound:.1},"));
+        let mut bounded = bound.map_or_else(String::new, |bound| format!(" \"median_bound\": {bound:.1},"));
+        if let Some(least) = self.least.filter(|least| *least > 0.0) {
+            bounded += &format!(" \"median_least\": {least:.1},");
+        }
         println!(
             "{{\"bench\": \"filter\", \"figure\": \"{}\", \"value\": {:.3}, \"unit\": \"{}\",{compared}{bounded} \
              \"runs\": {}, \"spread\": [{:.3}, {:.3}]}}",
             self.name, self.value, self.unit, self.runs, self.spread.0, self.spread.1
         );
-        bound.is_none_or(|bound| self.value <= bound)
+        bound.is_none_or(|bound| self.value <= bound) && self.least.is_none_or(|least| self.value >= least)
     }
 }
