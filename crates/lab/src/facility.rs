@@ -11,13 +11,13 @@ use std::sync::Arc;
 
 use id::TierId;
 use os::link::{End, Links};
-use os::mount;
 use os::namespace::{self, Namespace};
 
 use crate::console::Console;
 use crate::failed::{Act, Failed};
 use crate::guard::{Guard, Thing, undo};
 use crate::host::Host;
+use crate::names;
 use crate::node::{Node, Slot};
 use crate::plan::{INTERNET, Plan};
 use crate::power::PowerPort;
@@ -74,13 +74,14 @@ impl Facility {
             let act = format!("make the facility {:?}", plan.prefix);
             return Err(Failed::new(act, format!("{} is there: another one runs", taken.display())));
         }
-        prepare_names(&names, guard)?;
+        let held = names::prepare(&names, guard)?;
         // Before the names: groups go after all that lives in them.
         for node in &plan.nodes {
             guard.record(&Thing::ControlGroups(control_group(&plan, node)))?;
         }
         guard.record(&Thing::Names { folder: names.clone(), prefix: plan.prefix.clone() })?;
         let router = make_router(&plan, &names)?;
+        drop(held);
         let internet = make_internet(&plan, &names, &folder, &router)?;
         let medium =
             if plan.key_files { Some(own_folder(Path::new(MEDIUM), &plan.prefix, guard)?) } else { None };
@@ -238,20 +239,6 @@ fn own_folder(parent: &Path, prefix: &str, guard: &Guard) -> Result<PathBuf, Fai
 pub(crate) fn is_facility(name: &OsStr) -> bool {
     let random = name.to_str().and_then(|name| name.rsplit_once('-')).map(|(_prefix, random)| random);
     random.is_some_and(|random| random.len() == 8 && random.bytes().all(|byte| byte.is_ascii_hexdigit()))
-}
-
-/// Makes the folder where network namespaces are named, shared with the mount namespaces of the nodes.
-fn prepare_names(names: &Path, guard: &Guard) -> Result<(), Failed> {
-    let act = || format!("prepare {}", names.display());
-    if !names.exists() {
-        guard.record(&Thing::EmptyFolder(names.to_owned()))?;
-        fs::create_dir(names).act(act)?;
-    }
-    if !mount::is_shared(names).act(act)? {
-        guard.record(&Thing::EmptyMount(names.to_owned()))?;
-        mount::shared_folder(names).act(act)?;
-    }
-    Ok(())
 }
 
 fn make_router(plan: &Plan, names: &Path) -> Result<Namespace, Failed> {

@@ -28,12 +28,10 @@ pub enum Thing {
         /// What their names begin with.
         prefix: String,
     },
-    /// A folder that goes if nothing is in it by then: others may have come to use it.
-    EmptyFolder(PathBuf),
+    /// The folder where namespaces are named, as far as facilities made it and none names anything there by then.
+    NamesFolder(PathBuf),
     /// The control groups of that name at the root of each hierarchy, with all in them and their processes.
     ControlGroups(String),
-    /// A mount of a folder onto itself that goes if nothing is in it by then.
-    EmptyMount(PathBuf),
 }
 
 /// The process that takes away what a facility leaves.

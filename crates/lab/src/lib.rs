@@ -23,6 +23,7 @@ mod host;
 mod init;
 mod line;
 mod machine;
+mod names;
 mod node;
 mod party;
 mod plan;

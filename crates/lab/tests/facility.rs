@@ -2,9 +2,9 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::collections::BTreeSet;
-use std::fs;
+use std::fs::{self, File};
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
 use std::time::Duration;
 
@@ -26,6 +26,10 @@ fn main() -> ExitCode {
         ("a_node_without_power_is_gone_and_comes_back", a_node_without_power_is_gone_and_comes_back),
         ("the_power_port_turns_nodes_off_and_on", the_power_port_turns_nodes_off_and_on),
         ("two_facilities_do_not_meet", two_facilities_do_not_meet),
+        (
+            "the_first_to_end_leaves_the_folder_of_names_to_the_last",
+            the_first_to_end_leaves_the_folder_of_names_to_the_last,
+        ),
         ("a_panic_leaves_nothing", a_panic_leaves_nothing),
         ("a_kill_leaves_nothing", a_kill_leaves_nothing),
     ])
@@ -175,6 +179,25 @@ fn two_facilities_do_not_meet() {
     let first = Facility::build(plan(), &guard).unwrap();
     let second = Facility::build(plan(), &guard).unwrap();
     assert!(first.namespace("n1").is_ok() && second.namespace("n1").is_ok());
+}
+
+/// The folder where people see the names is of all that run: the last to end takes it away.
+fn the_first_to_end_leaves_the_folder_of_names_to_the_last() {
+    let visible = || Plan { visible: true, ..plan() };
+    let (first, last) = (Guard::start().unwrap(), Guard::start().unwrap());
+    let one = Facility::build(visible(), &first).unwrap();
+    let other = Facility::build(visible(), &last).unwrap();
+    drop(one);
+    first.finish().unwrap();
+    assert!(other.namespace("n1").is_ok());
+    drop(other);
+    last.finish().unwrap();
+    // Others may run beside this test: nobody makes the folder or leaves it while its parent is locked.
+    let run = File::open("/run").unwrap();
+    run.lock().unwrap();
+    let names = fs::read_dir(os::namespace::FOLDER).map_or(0, Iterator::count);
+    let made = Path::new("/run/netns.made-by-lab").exists();
+    assert!(!made || names > 0, "the folder of names was left behind");
 }
 
 fn a_panic_leaves_nothing() {

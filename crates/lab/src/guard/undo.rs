@@ -14,6 +14,7 @@ use os::{mount, namespace, signal};
 use super::Thing;
 use crate::failed::{Act, Failed};
 use crate::line;
+use crate::names;
 use crate::role::complain;
 
 /// Runs until the program's end of the pipe is closed, then undoes.
@@ -43,19 +44,8 @@ pub(crate) fn undo(thing: &Thing) -> Result<(), Failed> {
         Thing::Folder(path) => remove_folder(path),
         Thing::Mount(path) => unmount(path),
         Thing::Names { folder, prefix } => remove_names(folder, prefix),
-        Thing::EmptyFolder(path) => match fs::remove_dir(path) {
-            Err(error)
-                if !matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::DirectoryNotEmpty) =>
-            {
-                Err(Failed::new(format!("remove {}", path.display()), error))
-            }
-            Ok(()) | Err(_) => Ok(()),
-        },
+        Thing::NamesFolder(path) => names::leave(path),
         Thing::ControlGroups(name) => remove_control_groups(name),
-        Thing::EmptyMount(path) => {
-            let empty = fs::read_dir(path).is_ok_and(|entries| entries.count() == 0);
-            if empty { unmount(path) } else { Ok(()) }
-        }
     }
 }
 

@@ -1,0 +1,72 @@
+//! The folder where network namespaces are named, shared with the mount namespaces of the nodes. Facilities may have
+//! it in common: the last to end takes away what a facility made of it.
+
+use std::fs::{self, File};
+use std::io;
+use std::path::{Path, PathBuf};
+
+use os::mount;
+
+use crate::failed::{Act, Failed};
+use crate::guard::{Guard, Thing};
+
+/// While it is held, no other facility comes to use the folder or leaves it.
+#[derive(Debug)]
+pub(crate) struct Held {
+    _parent: File,
+}
+
+/// Makes the folder. Until a name is in it, what is given must be held.
+pub(crate) fn prepare(names: &Path, guard: &Guard) -> Result<Held, Failed> {
+    let act = || format!("prepare {}", names.display());
+    let held = hold(names)?;
+    guard.record(&Thing::NamesFolder(names.to_owned()))?;
+    if !names.exists() {
+        fs::write(made(names), "").act(act)?;
+        fs::create_dir(names).act(act)?;
+    }
+    if !mount::is_shared(names).act(act)? {
+        fs::write(mounted(names), "").act(act)?;
+        mount::shared_folder(names).act(act)?;
+    }
+    Ok(held)
+}
+
+/// Takes away what facilities made of the folder, if nothing is named there any more.
+pub(crate) fn leave(names: &Path) -> Result<(), Failed> {
+    let act = || format!("remove {}", names.display());
+    let Ok(_held) = hold(names) else { return Ok(()) };
+    if fs::read_dir(names).is_ok_and(|entries| entries.count() > 0) {
+        return Ok(());
+    }
+    if mounted(names).exists() {
+        while mount::is_mounted(names).act(act)? {
+            mount::unmount(names).act(act)?;
+        }
+        fs::remove_file(mounted(names)).act(act)?;
+    }
+    if made(names).exists() {
+        match fs::remove_dir(names) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error).act(act),
+            Ok(()) | Err(_) => fs::remove_file(made(names)).act(act)?,
+        }
+    }
+    Ok(())
+}
+
+fn hold(names: &Path) -> Result<Held, Failed> {
+    let act = || format!("lock the folder of {}", names.display());
+    let parent = File::open(names.parent().unwrap_or(names)).act(act)?;
+    parent.lock().act(act)?;
+    Ok(Held { _parent: parent })
+}
+
+/// Says that a facility made the folder. It lies beside it: the folder goes when it is empty.
+fn made(names: &Path) -> PathBuf {
+    names.with_extension("made-by-lab")
+}
+
+/// Says that a facility mounted it onto itself.
+fn mounted(names: &Path) -> PathBuf {
+    names.with_extension("mounted-by-lab")
+}
