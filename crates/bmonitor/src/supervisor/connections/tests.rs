@@ -38,3 +38,30 @@ fn a_turn_turns_away_no_more_than_it_may_accept() {
     }
     assert_eq!(turns, 3);
 }
+
+/// A supervisor that the disk or the machine has held up reads calls late that came in time.
+#[test]
+fn a_call_that_was_there_in_time_is_answered_however_late_it_is_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("socket");
+    let listener = UnixListener::bind(&path).unwrap();
+    listener.set_nonblocking(true).unwrap();
+    let mut connections = Connections::new(listener, Vec::new());
+    let mut client = UnixStream::connect(&path).unwrap();
+    let silent = UnixStream::connect(&path).unwrap();
+    assert!(connections.turn().is_empty());
+    let name = id::Digest::of(b"object");
+    client.write_all(&encode(&Call::PutObject { name }, b"object").unwrap()).unwrap();
+    connections.clients.iter_mut().for_each(|client| client.deadline = Duration::ZERO);
+    let asked = connections.turn();
+    assert_eq!(asked.len(), 1);
+    let number = connections.id(&asked[0]);
+    connections.busy(&asked[0]);
+    connections.sweep();
+    // Who has said nothing in that time is gone.
+    assert_eq!(connections.clients.len(), 1);
+    drop(silent);
+    connections.answer_later(number, &Answer::Stored { name });
+    let answer = node_protocol::frame::read(&mut client).unwrap().unwrap();
+    assert!(matches!(answer.message().unwrap(), Answer::Stored { .. }));
+}
