@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use console_api::Exit;
 use data_encoding::BASE64;
 use http::header::{AUTHORIZATION, CONTENT_TYPE, HOST};
+use http::uri::Authority;
 use http::{Method, Request, StatusCode, Uri};
 use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::body::Bytes;
@@ -80,7 +81,11 @@ impl Power {
                 let uri: Uri =
                     redfish.url.parse().map_err(|_no_uri| format!("{:?} is no address", redfish.url))?;
                 let bare = uri.path() == "/" && uri.query().is_none();
-                let right = uri.scheme_str() == Some("http") && uri.host().is_some() && bare;
+                // Neither a user, nor a port that is none: the library takes that for one that is left out.
+                let port = uri.port_u16().map_or_else(String::new, |port| format!(":{port}"));
+                let whole = uri.host().map(|host| format!("{host}{port}"));
+                let named = whole.is_some() && whole.as_deref() == uri.authority().map(Authority::as_str);
+                let right = uri.scheme_str() == Some("http") && named && bare;
                 let known = redfish.user.is_some() == redfish.password_file.is_some();
                 match (right, known) {
                     (true, true) => Ok(()),
@@ -290,6 +295,10 @@ mod tests {
             "redfish = { url = \"http://10.0.0.1:8000/x\" }",
             Err("\"http://10.0.0.1:8000/x\" is no address as http://HOST:PORT"),
         );
+        for url in ["http://10.0.0.1:65536", "http://10.0.0.1:", "http://u:p@10.0.0.1"] {
+            let why = format!("{url:?} is no address as http://HOST:PORT");
+            check(&format!("redfish = {{ url = {url:?} }}"), Err(&why));
+        }
         check(
             "redfish = { url = \"http://a\", user = \"u\" }",
             Err("`user` and `password_file` go together"),

@@ -304,4 +304,38 @@ mod tests {
         check(&format!("version = 1\n{twice}"), expect!["two ladders are called a"]);
         check(&" ".repeat(300_000), expect!["ladders have at most 262144 bytes"]);
     }
+
+    #[test]
+    fn hostile_ladders_are_none() {
+        let step = |more: &str| {
+            format!("version = 1\n[[ladder]]\nname = \"a\"\n[[ladder.step]]\ndo = \"notify\"\n{more}\n")
+        };
+        let many: String =
+            (0..=LADDERS_MAX).map(|number| format!("[[ladder]]\nname = \"l{number}\"\n")).collect();
+        let steps = "[[ladder.step]]\ndo = \"notify\"\n".repeat(STEPS_MAX + 1);
+        assert!(Ladders::parse(&step("wait_s = 86400")).is_ok());
+        for hostile in [
+            step("times = 11"),
+            step("times = -1"),
+            step("times = 4294967297"),
+            step("times = 1.0"),
+            step("times = \"1\""),
+            step("wait_s = 86401"),
+            step("wait_s = 99999999999999999999"),
+            step("more = 1"),
+            step("to = [7]"),
+            step("to = [\"ops\\u0000\"]"),
+            step(&format!("to = {}{}", "[".repeat(2000), "]".repeat(2000))),
+            step("do = \"notify\""),
+            step("").replace("\"a\"", &format!("\"{}\"", "a".repeat(1000))),
+            step("").replace("version = 1", "version = 4294967297"),
+            step("").replace("name = \"a\"", "name = \"a\"\nsettle_s = 86401"),
+            format!("version = 1\n{many}"),
+            format!("version = 1\n[[ladder]]\nname = \"a\"\n{steps}"),
+            "version = 1\n\0".to_owned(),
+            String::new(),
+        ] {
+            assert!(Ladders::parse(&hostile).is_err(), "{}", &hostile[..hostile.len().min(200)]);
+        }
+    }
 }

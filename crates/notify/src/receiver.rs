@@ -1,5 +1,7 @@
 //! Who is told, and how to reach them: the `[[receiver]]` tables of a console's settings.
 
+pub(crate) mod target;
+
 use std::path::PathBuf;
 
 use id::Name;
@@ -107,7 +109,7 @@ impl Receiver {
                 Ok(Means::Mail(mail))
             }
             (None, Some(webhook)) => {
-                crate::webhook::target(&webhook.url).map_err(|why| wrong(&why))?;
+                target::target(&webhook.url).map_err(|why| wrong(&why))?;
                 Ok(Means::Webhook(webhook))
             }
             (None, None) | (Some(_), Some(_)) => Err(wrong("it has one of `mail` and `webhook`")),
@@ -120,7 +122,7 @@ impl Receiver {
         match (&self.mail, &self.webhook) {
             (Some(mail), _) => format!("mail to {} by {}", mail.to.join(", "), mail.server),
             // A webhook's path is often a secret of its own.
-            (None, Some(webhook)) => match crate::webhook::target(&webhook.url) {
+            (None, Some(webhook)) => match target::target(&webhook.url) {
                 Ok(target) => format!("webhook to {}", target.host),
                 Err(_wrong) => "webhook".to_owned(),
             },
@@ -137,7 +139,9 @@ impl Mail {
         for address in self.to.iter().chain([&self.from]) {
             let _: Mailbox = address.parse().map_err(|_not_one| format!("{address:?} is no mail address"))?;
         }
-        if self.server.is_empty() || self.server.contains(|c: char| c.is_whitespace() || c == '/') {
+        if self.server.is_empty()
+            || self.server.contains(|c: char| c.is_whitespace() || c.is_control() || c == '/')
+        {
             return Err(format!("{:?} is no server's name or address", self.server));
         }
         match (&self.user, &self.password_file, self.security) {
@@ -198,6 +202,7 @@ mod tests {
         check(&mail("").replace("\"mx\"", "\"m x\""), "receiver ops: \"m x\" is no server");
         check(&hook("https://a.example/x"), "webhook to a.example");
         check(&hook("http://10.0.0.2:8080"), "webhook to 10.0.0.2");
+        check(&hook("https://[fd00::2]:8443/x"), "webhook to fd00::2");
         for wrong in ["", "ftp://a", "https://", "https://u:p@a/x", "a.example/x"] {
             check(&hook(wrong), "receiver hook: ");
         }
@@ -206,5 +211,47 @@ mod tests {
             &(mail("") + "[webhook]\nurl = \"https://a\"\nsecret_file = \"s\"\n"),
             "receiver ops: it has one of",
         );
+    }
+
+    #[test]
+    fn hostile_receivers_are_none() {
+        let mail = |key: &str, value: &str| {
+            let mut mail =
+                vec![("server", "\"mx\""), ("from", "\"a@b.example\""), ("to", "[\"c@d.example\"]")];
+            mail.retain(|(other, _)| *other != key);
+            mail.push((key, value));
+            let lines: Vec<String> = mail.iter().map(|(key, value)| format!("{key} = {value}\n")).collect();
+            format!("name = \"ops\"\n[mail]\n{}", lines.concat())
+        };
+        let many = format!("[{}]", "\"c@d.example\",".repeat(TO_MAX + 1));
+        let nested = format!("{}{}", "[".repeat(2000), "]".repeat(2000));
+        for (key, value) in [
+            ("port", "65536"),
+            ("port", "-1"),
+            ("port", "25.0"),
+            ("port", "\"25\""),
+            ("server", "[]"),
+            ("server", "\"\""),
+            ("server", "\"mx\\u0000\""),
+            ("server", "\"mx\\r\\nQUIT\""),
+            ("from", "\"a@b.example\\u0000\""),
+            ("from", "\"a@b.example\\r\\nBcc: x@y.example\""),
+            ("to", "[]"),
+            ("to", &many),
+            ("to", &nested),
+            ("to", "[7]"),
+        ] {
+            let text = mail(key, value);
+            let taken = toml::from_str::<Receiver>(&text).is_ok_and(|receiver| receiver.check().is_ok());
+            assert!(!taken, "{}", &text[..text.len().min(200)]);
+        }
+        let long = format!("https://a.example/{}", "x".repeat(100_000));
+        for url in
+            [&*long, "https://a.example/\\u0000", "https://a.example:65536/", "https://a b/", "https://[::1/"]
+        {
+            let text = format!("name = \"hook\"\n[webhook]\nurl = \"{url}\"\nsecret_file = \"s\"\n");
+            let taken = toml::from_str::<Receiver>(&text).is_ok_and(|receiver| receiver.check().is_ok());
+            assert!(!taken, "{}", &url[..url.len().min(200)]);
+        }
     }
 }

@@ -7,7 +7,7 @@ use aws_lc_rs::hmac;
 use bytes::Bytes;
 use data_encoding::BASE64;
 use http::header::{CONTENT_TYPE, HOST, USER_AGENT};
-use http::{Method, Request, Uri};
+use http::{Method, Request};
 use http_body_util::Full;
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
@@ -21,41 +21,8 @@ use tokio_rustls::TlsConnector;
 use crate::deliver::Undelivered;
 use crate::message::Message;
 use crate::receiver::Webhook;
+use crate::receiver::target::target;
 use crate::secret::Secret;
-
-/// Where a request goes.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Target {
-    pub(crate) tls: bool,
-    pub(crate) host: String,
-    port: u16,
-    authority: String,
-    path: String,
-}
-
-/// Takes an address apart.
-pub(crate) fn target(url: &str) -> Result<Target, String> {
-    let wrong = || {
-        format!("{:?} is no address: https://HOST/PATH is wanted", url.chars().take(60).collect::<String>())
-    };
-    let uri: Uri = url.parse().map_err(|_no_uri| wrong())?;
-    let tls = match uri.scheme_str() {
-        Some("https") => true,
-        Some("http") => false,
-        Some(_) | None => return Err(wrong()),
-    };
-    let authority = uri.authority().ok_or_else(wrong)?;
-    if authority.as_str().contains('@') || authority.host().is_empty() {
-        return Err(wrong());
-    }
-    Ok(Target {
-        tls,
-        host: authority.host().trim_start_matches('[').trim_end_matches(']').to_owned(),
-        port: authority.port_u16().unwrap_or(if tls { 443 } else { 80 }),
-        authority: authority.to_string(),
-        path: uri.path_and_query().map_or_else(|| "/".to_owned(), ToString::to_string),
-    })
-}
 
 /// The signature of a request; `timestamp` is in seconds since 1970.
 #[must_use]
