@@ -134,20 +134,12 @@ fn warn_of_loopback(dialled: &[SocketAddr]) {
 }
 
 fn serve(folder: &std::path::Path) -> Result<Exit, Failure> {
-    leave_no_core()
-        .map_err(|error| Failure::new(Exit::Failed, format!("its memory cannot be hidden: {error}")))?;
     let runtime = tokio::runtime::Runtime::new()
         .map_err(|error| Failure::new(Exit::Failed, format!("no runtime was started: {error}")))?;
     let ready = |ready: &Ready| tell(&format!("console {} answers at {}", ready.name, ready.api.join(", ")));
     runtime.block_on(console_server::run(folder, WORLD, ready)).map_err(failure)?;
     tell("ended");
     Ok(Exit::Ok)
-}
-
-/// A console's memory has its keys in it: nobody of the same uid reads it, and no core is left of it.
-fn leave_no_core() -> std::io::Result<()> {
-    os::privilege::limit(os::privilege::Limit::CoreBytes, 0)?;
-    os::privilege::hide_memory()
 }
 
 fn failure(failed: Failed) -> Failure {

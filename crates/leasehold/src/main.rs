@@ -34,7 +34,7 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory as _, Parser, Subcommand};
 
-use crate::failure::Failure;
+use crate::failure::{Exit, Failure};
 
 /// Manage computers that several parties share.
 #[derive(Parser)]
@@ -117,10 +117,20 @@ enum Noun {
     Volume(volume::Verb),
 }
 
+/// No core is left of this process, and nobody else of its uid reads its memory.
+fn leave_no_core() -> std::io::Result<()> {
+    os::privilege::limit(os::privilege::Limit::CoreBytes, 0)?;
+    os::privilege::hide_memory()
+}
+
 fn main() -> ExitCode {
     // The demo's facility starts this program again, for processes of its own.
     if let Some(ended) = lab::serve() {
         return ended;
+    }
+    // Whichever command it is: it may come to hold a key or a token, and starts nothing before it is hidden.
+    if let Err(error) = leave_no_core() {
+        return Failure::report(&Failure::new(Exit::Failed, format!("its memory cannot be hidden: {error}")));
     }
     // A shell that completes a line starts this program, too.
     clap_complete::CompleteEnv::with_factory(Arguments::command).complete();

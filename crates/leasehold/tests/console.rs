@@ -5,7 +5,7 @@ use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::os::unix::net::UnixStream;
-use std::os::unix::process::CommandExt as _;
+use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;
@@ -117,13 +117,41 @@ fn a_consoles_memory_is_its_own() {
     let mut program = Command::new(PROGRAM);
     program.gid(NOBODY);
     let running = Running::start_by(program, made());
-    let process = format!("/proc/{}", running.child.id());
+    leaves_no_core(running.child.id());
+    assert_eq!(running.terminate(), 0);
+}
+
+fn leaves_no_core(process: u32) {
+    let process = format!("/proc/{process}");
     // Files of a process that may be dumped belong to whom it runs as, those of another to root (proc(5)).
     assert_eq!(std::fs::metadata(format!("{process}/environ")).unwrap().gid(), 0);
     let limits = std::fs::read_to_string(format!("{process}/limits")).unwrap();
     let core = limits.lines().find(|line| line.starts_with("Max core file size")).unwrap();
     assert_eq!(core.split_whitespace().skip(4).take(2).collect::<Vec<_>>(), ["0", "0"]);
-    assert_eq!(running.terminate(), 0);
+}
+
+/// So it is with every command: those that sign read a key. One that waits for its input is looked at, and aborted.
+#[test]
+fn a_commands_memory_is_its_own() {
+    let folder = tempfile::tempdir().unwrap();
+    let pipe = folder.path().join("payload");
+    assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    let sign: &[&str] = &["order", "sign", "--key", "a.key", "payload"];
+    let evaluate: &[&str] = &["receipt", "verify", "payload"];
+    for arguments in [sign, evaluate] {
+        let mut command = Command::new(PROGRAM);
+        command.args(arguments).gid(NOBODY).current_dir(folder.path()).stderr(Stdio::null());
+        let mut child = command.spawn().unwrap();
+        // This ends when the command has come to read.
+        let open = std::fs::File::options().write(true).open(&pipe).unwrap();
+        leaves_no_core(child.id());
+        let abort = ["-ABRT", &child.id().to_string()];
+        assert!(Command::new("kill").args(abort).status().unwrap().success());
+        let ended = child.wait().unwrap();
+        drop(open);
+        assert!(ended.signal() == Some(6) && !ended.core_dumped(), "{arguments:?}: {ended:?}");
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1, "{arguments:?}");
+    }
 }
 
 #[test]

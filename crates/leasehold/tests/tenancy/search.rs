@@ -3,7 +3,8 @@
 //!
 //! The node's secrets belong to custody, and lie in its store alone. A party's belong to its console: each key lies in
 //! one file of its folder, which has the key's name, and in the console's memory, which leaves no core; its token lies in
-//! its file alone. So its database, its log, its objects, images and mirrors are searched for its own, too.
+//! its file alone. So its database, its log, its objects, images and mirrors are searched for its own, too. A share that
+//! locks a node lies in the database of the root's console as it is, and nowhere else (decision 17).
 //!
 //! The world has all that there is: the node and its realm lease their addresses, and in the realm an engine serves from
 //! an encrypted volume.
@@ -15,15 +16,27 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use data_encoding::{BASE64, HEXLOWER};
-use lab::{Recorded, Region, Search, Secrets, core_of, secrets_of_console, secrets_of_custody};
+use lab::{
+    Recorded, Region, Search, Secrets, core_of, secrets_of_console, secrets_of_custody,
+    secrets_of_locked_custody,
+};
+use serde_json::{Value, json};
 
 use crate::world::{LANDLORD, PARTIES, TENANT, World};
+
+/// Beside the parties'.
+const NODE: usize = 2;
+/// What a node's store is locked by.
+const SHARE: &str = "the lock";
+/// A console's database, which may hold the share.
+const DATABASE: [&str; 2] = ["console.sqlite", "console.sqlite-wal"];
 
 /// All secrets that there were so far.
 #[derive(Default)]
 struct Known {
     nodes: Secrets,
     parties: [Secrets; 2],
+    share: Option<[u8; 32]>,
 }
 
 impl Known {
@@ -31,21 +44,46 @@ impl Known {
     fn learn(&mut self, world: &World) {
         world.settled();
         let custody = world.facility.nodes()[0].folder().join("state/custody");
-        self.nodes.extend(secrets_of_custody(&custody).unwrap());
+        let secrets = match &self.share {
+            Some(share) => secrets_of_locked_custody(&custody, share),
+            None => secrets_of_custody(&custody),
+        };
+        self.nodes.extend(secrets.unwrap());
         for party in [LANDLORD, TENANT] {
             self.parties[party] = secrets_of_console(&world.console_folder(party)).unwrap();
             assert!(self.parties[party].len() >= 3, "{:?}", self.parties[party].keys());
         }
     }
 
-    /// What a place may not hold: nothing that belongs to the node, and of the parties' what may not be there.
+    /// The landlord's console locks the node. Its share is what stands in the database behind the node's name and opens
+    /// custody's store.
+    fn lock(&mut self, world: &mut World) {
+        let locked: Value = world.post(LANDLORD, "/v1/nodes/n1/lock", &json!({}));
+        assert_eq!(locked["lock"], "share", "{locked}");
+        let custody = world.facility.nodes()[0].folder().join("state/custody");
+        let name = format!("share/{}", world.settled().node.unwrap());
+        let opens = |share: &[u8; 32]| secrets_of_locked_custody(&custody, share).is_ok();
+        let of_file = |file: &str| {
+            let content = fs::read(world.console_folder(LANDLORD).join(file)).unwrap_or_default();
+            let names = content.windows(name.len()).enumerate().filter(|(_, text)| *text == name.as_bytes());
+            let behind = names.map(|(at, _)| content[at + name.len()..].iter().copied().take(64).collect());
+            let shares =
+                behind.flat_map(|row: Vec<u8>| row.array_windows::<32>().copied().collect::<Vec<_>>());
+            shares.into_iter().find(opens)
+        };
+        self.share = DATABASE.into_iter().find_map(of_file);
+        assert!(self.share.is_some(), "the console does not have it");
+    }
+
+    /// What a place may not hold: nothing that belongs to the node or the parties but what may be there.
     fn search(&self, may_be: impl Fn(usize, &str) -> bool) -> Search {
         let may_be = &may_be;
         let parties = (0..2).flat_map(|party| {
             let others = self.parties[party].iter().filter(move |(name, _)| !may_be(party, name));
             others.map(move |(name, secret)| (format!("{} {name}", PARTIES[party]), secret))
         });
-        let nodes = self.nodes.iter().map(|(name, secret)| (format!("node's {name}"), secret));
+        let nodes = self.nodes.iter().filter(|(name, _)| !may_be(NODE, name));
+        let nodes = nodes.map(|(name, secret)| (format!("node's {name}"), secret));
         let all: Vec<_> = parties.chain(nodes).collect();
         Search::new(all.iter().map(|(name, secret)| (name.as_str(), secret.as_slice())))
     }
@@ -131,7 +169,9 @@ fn everywhere(world: &World, known: &Known) -> Findings {
         known.parties[party].keys().map(move |name| (party, folder.join(name), name.as_str()))
     };
     let keys: Vec<_> = (0..2).flat_map(of_party).collect();
-    let but = [&custody, &pins, &names].into_iter().chain(keys.iter().map(|(_, path, _)| path));
+    let database = DATABASE.map(|file| world.console_folder(LANDLORD).join(file));
+    let but = [&custody, &pins, &names].into_iter().chain(&database);
+    let but = but.chain(keys.iter().map(|(_, path, _)| path));
     let but: Vec<&Path> = but.map(PathBuf::as_path).collect();
     findings.look_at_files(&nobodys, world.facility.folder(), &but);
     for (party, path, name) in &keys {
@@ -141,6 +181,14 @@ fn everywhere(world: &World, known: &Known) -> Findings {
         // Nothing else may be there, and this is.
         assert!(!nobodys.find(&content).is_empty(), "{}", path.display());
     }
+    let share_alone = known.search(|of, secret| of == NODE && secret == SHARE);
+    let mut has_share = false;
+    for path in &database {
+        let content = fs::read(path).unwrap_or_default();
+        findings.look(&share_alone, &content, &path.display().to_string());
+        has_share |= !nobodys.find(&content).is_empty();
+    }
+    assert_eq!(has_share, known.share.is_some());
     findings.look(&nobodys, world.said.join("\n").as_bytes(), "what consoles have said");
 
     let processes = below(node.first_process());
@@ -162,7 +210,12 @@ fn everywhere(world: &World, known: &Known) -> Findings {
     for party in [LANDLORD, TENANT] {
         let server = world.facility.consoles()[party].server().unwrap();
         findings.look_at_words(&nobodys, server, PARTIES[party]);
-        let keys_alone = known.search(|of, secret| of == party && !secret.ends_with(".token"));
+        // What a console has in its database passes through its memory.
+        let its_own = |of, secret: &str| {
+            let share = (of, party) == (NODE, LANDLORD) && secret == SHARE;
+            share || (of == party && !secret.ends_with(".token"))
+        };
+        let keys_alone = known.search(its_own);
         findings.look_at_core(&keys_alone, server, PARTIES[party]);
         let limits = fs::read_to_string(format!("/proc/{server}/limits")).unwrap();
         let core = limits.lines().find(|line| line.starts_with("Max core file size")).unwrap();
@@ -199,6 +252,8 @@ pub(crate) fn in_no_socket_file_log_or_core() {
     world.take(offer);
     world.live();
     nothing(&world, &mut known, "the takeover");
+    known.lock(&mut world);
+    nothing(&world, &mut known, "the lock");
     world.serve();
     nothing(&world, &mut known, "the engine's start");
     let serves = |(_, words): &(u32, String)| words.contains("busybox httpd");
@@ -227,7 +282,10 @@ pub(crate) fn in_no_socket_file_log_or_core() {
     fs::write(&log, BASE64.encode(&own)).unwrap();
     let file = world.facility.consoles()[TENANT].folder().join("planted");
     fs::write(&file, HEXLOWER.encode(&planted)).unwrap();
+    let share = world.facility.consoles()[LANDLORD].folder().join("planted share");
+    fs::write(&share, BASE64.encode(&known.share.unwrap())).unwrap();
     let found = everywhere(&world, &known).found;
+    assert!(found.contains(&format!("node's {SHARE}: {}", share.display())), "{found:?}");
     assert!(found.contains(&format!("node's planted: {}", file.display())), "{found:?}");
     assert!(found.contains(&format!("tenant controller.key: {}", log.display())), "{found:?}");
     // Nobody runs it as anything else: the kernel ends it with its input.
