@@ -164,11 +164,16 @@ impl World {
 
     /// Starts a console that was killed, and waits until its node has dialled it.
     pub(crate) fn runs_again(&mut self, party: usize) {
+        self.starts_again(party);
+        let _: Value = self.until(party, "/v1/nodes", connected);
+    }
+
+    /// Starts a console that was killed.
+    pub(crate) fn starts_again(&mut self, party: usize) {
         let folder = self.console_folder(party).display().to_string();
         let console = &mut self.facility.consoles_mut()[party];
         console.start(&["console", "run", &folder]).unwrap();
         console.answers(&["console", "show"], PATIENCE).unwrap();
-        let _: Value = self.until(party, "/v1/nodes", connected);
     }
 
     pub(crate) fn settled(&self) -> node_protocol::call::Status {
@@ -194,8 +199,15 @@ impl World {
 
     /// The same with another boundary.
     pub(crate) fn grant_within(&mut self, contract: &str, boundary: &str) -> Offer {
+        let wanted = self.wanted(contract, boundary);
+        let granted: Granted = self.post(LANDLORD, "/v1/leases", &wanted);
+        assert!(granted.failed.is_empty(), "{}", json!(granted));
+        granted.offer
+    }
+
+    fn wanted(&self, contract: &str, boundary: &str) -> Grant {
         let to = self.tenant.clone().unwrap();
-        let wanted = Grant {
+        Grant {
             contract: contract.to_owned(),
             to,
             name: Some("tenant".to_owned()),
@@ -205,10 +217,12 @@ impl World {
             grant: Rights::ALL,
             quota: Quota { tiers: 4, keys: 16, objects: 64, records_per_hour: 1000, space_mib: 64 },
             boundary: boundary.to_owned(),
-        };
-        let granted: Granted = self.post(LANDLORD, "/v1/leases", &wanted);
-        assert!(granted.failed.is_empty(), "{}", json!(granted));
-        granted.offer
+        }
+    }
+
+    /// What is asked for a lease.
+    pub(crate) fn wanted_lease(&self, contract: &str) -> Grant {
+        self.wanted(contract, WEB)
     }
 
     /// The tenant takes the node over, which makes new keys for it.
