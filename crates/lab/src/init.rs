@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 use crate::facility::{MEDIUM, is_facility};
 use crate::failed::{Act, Failed};
 use crate::line;
-use crate::role::Role;
+use crate::role::{Role, complain};
 
 /// What the lab asks of a node's first process.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -196,7 +196,8 @@ impl First {
             }
             let ended = self.supervisor.take();
             if let Some(supervisor) = &ended {
-                supervisor.note_end(&child::ending(status))?;
+                // A full disk takes the note, not the node.
+                supervisor.note_end(&child::ending(status)).unwrap_or_else(|failed| complain(&failed));
             }
             tell(&Event::Ended { id, how: child::ending(status) })?;
             if let Some(supervisor) = ended.filter(|ended| ended.again && status.signal().is_some()) {

@@ -35,7 +35,10 @@ pub(crate) fn prepare(names: &Path, guard: &Guard) -> Result<Held, Failed> {
 /// Takes away what facilities made of the folder, if nothing is named there any more.
 pub(crate) fn leave(names: &Path) -> Result<(), Failed> {
     let act = || format!("remove {}", names.display());
-    let Ok(_held) = hold(names) else { return Ok(()) };
+    if !names.parent().is_some_and(Path::exists) {
+        return Ok(());
+    }
+    let _held = hold(names)?;
     if fs::read_dir(names).is_ok_and(|entries| entries.count() > 0) {
         return Ok(());
     }

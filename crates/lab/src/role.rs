@@ -1,6 +1,7 @@
 //! What a program that uses a lab may be started as: itself, or one of the lab's processes.
 
 use std::ffi::OsStr;
+use std::io::{self, Write as _};
 use std::os::unix::process::CommandExt;
 use std::process::{Command, ExitCode};
 
@@ -67,10 +68,10 @@ pub fn serve() -> Option<ExitCode> {
     })
 }
 
-/// Shows what explains a failure: on stderr.
-#[expect(clippy::print_stderr, reason = "a trial that fails has no other way to be understood")]
+/// Shows what explains a failure: on stderr, if that takes it. Whoever shows it may be panicking already.
 pub(crate) fn show(what: &str, text: &str) {
-    eprintln!("lab: {what}:\n{text}\nlab: end of {what}");
+    let told = format!("lab: {what}:\n{text}\nlab: end of {what}\n");
+    io::stderr().lock().write_all(told.as_bytes()).unwrap_or_default();
 }
 
 /// Tells the person: on stderr, which the lab's processes share with the program.

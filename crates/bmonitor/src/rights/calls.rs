@@ -171,6 +171,8 @@ const BEGINNING: &[Call] = &[
     call("geteuid", "for mkfs.ext4: who it is"),
     call("getgid", "for mkfs.ext4: who it is"),
     call("getegid", "for mkfs.ext4: who it is"),
+    call("gettimeofday", "for mkfs.ext4: the volume's id, where the vDSO has no time"),
+    call("clock_nanosleep", "for mkfs.ext4: the volume's id, while the kernel has no random bytes yet"),
 ];
 
 /// What helpers do to the kernel.
@@ -303,6 +305,8 @@ const HELPER_MORE: &[Call] = &[
     call("geteuid", "for mkfs.ext4: who it is"),
     call("getgid", "for mkfs.ext4: who it is"),
     call("getegid", "for mkfs.ext4: who it is"),
+    call("gettimeofday", "for mkfs.ext4: the volume's id, where the vDSO has no time"),
+    call("clock_nanosleep", "for mkfs.ext4: the volume's id, while the kernel has no random bytes yet"),
 ];
 
 const HELPER_CALLS: [Call; RUNTIME.len() + FILES.len() + CHANGING.len() + HELPING.len() + HELPER_MORE.len()] =
