@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io::{self, Read, Write};
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, AsRawFd};
 use std::os::unix::fs::FileExt;
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
@@ -38,7 +38,7 @@ const PREY: &str = "prey";
 /// The uid of the first courier, which is the landlord's.
 pub(crate) const FIRST: u32 = 65_220;
 
-/// The attacker in the courier's place reads nothing, kills nobody, gets no signature but its own tier's
+/// The attacker in the courier's place holds its streams and nothing else, reads nothing, kills nobody, gets no signature but its own tier's
 /// handshakes; it hears its own tier's view; and while it floods the supervisor with calls whose answers it
 /// never takes, a severing goes through at once.
 #[expect(clippy::print_stdout, reason = "the times and sizes are part of the evidence")]
@@ -76,7 +76,11 @@ pub(crate) fn gains_nothing() {
     let memory: Vec<String> =
         prey.memory.iter().map(|(name, _, _)| format!("memory of {name}: refused")).collect();
     let tiers = format!("tiers seen: [\"{TENANT}\"]");
+    // Its stdin and stdout, and its own copy of them; its stream to custody; its stderr.
+    let log = world.facility.nodes()[0].folder().join("supervisor.log").display().to_string();
+    let holds = format!("holds: {:?}", [&*log, "custody", "supervisor", "supervisor", "supervisor"]);
     let wanted: Vec<&str> = [
+        &*holds,
         "handshake signed as itself: true",
         "handshake signed as the landlord: false",
         "anything else signed: false",
@@ -207,6 +211,7 @@ pub(crate) fn taken_over(confinement: &str) -> ExitCode {
     let prey: Prey = serde_json::from_slice(&prey).unwrap();
     confine(&told);
     let mut attacker = Attacker::begin();
+    attacker.looks_at_what_it_holds();
     attacker.asks_custody(&prey.identity);
     let _shown = attacker.dials(&prey);
     attacker.talks_nonsense_to_custody();
@@ -256,6 +261,29 @@ impl Attacker {
             let length = os::descriptor::receive(&stream, &mut part, &mut descriptors).unwrap();
             decoder.push(&part[..length]);
         }
+    }
+
+    /// Every descriptor that it has: what it began with, and what it was handed.
+    fn looks_at_what_it_holds(&self) {
+        let leads_to = |descriptor: i32| fs::read_link(format!("/proc/self/fd/{descriptor}"));
+        let supervisor = leads_to(self.stream.as_raw_fd()).unwrap();
+        let custody = leads_to(self.custody.as_raw_fd()).unwrap();
+        assert_ne!(supervisor, custody);
+        let entries = fs::read_dir("/proc/self/fd").unwrap().filter_map(Result::ok);
+        let all: Vec<i32> =
+            entries.map(|entry| entry.file_name().to_str().unwrap().parse().unwrap()).collect();
+        // The folder itself is not open any more.
+        let mut held: Vec<String> = all
+            .into_iter()
+            .filter_map(|descriptor| leads_to(descriptor).ok())
+            .map(|to| match to {
+                to if to == supervisor => "supervisor".to_owned(),
+                to if to == custody => "custody".to_owned(),
+                to => to.display().to_string(),
+            })
+            .collect();
+        held.sort();
+        say(&format!("holds: {held:?}"));
     }
 
     /// Wants an order signed by the identity, and a handshake by another's. What it gets is good for its own tier's
