@@ -1,14 +1,16 @@
 //! Engines on a real node: a web server that is deployed, serves a page through the filters, comes back after
 //! whatever dies, and ends with its tier.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::os::unix::fs::MetadataExt;
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use id::{Digest, TierId};
-use lab::Object;
+use lab::{Door, Garbage, Object};
 use node_protocol::call::{Call, EngineExit, EngineState, EngineStatus};
 use tenure::{Engine, EngineAction, NewVolume, SizeMib, Verb};
 
@@ -19,6 +21,8 @@ const PAGE_BYTES: usize = 1_000_000;
 const PATIENCE: Duration = Duration::from_secs(60);
 /// Longer than a connection that nobody answers takes to be tried again.
 const A_TRY: Duration = Duration::from_secs(2);
+/// More than a shim's streams at once.
+const GARBAGE_ROWS: usize = 40;
 const LOOK: Duration = Duration::from_millis(10);
 
 pub(crate) fn serves_and_comes_back() {
@@ -39,6 +43,9 @@ pub(crate) fn serves_and_comes_back() {
     assert_eq!(served(&tenancy), page);
 
     crate::rights::compare(crate::rights::the_one(&tenancy.world, "shim"), "shim");
+
+    garbage_harms_nothing(&tenancy);
+    assert_eq!(served(&tenancy), page);
 
     // Nobody above sees it.
     let status = tenancy.landlord.status_with(&tenancy.landlords, |_| true);
@@ -98,6 +105,33 @@ pub(crate) fn serves_and_comes_back() {
     becomes("no control group is left", || {
         fs::read_dir(&own).into_iter().flatten().all(|entry| entry.unwrap().path().is_file())
     });
+}
+
+/// At every socket that has a name on the node, a shim's among them.
+fn garbage_harms_nothing(tenancy: &Tenancy) {
+    tenancy.world.settled(0);
+    let (facility, before) = (&tenancy.world.facility, shims(tenancy));
+    let running = facility.running("n1").unwrap();
+    let doors = facility.throw_garbage("n1", &mut Garbage::new(20_261_131), GARBAGE_ROWS).unwrap();
+    let thrown_at: BTreeSet<PathBuf> = doors
+        .into_iter()
+        .filter_map(|door| match door {
+            Door::Unix(path) => Some(path),
+            Door::Tcp(_) | Door::Udp(_) => None,
+        })
+        .collect();
+    let is_a_shims = |path: &&PathBuf| path.ends_with(engine::shim::SOCKET);
+    assert_eq!(thrown_at.iter().filter(is_a_shims).count(), before.len(), "{thrown_at:?}");
+    // So that no socket is forgotten that gets a name some day.
+    let (process, _) = running.first().unwrap();
+    let listed = fs::read_to_string(format!("/proc/{process}/net/unix")).unwrap();
+    let names = listed.lines().skip(1).filter_map(|line| line.split_whitespace().nth(7)).map(PathBuf::from);
+    assert_eq!(names.collect::<BTreeSet<_>>(), thrown_at);
+    // The supervisor has heard of nothing, and the same processes go on.
+    tenancy.world.settled(0);
+    let after = engine(tenancy, |engine| engine.state == EngineState::Running);
+    assert_eq!((after.restarts, after.reason.as_deref()), (0, None), "{after:?}");
+    assert_eq!((shims(tenancy), facility.running("n1").unwrap()), (before, running));
 }
 
 fn becomes(what: &str, wanted: impl Fn() -> bool) {

@@ -110,17 +110,21 @@ impl Lines {
 }
 
 /// All streams of a shim.
-pub(super) struct Control(Vec<Lines>);
+pub(super) struct Control {
+    streams: Vec<Lines>,
+    /// What was heard while room was made for who connects.
+    heard: Vec<Command>,
+}
 
 impl Control {
     pub(super) fn new(first: UnixStream) -> io::Result<Self> {
-        Ok(Self(vec![Lines::new(first)?]))
+        Ok(Self { streams: vec![Lines::new(first)?], heard: Vec::new() })
     }
 
     /// What the shim is to launch: the first line of the first stream.
     pub(super) fn launch(&mut self, at_most: Duration) -> io::Result<Launch> {
         let deadline = os::clock::boot() + at_most;
-        let lines = self.0.first_mut().ok_or(io::ErrorKind::NotConnected)?;
+        let lines = self.streams.first_mut().ok_or(io::ErrorKind::NotConnected)?;
         loop {
             if let Some(launch) = lines.take().pop() {
                 return Ok(launch);
@@ -133,27 +137,36 @@ impl Control {
         }
     }
 
-    /// Takes in who connects, and tells them how the engine is.
+    /// Takes in who connects, and tells them how the engine is. Where there is no room, who has hung up makes it
+    /// before who has not: the oldest may be the supervisor's.
     pub(super) fn accept(&mut self, listener: &UnixListener, report: impl Fn() -> Report) {
         while let Ok((stream, _)) = listener.accept() {
-            if self.0.len() >= STREAMS_MAX {
-                self.0.remove(0);
+            if self.streams.len() >= STREAMS_MAX {
+                self.hear();
+            }
+            if self.streams.len() >= STREAMS_MAX {
+                self.streams.remove(0);
             }
             if let Ok(mut lines) = Lines::new(stream) {
                 lines.tell(&report());
-                self.0.push(lines);
+                self.streams.push(lines);
             }
         }
     }
 
     pub(super) fn commands(&mut self) -> Vec<Command> {
-        let commands = self.0.iter_mut().flat_map(Lines::take).collect();
-        self.0.retain(|lines| !lines.over);
-        commands
+        self.hear();
+        std::mem::take(&mut self.heard)
+    }
+
+    /// Takes what has been said, and lets go of who has hung up.
+    fn hear(&mut self) {
+        self.heard.extend(self.streams.iter_mut().flat_map(Lines::take::<Command>));
+        self.streams.retain(|lines| !lines.over);
     }
 
     pub(super) fn tell(&mut self, report: &Report) {
-        for lines in &mut self.0 {
+        for lines in &mut self.streams {
             lines.tell(report);
         }
     }
@@ -162,12 +175,12 @@ impl Control {
     pub(super) fn flush(&mut self, at_most: Duration) {
         let deadline = os::clock::boot() + at_most;
         loop {
-            for lines in &mut self.0 {
+            for lines in &mut self.streams {
                 lines.flush();
             }
-            self.0.retain(|lines| !lines.over);
+            self.streams.retain(|lines| !lines.over);
             let left = deadline.saturating_sub(os::clock::boot());
-            let waiting: Vec<_> = self.0.iter().filter(|lines| lines.has_unsent()).collect();
+            let waiting: Vec<_> = self.streams.iter().filter(|lines| lines.has_unsent()).collect();
             if waiting.is_empty() || left.is_zero() {
                 return;
             }
@@ -180,6 +193,59 @@ impl Control {
     }
 
     pub(super) fn descriptors(&self) -> impl Iterator<Item = (BorrowedFd<'_>, Wanted)> {
-        self.0.iter().map(|lines| (lines.stream.as_fd(), Wanted { read: true, write: lines.has_unsent() }))
+        self.streams
+            .iter()
+            .map(|lines| (lines.stream.as_fd(), Wanted { read: true, write: lines.has_unsent() }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::Shutdown;
+
+    use id::Digest;
+
+    use super::*;
+    use crate::run::Phase;
+    use crate::shim::Key;
+
+    fn report() -> Report {
+        Report {
+            engine: "web".parse().unwrap(),
+            key: Key { specification: Digest::of(b""), restarts: 0, reloads: 0 },
+            shim: 1,
+            since: 0,
+            phase: Phase::Starting,
+            status: String::new(),
+            missing: Vec::new(),
+            ending: None,
+            refused: None,
+        }
+    }
+
+    #[test]
+    fn strangers_who_hang_up_cost_the_supervisor_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let listener = UnixListener::bind(folder.path().join("socket")).unwrap();
+        listener.set_nonblocking(true).unwrap();
+        let (mut supervisor, first) = UnixStream::pair().unwrap();
+        let mut control = Control::new(first).unwrap();
+        // All of them before the shim looks: it was held up.
+        let strangers: Vec<UnixStream> = (0..STREAMS_MAX * 3)
+            .map(|_| {
+                let mut stranger = UnixStream::connect(folder.path().join("socket")).unwrap();
+                stranger.write_all(b"nonsense").unwrap();
+                stranger.shutdown(Shutdown::Write).unwrap();
+                stranger
+            })
+            .collect();
+        supervisor.write_all(b"\"stop\"\n").unwrap();
+        control.accept(&listener, report);
+        assert_eq!(control.commands(), [Command::Stop]);
+        drop(strangers);
+        // It has heard all the time how the engine is, and hears it still.
+        control.tell(&report());
+        supervisor.set_nonblocking(true).unwrap();
+        assert!(supervisor.read(&mut [0; 4096]).unwrap() > 0);
     }
 }
