@@ -127,18 +127,22 @@ impl Drop for Serving {
     }
 }
 
+/// Read for each frame: a server may be held up between two of them.
+fn now() -> Clock {
+    Clock { wall: os::clock::wall(), steady: os::clock::boot() }
+}
+
 fn serve(tap: &Tap, server: Server, office: &Office, stopped: &UnixStream) {
     let mut desk = Desk::new(server, Mac(tap.mac()));
     loop {
-        let now = os::clock::boot();
-        let clock = Clock { wall: os::clock::wall(), steady: now };
         while let Some(tapped) = tap.receive().unwrap() {
             let checksum = if tapped.checksum_ready { UdpChecksum::Ready } else { UdpChecksum::NotReady };
             office.passes(&tapped.frame, checksum, When::Heard);
-            let Ok(()) = desk.heard(&tapped.frame, checksum, clock, &mut At(tap, office));
+            let Ok(()) = desk.heard(&tapped.frame, checksum, now(), &mut At(tap, office));
         }
+        let clock = now();
         let Ok(()) = desk.time(clock, &mut At(tap, office));
-        let wake = desk.wake_at().map(|at| at.saturating_sub(now));
+        let wake = desk.wake_at().map(|at| at.saturating_sub(clock.steady));
         if wait(&[(tap.as_fd(), Wanted::READ), (stopped.as_fd(), Wanted::READ)], wake).unwrap()[1] {
             return;
         }
