@@ -1,14 +1,19 @@
 //! The folder where network namespaces are named, shared with the mount namespaces of the nodes. Facilities may have
 //! it in common: the last to end takes away what a facility made of it.
 
-use std::fs::{self, File};
+use std::fs::{self, File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use os::mount;
 
 use crate::failed::{Act, Failed};
 use crate::guard::{Guard, Thing};
+
+/// Longer than a facility takes to put its first name there, on a machine however busy.
+const HELD_AT_MOST: Duration = Duration::from_secs(120);
+const LOOK: Duration = Duration::from_millis(10);
 
 /// While it is held, no other facility comes to use the folder or leaves it.
 #[derive(Debug)]
@@ -19,7 +24,7 @@ pub(crate) struct Held {
 /// Makes the folder. Until a name is in it, what is given must be held.
 pub(crate) fn prepare(names: &Path, guard: &Guard) -> Result<Held, Failed> {
     let act = || format!("prepare {}", names.display());
-    let held = hold(names)?;
+    let held = hold(names, HELD_AT_MOST)?;
     guard.record(&Thing::NamesFolder(names.to_owned()))?;
     if !names.exists() {
         fs::write(made(names), "").act(act)?;
@@ -38,7 +43,7 @@ pub(crate) fn leave(names: &Path) -> Result<(), Failed> {
     if !names.parent().is_some_and(Path::exists) {
         return Ok(());
     }
-    let _held = hold(names)?;
+    let _held = hold(names, HELD_AT_MOST)?;
     if fs::read_dir(names).is_ok_and(|entries| entries.count() > 0) {
         return Ok(());
     }
@@ -57,11 +62,25 @@ pub(crate) fn leave(names: &Path) -> Result<(), Failed> {
     Ok(())
 }
 
-fn hold(names: &Path) -> Result<Held, Failed> {
+/// One that stopped while it held it is named by `/proc/locks`: it would be waited for without end.
+fn hold(names: &Path, at_most: Duration) -> Result<Held, Failed> {
     let act = || format!("lock the folder of {}", names.display());
     let parent = File::open(names.parent().unwrap_or(names)).act(act)?;
-    parent.lock().act(act)?;
-    Ok(Held { _parent: parent })
+    let deadline = Instant::now() + at_most;
+    loop {
+        match parent.try_lock() {
+            Ok(()) => return Ok(Held { _parent: parent }),
+            Err(TryLockError::WouldBlock) if Instant::now() < deadline => {
+                os::poll::wait(&[], Some(LOOK)).map(drop).act(act)?;
+            }
+            Err(TryLockError::WouldBlock) => {
+                let told =
+                    format!("another facility has held it for {} s: see /proc/locks", at_most.as_secs());
+                return Err(told).act(act);
+            }
+            Err(TryLockError::Error(error)) => return Err(error).act(act),
+        }
+    }
 }
 
 /// Says that a facility made the folder. It lies beside it: the folder goes when it is empty.
@@ -72,4 +91,24 @@ fn made(names: &Path) -> PathBuf {
 /// Says that a facility mounted it onto itself.
 fn mounted(names: &Path) -> PathBuf {
     names.with_extension("mounted-by-lab")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whoever_holds_the_folder_is_waited_for_and_not_without_end() {
+        let folder = tempfile::tempdir().unwrap();
+        let names = folder.path().join("names");
+        let held = hold(&names, HELD_AT_MOST).unwrap();
+        let refused = hold(&names, LOOK).unwrap_err().told();
+        assert!(refused.contains("another facility has held it"), "{refused}");
+        let waits = std::thread::spawn({
+            let names = names.clone();
+            move || hold(&names, HELD_AT_MOST).map(drop)
+        });
+        drop(held);
+        waits.join().unwrap().unwrap();
+    }
 }
