@@ -3,17 +3,21 @@
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
-use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_leasehold");
 const NOBODY: u32 = 65_534;
+const PATIENCE: Duration = Duration::from_secs(60);
+const LOOK: Duration = Duration::from_millis(5);
+/// `O_NONBLOCK` (open(2)), on x86-64 and arm64.
+const NONBLOCK: i32 = 0o4000;
 
 /// A console that runs; killed if a test forgets it.
 struct Running {
@@ -142,8 +146,7 @@ fn a_commands_memory_is_its_own() {
         let mut command = Command::new(PROGRAM);
         command.args(arguments).gid(NOBODY).current_dir(folder.path()).stderr(Stdio::null());
         let mut child = command.spawn().unwrap();
-        // This ends when the command has come to read.
-        let open = std::fs::File::options().write(true).open(&pipe).unwrap();
+        let open = opened_by_a_reader(&pipe, &mut child);
         leaves_no_core(child.id());
         let abort = ["-ABRT", &child.id().to_string()];
         assert!(Command::new("kill").args(abort).status().unwrap().success());
@@ -151,6 +154,23 @@ fn a_commands_memory_is_its_own() {
         drop(open);
         assert!(ended.signal() == Some(6) && !ended.core_dumped(), "{arguments:?}: {ended:?}");
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1, "{arguments:?}");
+    }
+}
+
+/// A pipe's end to write to, once the command has come to read. One that ends before never does.
+fn opened_by_a_reader(pipe: &Path, child: &mut Child) -> std::fs::File {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        // Nobody reads yet: the kernel says so (ENXIO, fifo(7)).
+        match std::fs::File::options().write(true).custom_flags(NONBLOCK).open(pipe) {
+            Ok(open) => return open,
+            Err(error) => {
+                let ended = child.try_wait().unwrap();
+                let waits = ended.is_none() && Instant::now() < deadline;
+                assert!(waits, "nobody came to read: {error}; the command: {ended:?}");
+            }
+        }
+        os::poll::wait(&[], Some(LOOK)).unwrap();
     }
 }
 
