@@ -28,6 +28,8 @@ const DEEDS: [(Deed, usize, u64); 5] = [
     (Deed::Sever, TENANT, 60_000),
 ];
 const SEEDS: u64 = 10;
+/// How many more lives a deed gets that no seed has hit under way, each with a death at another time.
+const FURTHER_MAX: usize = 16;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Deed {
@@ -57,34 +59,110 @@ impl Death {
     }
 }
 
+/// What a deed was at when its console died.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Hit {
+    /// Nobody was there to be asked any more.
+    Before,
+    /// It was asked for, and neither answered nor done.
+    Amid,
+    Afterwards,
+}
+
+impl Hit {
+    fn of<A>(answer: &Result<A, Failed>) -> Self {
+        match answer {
+            Ok(_) => Self::Afterwards,
+            Err(Failed::Unreachable { .. }) => Self::Before,
+            Err(Failed::Broken(_)) => Self::Amid,
+            Err(refused @ (Failed::Problem(_) | Failed::Malformed(_) | Failed::TimedOut(_))) => {
+                panic!("a console that was killed said: {refused}")
+            }
+        }
+    }
+}
+
+/// What was hit, and what who asked for it was told.
+type How = (Hit, String);
+
 #[expect(clippy::print_stdout, reason = "what was hit when is part of the evidence")]
 pub(crate) fn amid() {
     let mut world = World::new();
     world.enrol();
+    let mut lived: Vec<(Death, Hit)> = Vec::new();
+    let mut live = |lived: &mut Vec<(Death, Hit)>, death: Death| {
+        let contract = format!("K-{}", lived.len());
+        let (hit, told) = lives(&mut world, &contract, death);
+        println!("life {contract}: {death:?}: {hit:?}: {told}");
+        lived.push((death, hit));
+        hit
+    };
     for seed in 0..SEEDS {
-        let death = Death::of(seed);
-        let contract = format!("K-{seed}");
-        let how = lives(&mut world, &contract, death);
-        println!("seed {seed}: {death:?}: {how}");
+        live(&mut lived, Death::of(seed));
     }
-    let controllers =
-        [LANDLORD, TENANT].map(|party| key(&world.console_folder(party).join("controller.key")));
+    // The seeds know nothing of the machine's pace. A severing is the landlord's deed, not the tenant's.
+    for (deed, party, bound) in DEEDS {
+        if (deed, party) != (Deed::Sever, TENANT) {
+            is_hit(&mut lived, Death { deed, party, after: Duration::from_micros(bound) }, &mut live);
+        }
+    }
+    let controllers = controllers(&world);
     let journal = world.facility.nodes()[0].caller().journal(PATIENCE).unwrap();
-    let mut all: Vec<_> =
-        obeyed(&journal, &controllers).iter().map(|order| order.envelope.to_json()).collect();
-    let count = all.len();
-    all.sort_unstable();
-    all.dedup();
-    assert_eq!(all.len(), count, "obeyed twice");
+    let twice = obeyed_twice(&journal, &controllers);
+    assert!(twice.is_empty(), "obeyed twice: {twice:?}");
+    // It would be seen.
+    let mut lines = journal.split_inclusive(|byte| *byte == b'\n');
+    let last = lines.rfind(|line| !obeyed(line, &controllers).is_empty()).unwrap();
+    assert_eq!(obeyed_twice(&[&journal, &b"\n"[..], last].concat(), &controllers).len(), 1);
 }
 
-/// One lease from its grant to its receipt. Gives what the request that was hit was told.
-fn lives(world: &mut World, contract: &str, death: Death) -> String {
-    let mut told = "its keys were being made anew".to_owned();
+/// Kills amid the deed until one has been hit under way: earlier than the earliest that came too late, and later
+/// where that is too early.
+fn is_hit(
+    lived: &mut Vec<(Death, Hit)>,
+    death: Death,
+    live: &mut impl FnMut(&mut Vec<(Death, Hit)>, Death) -> Hit,
+) {
+    let alike = |other: &Death| (other.deed, other.party) == (death.deed, death.party);
+    if lived.iter().any(|(other, hit)| alike(other) && *hit == Hit::Amid) {
+        return;
+    }
+    let late = lived.iter().filter(|(other, hit)| alike(other) && *hit == Hit::Afterwards);
+    let mut after = late.map(|(other, _)| other.after).min().unwrap_or(death.after) / 2;
+    for _ in 0..FURTHER_MAX {
+        match live(lived, Death { after, ..death }) {
+            Hit::Amid => return,
+            Hit::Afterwards => after /= 2,
+            Hit::Before => after = after * 3 / 2 + Duration::from_micros(100),
+        }
+    }
+    panic!("no kill has hit {:?} under way: {lived:?}", death.deed);
+}
+
+fn controllers(world: &World) -> [SigningKey; 2] {
+    [LANDLORD, TENANT].map(|party| key(&world.console_folder(party).join("controller.key")))
+}
+
+/// The orders that are more than once in a journal's export.
+fn obeyed_twice(journal: &[u8], controllers: &[SigningKey]) -> Vec<String> {
+    let mut all: Vec<_> = obeyed(journal, controllers).iter().map(|order| order.envelope.to_json()).collect();
+    all.sort_unstable();
+    all.windows(2).filter(|two| two[0] == two[1]).map(|two| two[0].clone()).collect()
+}
+
+/// How often the node has obeyed that keys are made anew.
+fn renewals(world: &World) -> usize {
+    let journal = world.facility.nodes()[0].caller().journal(PATIENCE).unwrap();
+    obeyed(&journal, &controllers(world)).iter().filter(|order| order.verb == "renew").count()
+}
+
+/// One lease from its grant to its receipt.
+fn lives(world: &mut World, contract: &str, death: Death) -> How {
+    let mut how = (Hit::Afterwards, String::new());
     let wanted = world.wanted_lease(contract);
     let offer = if death.deed == Deed::Grant {
         let answer: Result<Granted, Failed> = dies_amid(world, death, LANDLORD, "/v1/leases", &wanted);
-        told = said(&answer);
+        how = said(&answer);
         granted(world, contract, answer.ok())
     } else {
         world.grant(contract)
@@ -93,7 +171,7 @@ fn lives(world: &mut World, contract: &str, death: Death) -> String {
         Deed::Take => {
             let take = Take { offer: offer.clone(), node_keys: Vec::new() };
             let answer: Result<Taken, Failed> = dies_amid(world, death, TENANT, "/v1/leases/take", &take);
-            told = said(&answer);
+            how = said(&answer);
             let known: Value = world.get(TENANT, "/v1/leases");
             let knows = known.to_string().contains(&offer.leases[0].lease.to_string());
             assert!(knows || answer.is_err(), "what was taken is lost: {known}");
@@ -103,10 +181,18 @@ fn lives(world: &mut World, contract: &str, death: Death) -> String {
             }
         }
         Deed::TakeOver => {
+            let before = renewals(world);
             let take = Take { offer: offer.clone(), node_keys: Vec::new() };
             let taken: Taken = world.post(TENANT, "/v1/leases/take", &take);
             assert!(taken.leases[0].accepted, "{}", json!(taken));
-            dies(world, death);
+            kill(world, death);
+            // The console is dead: what it has not ordered by now it had not ordered when it died.
+            how = if renewals(world) == before {
+                (Hit::Amid, "its keys were not made anew yet".to_owned())
+            } else {
+                (Hit::Afterwards, "its keys were made anew".to_owned())
+            };
+            goes_on(world, death);
         }
         Deed::Grant | Deed::Sever => world.take(offer.clone()),
     }
@@ -116,7 +202,7 @@ fn lives(world: &mut World, contract: &str, death: Death) -> String {
     sever.if_match = Some(plan.plan);
     if death.deed == Deed::Sever {
         let answer: Result<Severed, Failed> = dies_amid(world, death, LANDLORD, "/v1/leases/sever", &sever);
-        told = said(&answer);
+        how = said(&answer);
         is_severed(world, contract, answer.ok());
     } else {
         world.sever(contract);
@@ -124,14 +210,15 @@ fn lives(world: &mut World, contract: &str, death: Death) -> String {
     assert_eq!(world.settled().tiers.len(), 1);
     world.until(TENANT, "/v1/nodes", |nodes: &Value| !connected(nodes));
     has_receipt(world, &offer);
-    told
+    how
 }
 
-fn said<A: Serialize>(answer: &Result<A, Failed>) -> String {
-    match answer {
+fn said<A>(answer: &Result<A, Failed>) -> How {
+    let told = match answer {
         Ok(_) => "done".to_owned(),
         Err(failed) => failed.to_string(),
-    }
+    };
+    (Hit::of(answer), told)
 }
 
 /// Asks for something, and kills a console meanwhile, which is started again.
@@ -149,12 +236,24 @@ fn dies_amid<A: DeserializeOwned + Send + 'static>(
 }
 
 fn dies(world: &mut World, death: Death) {
+    kill(world, death);
+    goes_on(world, death);
+}
+
+fn kill(world: &mut World, death: Death) {
     // Nothing is ready at that time: this is the clock alone.
     os::poll::wait(&[], Some(death.after)).unwrap();
     world.facility.consoles_mut()[death.party].kill().unwrap();
+}
+
+/// The console runs again. What it had sent before it died the node has obeyed by then, or never will: a courier hands
+/// one order on after the other, and a later number of the same key is obeyed.
+fn goes_on(world: &mut World, death: Death) {
     world.starts_again(death.party);
     if death.party == LANDLORD {
         let _: Value = world.until(LANDLORD, "/v1/nodes", connected);
+        let done: Order = world.post(LANDLORD, "/v1/orders", &another_key());
+        assert_eq!(done.state, OrderState::Accepted, "{}", json!(done));
     }
 }
 
@@ -162,7 +261,7 @@ fn dies(world: &mut World, death: Death) {
 /// not, or has without it.
 fn granted(world: &mut World, contract: &str, said: Option<Granted>) -> Offer {
     let leases = world.settled().tiers.len() - 1;
-    let path = format!("/v1/leases/{contract}/offer");
+    let path = format!("/v1/contracts/{contract}/offer");
     let client = world.client(LANDLORD);
     let offered: Result<Offer, Failed> = world.runtime.block_on(client.get(&path));
     match (offered, said) {
