@@ -9,8 +9,12 @@ mod custody_messages;
 #[expect(dead_code, reason = "the monitor uses more of it than its parser")]
 mod enrolment;
 mod helper_messages;
+#[expect(dead_code, reason = "the supervisor knows how long the file may be")]
+mod kept_addresses;
 mod launching_messages;
 mod leasing_messages;
+
+use leasing_messages::Who;
 
 /// What the supervisor says to custody, and custody to the supervisor: a frame of JSON each. What is read is
 /// written so that it reads the same.
@@ -63,4 +67,12 @@ pub fn enrolment(bytes: &[u8]) {
         }
         Err(refused) => assert!(!refused.to_string().is_empty()),
     }
+}
+
+/// The addresses that a supervisor remembers: of each lease one, of networks that there are.
+pub fn kept_addresses(bytes: &[u8]) {
+    let Some(kept) = kept_addresses::Kept::parse(bytes) else { return };
+    assert!(kept.leases.iter().all(|held| (1..=32).contains(&held.prefix)));
+    let written = serde_json::to_vec(&kept).expect("what was read can be written");
+    assert_eq!(kept_addresses::Kept::parse(&written), Some(kept));
 }

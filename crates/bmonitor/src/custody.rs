@@ -9,6 +9,7 @@
 //! supervisor can unlink a secret without custody; nothing hands one out. Custody reads a secret anew for
 //! each use and keeps none: what is unlinked is of no use any more at once.
 
+mod forms;
 mod lock;
 mod messages;
 mod secrets;

@@ -94,7 +94,7 @@ pub fn init(folder: &Path, wanted: &Init, world: &World) -> Result<Made, Failed>
     };
     let text = toml::to_string(&settings).map_err(|error| Failed::act("write the settings", error))?;
     let file = folder.join(settings::FILE);
-    Settings::parse(&file, &text)?;
+    parse(&file, &text)?;
     make_folder(folder)?;
     let made = Made {
         channel: make_key(&folder.join(CHANNEL_KEY), world)?,
@@ -112,6 +112,10 @@ pub fn init(folder: &Path, wanted: &Init, world: &World) -> Result<Made, Failed>
     write_new(&file, text.as_bytes())?;
     File::open(folder).and_then(|folder| folder.sync_all()).map_err(|error| unwritten(folder, &error))?;
     Ok(made)
+}
+
+fn parse(file: &Path, text: &str) -> Result<Settings, Failed> {
+    Settings::parse(text).map_err(|wrong| Failed::folder(file, wrong.why, wrong.hint))
 }
 
 fn make_folder(folder: &Path) -> Result<(), Failed> {
@@ -183,7 +187,7 @@ impl Opened {
     pub(crate) fn open(path: &Path) -> Result<Self, Failed> {
         let file = path.join(settings::FILE);
         let text = read(&file, settings::BYTES_MAX, "`leasehold console init FOLDER --name NAME` makes one")?;
-        let settings = Settings::parse(&file, &String::from_utf8_lossy(&text))?;
+        let settings = parse(&file, &String::from_utf8_lossy(&text))?;
         let owner = fs::metadata(path).map_err(|error| Failed::act("read the folder", error))?.uid();
         let keys = Keys {
             channel: read_key(&path.join(CHANNEL_KEY))?,

@@ -3,27 +3,26 @@
 //! `redfish` speaks the part of Redfish (DSP0266) that every management controller has: a system's `PowerState`, and
 //! its `Reset`. `command` runs a program of the operator's.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use console_api::Exit;
 use data_encoding::BASE64;
 use http::header::{AUTHORIZATION, CONTENT_TYPE, HOST};
-use http::uri::Authority;
 use http::{Method, Request, StatusCode, Uri};
 use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::body::Bytes;
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use id::Name;
-use serde::{Deserialize, Serialize};
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 use zeroize::Zeroizing;
 
 use crate::api::{No, not_found};
 use crate::records::KnownNode;
+use crate::settings::power::{Power, Redfish, is_on};
 use crate::state::Console;
 
 /// How long a controller may take for one answer.
@@ -37,73 +36,12 @@ const LOOK: Duration = Duration::from_millis(200);
 
 const ANSWER_BYTES_MAX: usize = 64 * 1024;
 
-/// Which nodes' power is switched, and how: `[[power]]` in the settings.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Power {
-    /// The nodes, by name; none: all.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    nodes: Vec<Name>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    redfish: Option<Redfish>,
-    /// A program and its first arguments; after them come `status`, `on`, `off` or `restart`, and the node's name.
-    /// `status` prints `on` or `off`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    command: Option<Vec<String>>,
-}
-
-/// A management controller. A node's system there is called as the node.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Redfish {
-    /// `http://HOST:PORT`: on the management network alone.
-    url: String,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    user: Option<String>,
-    /// Where the user's password is: a file that nobody else may read.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    password_file: Option<PathBuf>,
-}
-
 /// What is asked of a machine's power.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Action {
     On,
     Off,
     Restart,
-}
-
-impl Power {
-    /// What is wrong with it.
-    pub(crate) fn check(&self) -> Result<(), String> {
-        match (&self.redfish, &self.command) {
-            (Some(redfish), None) => {
-                let uri: Uri =
-                    redfish.url.parse().map_err(|_no_uri| format!("{:?} is no address", redfish.url))?;
-                let bare = uri.path() == "/" && uri.query().is_none();
-                // Neither a user, nor a port that is none: the library takes that for one that is left out.
-                let port = uri.port_u16().map_or_else(String::new, |port| format!(":{port}"));
-                let whole = uri.host().map(|host| format!("{host}{port}"));
-                let named = whole.is_some() && whole.as_deref() == uri.authority().map(Authority::as_str);
-                let right = uri.scheme_str() == Some("http") && named && bare;
-                let known = redfish.user.is_some() == redfish.password_file.is_some();
-                match (right, known) {
-                    (true, true) => Ok(()),
-                    (false, _) => Err(format!("{:?} is no address as http://HOST:PORT", redfish.url)),
-                    (true, false) => Err("`user` and `password_file` go together".to_owned()),
-                }
-            }
-            (None, Some(command)) if command.first().is_some_and(|program| program.starts_with('/')) => {
-                Ok(())
-            }
-            (None, Some(_)) => Err("`command` begins with the whole path of a program".to_owned()),
-            (None, None) | (Some(_), Some(_)) => Err("it has one of `redfish` and `command`".to_owned()),
-        }
-    }
-
-    fn is_for(&self, node: &Name) -> bool {
-        self.nodes.is_empty() || self.nodes.contains(node)
-    }
 }
 
 /// A driver, and the folder of the console's files.
@@ -155,9 +93,7 @@ impl Driver<'_> {
             (Some(redfish), _) => {
                 let path = format!("/redfish/v1/Systems/{}", node.name);
                 let answer = self.ask(redfish, Method::GET, &path, None).await?;
-                let state = serde_json::from_slice::<serde_json::Value>(&answer).ok();
-                let state = state.as_ref().and_then(|system| system.get("PowerState")?.as_str());
-                state.map(|state| state != "Off").ok_or_else(|| failed("it told no PowerState"))
+                is_on(&answer).ok_or_else(|| failed("it told no PowerState"))
             }
             (None, Some(command)) => Ok(run(command, "status", &node.name).await?.trim() != "off"),
             (None, None) => Err(not_found("the driver has no means")),
@@ -280,33 +216,6 @@ async fn run(command: &[String], action: &str, node: &Name) -> Result<String, No
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[track_caller]
-    fn check(text: &str, expected: Result<(), &str>) {
-        let power: Power = toml::from_str(text).unwrap();
-        assert_eq!(power.check().as_ref().copied().map_err(String::as_str), expected);
-    }
-
-    #[test]
-    fn drivers_are_checked_when_the_console_starts() {
-        check("redfish = { url = \"http://10.0.0.1:8000\" }", Ok(()));
-        check("nodes = [\"n1\"]\ncommand = [\"/bin/power\", \"-x\"]", Ok(()));
-        check(
-            "redfish = { url = \"http://10.0.0.1:8000/x\" }",
-            Err("\"http://10.0.0.1:8000/x\" is no address as http://HOST:PORT"),
-        );
-        for url in ["http://10.0.0.1:65536", "http://10.0.0.1:", "http://u:p@10.0.0.1"] {
-            let why = format!("{url:?} is no address as http://HOST:PORT");
-            check(&format!("redfish = {{ url = {url:?} }}"), Err(&why));
-        }
-        check(
-            "redfish = { url = \"http://a\", user = \"u\" }",
-            Err("`user` and `password_file` go together"),
-        );
-        check("command = [\"power\"]", Err("`command` begins with the whole path of a program"));
-        check("command = []", Err("`command` begins with the whole path of a program"));
-        check("", Err("it has one of `redfish` and `command`"));
-    }
 
     #[tokio::test]
     async fn a_command_is_told_what_and_whom_and_its_failure_is_told() {

@@ -1,14 +1,16 @@
 //! `console.toml`: the settings of one console.
 
+pub(crate) mod dhcp;
+pub(crate) mod power;
+
 use std::fmt;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use id::Name;
 use serde::{Deserialize, Serialize};
 use tenure::ControllerKey;
-
-use crate::Failed;
+use thiserror::Error;
 
 /// The file's name in the console's folder.
 pub(crate) const FILE: &str = "console.toml";
@@ -50,13 +52,27 @@ pub(crate) struct Settings {
     pub(crate) controller: Vec<ControllerKey>,
     /// The DHCP server, where this console is to be one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) dhcp: Option<crate::dhcp::settings::Settings>,
+    pub(crate) dhcp: Option<dhcp::Settings>,
     /// Who is told of incidents.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) receiver: Vec<notify::Receiver>,
     /// How nodes' power is switched.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub(crate) power: Vec<crate::power::Power>,
+    pub(crate) power: Vec<power::Power>,
+}
+
+/// What is wrong with a file.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("{why}")]
+pub(crate) struct Wrong {
+    pub(crate) why: String,
+    pub(crate) hint: &'static str,
+}
+
+impl Wrong {
+    fn new(why: impl Into<String>, hint: &'static str) -> Self {
+        Self { why: why.into(), hint }
+    }
 }
 
 /// IPv4 addresses from the first to the last.
@@ -106,47 +122,43 @@ impl TryFrom<String> for Range {
 }
 
 impl Settings {
-    pub(crate) fn parse(file: &Path, text: &str) -> Result<Self, Failed> {
+    pub(crate) fn parse(text: &str) -> Result<Self, Wrong> {
         let settings: Self = toml::from_str(text).map_err(|error| {
             let line = error.span().map_or(1, |span| text[..span.start].matches('\n').count() + 1);
             let message = error.message().lines().collect::<Vec<_>>().join(" ");
-            Failed::folder(
-                file,
-                format!("line {line}: {message}"),
-                "`leasehold console init` writes a right one",
-            )
+            Wrong::new(format!("line {line}: {message}"), "`leasehold console init` writes a right one")
         })?;
         let hint = "write one to four: addresses = [\"10.0.0.2:7443\"]";
         if settings.addresses().len() > ADDRESSES_MAX {
-            return Err(Failed::folder(file, "more than four `addresses`", hint));
+            return Err(Wrong::new("more than four `addresses`", hint));
         }
         if settings.addresses().iter().any(|address| address.ip().is_unspecified() || address.port() == 0) {
-            return Err(Failed::folder(file, "nodes cannot dial 0.0.0.0, [::] or port 0", hint));
+            return Err(Wrong::new("nodes cannot dial 0.0.0.0, [::] or port 0", hint));
         }
         if let Some(api) = settings.api.filter(|api| !api.ip().is_loopback() && !settings.unencrypted) {
             let why = format!("tokens would be sent to {api} in the clear");
-            return Err(Failed::folder(file, why, UNENCRYPTED_HINT));
+            return Err(Wrong::new(why, UNENCRYPTED_HINT));
         }
         let mut controllers: Vec<_> = settings.controller.iter().map(|controller| controller.key).collect();
         controllers.sort_unstable();
         if let Some(twice) = controllers.windows(2).find(|two| two[0] == two[1]) {
             let why = format!("{} is a [[controller]] twice", twice[0]);
-            return Err(Failed::folder(file, why, "name each key once"));
+            return Err(Wrong::new(why, "name each key once"));
         }
         if let Some(Err(wrong)) = settings.dhcp.as_ref().map(|dhcp| dhcp.config(settings.realms)) {
-            return Err(Failed::folder(file, wrong, "docs/dhcp.md shows a right one"));
+            return Err(Wrong::new(wrong, "docs/dhcp.md shows a right one"));
         }
         for (place, receiver) in settings.receiver.iter().enumerate() {
             if settings.receiver[..place].iter().any(|other| other.name == receiver.name) {
                 let why = format!("two receivers are called {}", receiver.name);
-                return Err(Failed::folder(file, why, "give each a name of its own"));
+                return Err(Wrong::new(why, "give each a name of its own"));
             }
             let hint = "docs/incidents.md shows right ones";
-            receiver.check().map_err(|wrong| Failed::folder(file, wrong.to_string(), hint))?;
+            receiver.check().map_err(|wrong| Wrong::new(wrong.to_string(), hint))?;
         }
         for power in &settings.power {
             let hint = "docs/incidents.md shows right ones";
-            power.check().map_err(|wrong| Failed::folder(file, format!("[[power]]: {wrong}"), hint))?;
+            power.check().map_err(|wrong| Wrong::new(format!("[[power]]: {wrong}"), hint))?;
         }
         Ok(settings)
     }
@@ -163,7 +175,7 @@ mod tests {
 
     #[track_caller]
     fn check(text: &str, expected: &str) {
-        let told = match Settings::parse(Path::new("console.toml"), text) {
+        let told = match Settings::parse(text) {
             Ok(settings) => {
                 settings.addresses().iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")
             }
@@ -176,26 +188,61 @@ mod tests {
     fn settings_say_where_nodes_dial() {
         check("name = \"a\"\nlisten = \"10.0.0.2:7443\"\n", "10.0.0.2:7443");
         check("name = \"a\"\nlisten = \"0.0.0.0:1\"\naddresses = [\"[fd00::1]:2\"]\n", "[fd00::1]:2");
-        check("name = \"a\"\nlisten = \"0.0.0.0:1\"\n", "console.toml: nodes cannot dial");
-        check(
-            "name = \"a\"\nlisten = \"10.0.0.2:7443\"\nlsiten = 1\n",
-            "console.toml: line 3: unknown field",
-        );
-        check("name = \"A\"\nlisten = \"10.0.0.2:7443\"\n", "console.toml: line 1: ");
-        check("", "console.toml: line 1: missing field");
+        check("name = \"a\"\nlisten = \"0.0.0.0:1\"\n", "nodes cannot dial");
+        check("name = \"a\"\nlisten = \"10.0.0.2:7443\"\nlsiten = 1\n", "line 3: unknown field");
+        check("name = \"A\"\nlisten = \"10.0.0.2:7443\"\n", "line 1: ");
+        check("", "line 1: missing field");
         let controller =
             "[[controller]]\nkey = \"ed25519:MjRwmYTwcuJE6t0v0OZQ9uCKXb0q1gMY_fpvq3wBMYU\"\nrights = []\n";
         let (once, twice) = (controller.to_owned(), controller.repeat(2));
         check(&format!("name = \"a\"\nlisten = \"10.0.0.2:1\"\n{once}"), "10.0.0.2:1");
-        check(&format!("name = \"a\"\nlisten = \"10.0.0.2:1\"\n{twice}"), "console.toml: ed25519:");
+        check(&format!("name = \"a\"\nlisten = \"10.0.0.2:1\"\n{twice}"), "ed25519:");
         let api = |api: &str| format!("name = \"a\"\nlisten = \"10.0.0.2:1\"\napi = \"{api}\"\n");
         check(&api("127.0.0.1:7070"), "10.0.0.2:1");
         check(&api("[::1]:7070"), "10.0.0.2:1");
-        check(&api("0.0.0.0:7070"), "console.toml: tokens would be sent to 0.0.0.0:7070 in the clear");
+        check(&api("0.0.0.0:7070"), "tokens would be sent to 0.0.0.0:7070 in the clear");
         check(&format!("{}unencrypted = true\n", api("10.0.0.2:7070")), "10.0.0.2:1");
         let pool = |range: &str| format!("name = \"a\"\nlisten = \"10.0.0.2:1\"\nrealms = \"{range}\"\n");
         check(&pool("10.1.0.10-10.1.0.20"), "10.0.0.2:1");
-        check(&pool("10.1.0.20-10.1.0.10"), "console.toml: line 3: first and last");
-        check(&pool("10.1.0.0/24"), "console.toml: line 3: first and last");
+        check(&pool("10.1.0.20-10.1.0.10"), "line 3: first and last");
+        check(&pool("10.1.0.0/24"), "line 3: first and last");
+    }
+
+    #[test]
+    fn hostile_settings_are_none() {
+        let head = "name = \"a\"\nlisten = \"10.0.0.2:7443\"\n";
+        assert!(Settings::parse(head).is_ok());
+        let nested = format!("addresses = {}{}", "[".repeat(2000), "]".repeat(2000));
+        let dhcp = |more: &str| format!("[dhcp]\ninterface = \"eth0\"\nserver = \"10.0.0.2\"\n{more}\n");
+        let nodes = |addresses: &str, prefix: &str| {
+            dhcp(&format!("nodes = {{ addresses = \"{addresses}\", prefix = {prefix} }}"))
+        };
+        assert!(Settings::parse(&format!("{head}{}", nodes("10.0.0.100-10.0.0.199", "16"))).is_ok());
+        for hostile in [
+            "listen = \"10.0.0.2:7443\"",
+            "unencrypted = 1",
+            "api = \"127.0.0.1:65536\"",
+            "socket = 7",
+            "realms = \"10.1.0.10-10.1.0.20\\u0000\"",
+            "realms = \"0-1\"",
+            "\0",
+            "more = { }",
+            &nested,
+            &format!("addresses = [{}]", "\"10.0.0.2:1\",".repeat(5)),
+            &dhcp(""),
+            &dhcp("lease_s = 4294967296"),
+            &nodes("10.0.0.100-10.0.0.199", "33"),
+            &nodes("10.0.0.100-10.0.0.199", "256"),
+            &nodes("10.0.0.100-10.0.0.199", "-1"),
+            &nodes("0.0.0.0-255.255.255.255", "0"),
+            &nodes("10.0.0.100", "16"),
+            "[[power]]\nnodes = [\"n1\"]",
+            "[[power]]\ncommand = [7]",
+            "[[power]]\nredfish = { url = \"http://u:p@h o\" }",
+            "[[receiver]]\nname = \"x\"",
+        ] {
+            let read = Settings::parse(&format!("{head}{hostile}\n"));
+            assert!(read.is_err(), "{}", &hostile[..hostile.len().min(200)]);
+        }
     }
 }

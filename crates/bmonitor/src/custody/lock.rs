@@ -1,14 +1,6 @@
 //! What custody's store is locked with: the storage key, under which every secret file is sealed, and
 //! what keeps the storage key from whoever has the disk alone.
 //!
-//! `storage.key` is a line that says which, then bytes:
-//!
-//! | line | bytes | what else opens the store |
-//! |---|---|---|
-//! | `leasehold storage key 1 plain` | the key | nothing: a stolen disk is open |
-//! | `leasehold storage key 1 key-file` | the key, sealed under the key file's | the file on another medium |
-//! | `leasehold storage key 1 share` | the early key, then the storage key, sealed under the share | what the root's console gives at each start |
-//!
 //! The early key seals copies of the root's identities, with which the node dials the console that has the
 //! share: whoever has the disk has these.
 
@@ -19,17 +11,9 @@ use keys::at_rest::{seal, unseal};
 use os::secret::Secret;
 use zeroize::{Zeroize, Zeroizing};
 
+use super::forms::{STORAGE_KEY, StorageKey, key_file, key_on_medium};
 use super::messages::Protection;
 use super::store::StoreError;
-
-/// The file's name in custody's folder.
-pub(super) const STORAGE_KEY: &str = "storage.key";
-
-const PLAIN: &[u8] = b"leasehold storage key 1 plain\n";
-const KEY_FILE: &[u8] = b"leasehold storage key 1 key-file\n";
-const SHARE: &[u8] = b"leasehold storage key 1 share\n";
-/// What a key file begins with.
-const MEDIUM: &[u8] = b"leasehold key file 1\n";
 
 /// A key that is made or read, where no other process reads it.
 pub(super) type Key = Secret<32>;
@@ -54,24 +38,21 @@ impl Kept {
     }
 
     pub(super) fn parse(bytes: &[u8]) -> Result<Self, StoreError> {
-        let damaged = || StoreError::Damaged { file: STORAGE_KEY.to_owned() };
-        if let Some(key) = bytes.strip_prefix(PLAIN) {
-            return Ok(Self::Plain(hidden(key.try_into().map_err(|_length| damaged())?)?));
+        match StorageKey::parse(bytes) {
+            Some(StorageKey::Plain(key)) => Ok(Self::Plain(hidden(key)?)),
+            Some(StorageKey::KeyFile(sealed)) => Ok(Self::KeyFile(sealed.to_vec())),
+            Some(StorageKey::Share(early, sealed)) => Ok(Self::Share(hidden(early)?, sealed.to_vec())),
+            None => Err(StoreError::Damaged { file: STORAGE_KEY.to_owned() }),
         }
-        if let Some(sealed) = bytes.strip_prefix(KEY_FILE) {
-            return Ok(Self::KeyFile(sealed.to_vec()));
-        }
-        let (early, sealed) =
-            bytes.strip_prefix(SHARE).and_then(<[u8]>::split_first_chunk).ok_or_else(damaged)?;
-        Ok(Self::Share(hidden(early)?, sealed.to_vec()))
     }
 
     pub(super) fn to_bytes(&self) -> Zeroizing<Vec<u8>> {
-        Zeroizing::new(match self {
-            Self::Plain(key) => [PLAIN, key.bytes()].concat(),
-            Self::KeyFile(sealed) => [KEY_FILE, sealed].concat(),
-            Self::Share(early, sealed) => [SHARE, early.bytes(), sealed].concat(),
-        })
+        match self {
+            Self::Plain(key) => StorageKey::Plain(key.bytes()),
+            Self::KeyFile(sealed) => StorageKey::KeyFile(sealed),
+            Self::Share(early, sealed) => StorageKey::Share(early.bytes(), sealed),
+        }
+        .to_bytes()
     }
 }
 
@@ -110,14 +91,14 @@ pub(super) fn key_in(
 ) -> Result<Key, StoreError> {
     let mut bytes = Zeroizing::new(Vec::with_capacity(256));
     (&file).take(256).read_to_end(&mut bytes).map_err(StoreError::KeyFile)?;
-    if let Some(key) = bytes.strip_prefix(MEDIUM).and_then(|key| key.try_into().ok()) {
+    if let Some(key) = key_on_medium(&bytes) {
         return hidden(key);
     }
     if !bytes.is_empty() || !make {
         return Err(StoreError::NoKeyFile);
     }
     let key = drawn(random)?;
-    let content = Zeroizing::new([MEDIUM, key.bytes()].concat());
+    let content = key_file(key.bytes());
     let written = file.seek(SeekFrom::Start(0)).and_then(|_start| file.write_all(&content));
     written.and_then(|()| file.sync_all()).map_err(StoreError::KeyFile)?;
     Ok(key)

@@ -17,15 +17,16 @@ use os::secret::Hiding;
 use thiserror::Error;
 use zeroize::Zeroizing;
 
-use self::names::{
-    COMMITMENT, EARLY, HEAD, NODE_KEY, OBJECTS, SALT, SECRET, UNFINISHED, file_name, hides, is_commitment,
-    names, parse_name,
-};
+use self::names::names;
 pub(crate) use self::names::{
     Gone, gone_up_to, has_node_key, has_storage_key, salts, secrets, volume_gone, volumes,
 };
-use super::lock::{self, Kept, Key, STORAGE_KEY};
-use super::secrets::TierSecrets;
+use super::forms::names::{
+    COMMITMENT, EARLY, HEAD, NODE_KEY, OBJECTS, SALT, SECRET, UNFINISHED, file_name, hides, is_commitment,
+    parse_name,
+};
+use super::forms::{STORAGE_KEY, TierSecrets, kept_head};
+use super::lock::{self, Kept, Key};
 use super::{KeptHead, Protection};
 use crate::step::{Step, Steps};
 
@@ -378,7 +379,7 @@ impl<'a> Store<'a> {
     /// together with the journal, where something locks the store.
     pub(super) fn kept_head(&self) -> Result<Option<KeptHead>, StoreError> {
         let Some(bytes) = self.unsealed(HEAD)? else { return Ok(None) };
-        serde_json::from_slice(&bytes).map(Some).map_err(|_malformed| damaged(HEAD))
+        kept_head(&bytes).map(Some).ok_or_else(|| damaged(HEAD))
     }
 
     /// Refuses a head that is older than the kept one, or another one of the same number.

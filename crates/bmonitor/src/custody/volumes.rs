@@ -5,47 +5,16 @@
 use std::io;
 
 use id::{Digester, Epoch, NodeId, TierId};
-use keys::{DataKey, EraseSalt, HEADER_BYTES, Locked, SECRET_BYTES, Share, TierSecret};
+use keys::{DataKey, EraseSalt, Locked, Share, TierSecret};
 use os::fscrypt::KEY_BYTES;
 use zeroize::Zeroizing;
 
+use super::forms::KeptVolume;
+use super::forms::names::{volume_commitment_name, volume_file_name};
 use super::messages::Path;
-use super::store::names::{volume_commitment_name, volume_file_name, volume_files};
+use super::store::names::volume_files;
 use super::{Store, StoreError};
 use crate::step::Step;
-
-/// A tier's id and an epoch.
-const PLACE_BYTES: usize = 16 + 8;
-
-/// What lies in the file.
-pub(super) struct KeptVolume {
-    pub(super) locked: Locked,
-    pub(super) path: Path,
-}
-
-impl KeptVolume {
-    fn to_bytes(&self) -> Zeroizing<Vec<u8>> {
-        let mut bytes = Zeroizing::new(Vec::with_capacity(1024));
-        bytes.extend_from_slice(self.locked.salt().as_bytes());
-        bytes.extend_from_slice(self.locked.header());
-        for (tier, epoch) in &self.path {
-            bytes.extend_from_slice(tier.as_bytes());
-            bytes.extend_from_slice(&epoch.get().to_be_bytes());
-        }
-        bytes
-    }
-
-    pub(super) fn from_bytes(bytes: &[u8]) -> Option<Self> {
-        let (salt, rest) = bytes.split_first_chunk::<SECRET_BYTES>()?;
-        let (header, rest) = rest.split_first_chunk::<HEADER_BYTES>()?;
-        let place = |place: &[u8]| {
-            let (tier, epoch) = place.split_first_chunk::<16>()?;
-            Some((TierId::from_bytes(*tier), Epoch::new(u64::from_be_bytes(epoch.try_into().ok()?))?))
-        };
-        let path: Option<Path> = rest.chunks(PLACE_BYTES).map(place).collect();
-        Some(Self { locked: Locked::from_parts(EraseSalt::from_bytes(salt), *header), path: path? })
-    }
-}
 
 impl Store<'_> {
     /// What the kernel is to have of a volume; its salt and data key are made now if there are none.

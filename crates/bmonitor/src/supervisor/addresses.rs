@@ -5,6 +5,8 @@
 //! lease's end by itself, as at the end of a term. What was leased is remembered over a start, so that a
 //! supervisor that dies takes no connection along; none of it is in the journal.
 
+mod kept;
+
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::Path;
@@ -16,9 +18,10 @@ use node_protocol::Frame;
 use node_protocol::call::Warning;
 use os::clock::boot;
 use os::link::Links;
-use serde::{Deserialize, Serialize};
 use tenure::{Gate, World, effects};
 
+pub(super) use self::kept::BYTES_MAX;
+use self::kept::{Held, Kept};
 use super::documents::put;
 use super::services::Service;
 use super::{Supervisor, jobs};
@@ -33,8 +36,6 @@ use crate::rights::Role;
 pub(super) const FILE: &str = "addresses.json";
 /// The file in the run folder that says that the machine has not been off since.
 const ASKED: &str = "addresses";
-/// The longest one.
-pub(super) const BYTES_MAX: u64 = 256 * 1024;
 /// By how much the machine's clock may differ from what a lease's end was told by.
 const SLACK: Duration = Duration::from_secs(1);
 
@@ -52,31 +53,11 @@ pub(super) struct Addresses {
     in_use: BTreeMap<Who, Ipv4Addr>,
 }
 
-/// What outlives the supervisor.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Kept {
-    leases: Vec<Held>,
-    /// The addresses that realms were made with.
-    built: BTreeMap<Name, Vec<(IpAddr, u8)>>,
-}
-
-/// A lease.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Held {
-    who: Who,
-    address: Ipv4Addr,
-    prefix: u8,
-    router: Option<Ipv4Addr>,
-    until: Time,
-}
-
 impl Addresses {
     /// What was remembered, of which nothing is told yet. A file that is not understood is as good as none:
     /// everything is leased anew.
     pub(super) fn remembered(bytes: &[u8], now: Time) -> Self {
-        let kept: Kept = serde_json::from_slice(bytes).unwrap_or_default();
+        let kept = Kept::parse(bytes).unwrap_or_default();
         let ends = kept.leases.iter().map(|held| (held.who, boot() + until(now, held.until))).collect();
         Self { kept, ends, ..Self::default() }
     }

@@ -2,7 +2,6 @@
 
 pub(crate) mod kept;
 mod routes;
-pub(crate) mod settings;
 #[cfg(test)]
 mod tests;
 
@@ -26,10 +25,10 @@ use os::packet::{Tap, Tapped};
 use os::poll::{Wanted, wait};
 use store::{Store, Transaction};
 
-use self::settings::Settings;
 use crate::api::No;
 use crate::directory::Reservation;
 use crate::folder::Opened;
+use crate::settings::dhcp::Settings;
 use crate::state::Console;
 use crate::{Failed, World, records};
 

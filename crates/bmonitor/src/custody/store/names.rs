@@ -1,4 +1,4 @@
-//! The names in custody's folder, which the supervisor reads, too: what hides a secret, and how it goes
+//! What the supervisor does in custody's folder by the names alone: it sees what hides a secret, and unlinks it
 //! without custody's help.
 
 use std::collections::BTreeSet;
@@ -8,17 +8,9 @@ use std::path::Path;
 
 use id::{Epoch, TierId};
 
-use super::{STORAGE_KEY, StoreError, because};
-
-pub(super) const NODE_KEY: &str = "node.key";
-pub(super) const HEAD: &str = "journal.head";
-pub(super) const SECRET: &str = "secret";
-pub(super) const SALT: &str = "salt";
-pub(super) const EARLY: &str = "early";
-pub(super) const COMMITMENT: &str = "commitment";
-pub(super) const OBJECTS: &str = "objects";
-pub(super) const VOLUME: &str = "volume";
-pub(super) const UNFINISHED: &str = "new";
+use super::{StoreError, because};
+use crate::custody::forms::STORAGE_KEY;
+use crate::custody::forms::names::{NODE_KEY, UNFINISHED, objects_of, salt_of, secret_of, volume_of};
 
 /// Whether there is a node key in custody's folder; the supervisor asks at its start.
 pub(crate) fn has_node_key(folder: &Path) -> io::Result<bool> {
@@ -116,37 +108,6 @@ pub(super) fn sync(folder: &Path) -> io::Result<()> {
     File::open(folder)?.sync_all()
 }
 
-/// Whether a file of that name is sealed, finished or not.
-pub(super) fn hides(name: &str) -> bool {
-    let finished = finished(name);
-    finished == NODE_KEY
-        || finished == HEAD
-        || secret_of(finished).is_some()
-        || objects_of(finished).is_some()
-}
-
-fn finished(name: &str) -> &str {
-    name.strip_suffix(UNFINISHED).and_then(|name| name.strip_suffix('.')).unwrap_or(name)
-}
-
-/// Of which tier and epoch a file of that name is a secret, finished or not.
-fn secret_of(name: &str) -> Option<(TierId, Epoch)> {
-    let (tier, epoch, kind) = parse_name(finished(name))?;
-    (!is_commitment(kind)).then_some((tier, epoch))
-}
-
-/// Of which tier and epoch a file of that name is a salt, a volume's too, finished or not.
-fn salt_of(name: &str) -> Option<(TierId, Epoch)> {
-    let (tier, epoch, kind) = parse_name(finished(name))?;
-    (kind == SALT || volume_number(kind, VOLUME).is_some()).then_some((tier, epoch))
-}
-
-/// Of which volume a file of that name has the salt, finished or not.
-fn volume_of(name: &str) -> Option<(TierId, Epoch, u64)> {
-    let (tier, epoch, kind) = parse_name(finished(name))?;
-    Some((tier, epoch, volume_number(kind, VOLUME)?))
-}
-
 /// The finished files of a volume, the newest last.
 pub(in crate::custody) fn volume_files(
     folder: &Path,
@@ -164,29 +125,6 @@ pub(in crate::custody) fn volume_files(
     Ok(found.into_iter().map(|(_, name)| name).collect())
 }
 
-pub(in crate::custody) fn volume_file_name(tier: TierId, epoch: Epoch, number: u64) -> String {
-    format!("{tier}.{epoch}.{number}.{VOLUME}")
-}
-
-pub(in crate::custody) fn volume_commitment_name(tier: TierId, epoch: Epoch, number: u64) -> String {
-    format!("{tier}.{epoch}.{number}.{COMMITMENT}")
-}
-
-pub(super) fn is_commitment(kind: &str) -> bool {
-    kind == COMMITMENT || volume_number(kind, COMMITMENT).is_some()
-}
-
-/// The number in `NUMBER.KIND`.
-fn volume_number(kind: &str, wanted: &str) -> Option<u64> {
-    let text = kind.strip_suffix(wanted)?.strip_suffix('.')?;
-    text.parse().ok().filter(|number: &u64| number.to_string() == text)
-}
-
-/// Of which tier a file of that name has the objects' key, finished or not. It lives as long as the tier.
-fn objects_of(name: &str) -> Option<TierId> {
-    finished(name).strip_suffix(OBJECTS)?.strip_suffix('.')?.parse().ok()
-}
-
 /// A name that is no text is none of ours: it keeps no severing from going on.
 pub(in crate::custody) fn names(folder: &Path) -> Result<Vec<String>, StoreError> {
     let list = || -> io::Result<Vec<String>> {
@@ -194,17 +132,4 @@ pub(in crate::custody) fn names(folder: &Path) -> Result<Vec<String>, StoreError
         names.filter_map(Result::transpose).collect()
     };
     list().map_err(because("list", "custody's folder"))
-}
-
-pub(super) fn file_name(tier: TierId, epoch: Epoch, kind: &str) -> String {
-    format!("{tier}.{epoch}.{kind}")
-}
-
-pub(in crate::custody) fn parse_name(name: &str) -> Option<(TierId, Epoch, &str)> {
-    let (tier, rest) = name.split_once('.')?;
-    let (epoch, kind) = rest.split_once('.')?;
-    let of_volume = [VOLUME, COMMITMENT].iter().any(|wanted| volume_number(kind, wanted).is_some());
-    let known = of_volume || [SECRET, SALT, EARLY, COMMITMENT].contains(&kind);
-    let epoch = epoch.parse().ok().and_then(Epoch::new)?;
-    known.then_some((tier.parse().ok()?, epoch, kind))
 }

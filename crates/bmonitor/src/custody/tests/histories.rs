@@ -6,9 +6,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use keys::{EraseSalt, HEADER_BYTES, KERNEL_KEY_BYTES, Locked, Share, TierSecret};
 
+use super::super::forms::KeptVolume;
+use super::super::forms::names::parse_name;
 use super::super::messages::Path;
-use super::super::store::names::{names, parse_name};
-use super::super::volumes::KeptVolume;
+use super::super::store::names::names;
 use super::super::{volume_gone, volumes};
 use super::*;
 

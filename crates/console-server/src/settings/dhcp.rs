@@ -5,7 +5,7 @@ use std::net::Ipv4Addr;
 use ::dhcp::server::{Config, Pool};
 use serde::{Deserialize, Serialize};
 
-use crate::settings::Range;
+use super::Range;
 
 /// A DHCP server on one link.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -1,0 +1,1 @@
+../../../crates/notify/src/receiver.rs

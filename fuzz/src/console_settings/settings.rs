@@ -1,0 +1,1 @@
+../../../crates/console-server/src/settings.rs

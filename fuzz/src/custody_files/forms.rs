@@ -1,0 +1,1 @@
+../../../crates/bmonitor/src/custody/forms.rs

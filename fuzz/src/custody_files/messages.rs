@@ -1,0 +1,1 @@
+../../../crates/bmonitor/src/custody/messages.rs

@@ -1,0 +1,1 @@
+../../../crates/bmonitor/src/supervisor/addresses/kept.rs
