@@ -49,7 +49,8 @@ impl FlowTable {
     /// The kernel refuses.
     pub fn walk(&mut self, now: Duration, mut see: impl FnMut(&Flow)) -> Result<usize, FilterError> {
         let mut idle = Vec::new();
-        for (key, value) in self.flows.iter().take(self.most).filter_map(Result::ok) {
+        for entry in self.flows.iter().take(self.most) {
+            let (key, value) = entry.map_err(FilterError::map("read", "flows"))?;
             see(&layout::flow(&key, &value));
             if layout::is_idle(&key, &value, now) {
                 idle.push(key);
@@ -57,15 +58,26 @@ impl FlowTable {
         }
         let mut swept = 0;
         for key in idle {
-            match self.flows.remove(&key) {
-                Ok(()) => swept += 1,
-                // The program was faster.
-                Err(MapError::KeyNotFound) => (),
-                Err(MapError::SyscallError(error)) if is_not_found(&error.io_error) => (),
-                Err(error) => return Err(FilterError::map("sweep", "flows")(error)),
-            }
+            swept += usize::from(self.remove_idle(&key, now).map_err(FilterError::map("sweep", "flows"))?);
         }
         Ok(swept)
+    }
+
+    /// Takes the entry out if it is idle still. A walk lasts: what was idle when it was read may be a live flow by now,
+    /// begun with the same ports. A packet between these two calls is not noticed; its flow is then begun again.
+    fn remove_idle(&mut self, key: &[u8; FLOW_KEY], now: Duration) -> Result<bool, MapError> {
+        let removed = match self.flows.get(key, 0) {
+            Ok(value) if !layout::is_idle(key, &value, now) => return Ok(false),
+            Ok(_) => self.flows.remove(key),
+            Err(error) => Err(error),
+        };
+        match removed {
+            Ok(()) => Ok(true),
+            // The program, or an earlier meeting with the same entry, was faster.
+            Err(MapError::KeyNotFound) => Ok(false),
+            Err(MapError::SyscallError(error)) if is_not_found(&error.io_error) => Ok(false),
+            Err(error) => Err(error),
+        }
     }
 }
 

@@ -301,6 +301,27 @@ fn flows_are_told_and_swept() {
     assert!(harness.filter.flows().unwrap().is_empty());
 }
 
+/// Between the look at an idle flow and its end a packet may begin it anew: it is not swept then.
+#[test]
+fn a_flow_that_begins_anew_amid_a_sweep_stays() {
+    let mut harness = open_harness();
+    harness.filter.switch(&image(&[vec![outward(17, (5000, 5001))]]), generation(1)).unwrap();
+    assert_eq!(harness.judge(&udp(5000), false), Verdict::Pass);
+    assert_eq!(harness.judge(&udp(5001), false), Verdict::Pass);
+    harness.age_flows(Duration::from_secs(61));
+    let mut table = harness.filter.flow_table().unwrap();
+    let mut told = Vec::new();
+    let swept = table.walk(os::clock::boot(), |flow| {
+        told.push(flow.remote_port);
+        if flow.remote_port == 5000 {
+            assert_eq!(harness.judge(&udp(5000), false), Verdict::Pass);
+        }
+    });
+    let left: Vec<u16> = harness.filter.flows().unwrap().iter().map(|flow| flow.remote_port).collect();
+    assert_eq!((swept.unwrap(), left.as_slice()), (1, [5000].as_slice()), "told: {told:?}");
+    assert!(told.contains(&5000) && told.contains(&5001), "told: {told:?}");
+}
+
 /// A segment that stands for several packets counts as these.
 #[test]
 fn large_segments_count_as_their_packets() {
