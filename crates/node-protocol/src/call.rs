@@ -429,6 +429,11 @@ pub struct EngineStatus {
     pub missing: Vec<String>,
 }
 
+impl EngineStatus {
+    /// The reason of one whose image is on its way from the archive to the volume: it starts when it is there.
+    pub const IMAGE_UNPACKING: &str = "image-unpacking";
+}
+
 /// What an engine does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

@@ -21,10 +21,11 @@ pub(super) fn symptom(before: Option<u64>, now: &EngineStatus) -> Option<(Kind, 
             Some((Kind::EngineHung, "it missed its watchdog, or was not ready in time".to_owned()))
         }
         EngineState::BackingOff | EngineState::Ended => Some(why()),
-        EngineState::Waiting => {
-            let reason = now.reason.as_deref().unwrap_or("no reason was told");
-            Some((Kind::EngineNotReady, shown(&format!("it cannot be started: {reason}"))))
-        }
+        EngineState::Waiting => match now.reason.as_deref() {
+            // It is on its way: the node has not tried yet, or is at it.
+            None | Some(EngineStatus::IMAGE_UNPACKING) => None,
+            Some(reason) => Some((Kind::EngineNotReady, shown(&format!("it cannot be started: {reason}")))),
+        },
         EngineState::Starting | EngineState::Running if fell => {
             let (kind, told) = why();
             Some((kind, format!("{told}; the node started it again")))
@@ -96,6 +97,9 @@ mod tests {
         let told = "it missed its watchdog, or was not ready in time; the node started it again";
         check(Some(3), &hung, Some((Kind::EngineHung, told)));
         let mut waiting = engine(EngineState::Waiting, 3);
+        check(None, &waiting, None);
+        waiting.reason = Some(EngineStatus::IMAGE_UNPACKING.to_owned());
+        check(None, &waiting, None);
         waiting.reason = Some("no-volume\u{1b}[2J".to_owned());
         check(None, &waiting, Some((Kind::EngineNotReady, "it cannot be started: no-volume [2J")));
     }

@@ -13,7 +13,7 @@ use engine::image::BOUNDS;
 use engine::specification::Specification;
 use id::{Digest, Name, TierId};
 use node_protocol::Frame;
-use node_protocol::call::{Answer, ImageState, code};
+use node_protocol::call::{Answer, EngineStatus, ImageState, code};
 
 use super::make_folder;
 use crate::failure::{Exit, chain};
@@ -80,7 +80,8 @@ impl Supervisor {
             }
             self.unpack(&unpacks, &volume, &blob).map_err(|error| chain(&error))?;
         }
-        Err("image-unpacking".to_owned())
+        let under_way = self.images.under_way.contains_key(&unpacks);
+        Err(if under_way { EngineStatus::IMAGE_UNPACKING } else { "its image's unpacker died" }.to_owned())
     }
 
     fn unpack(&mut self, unpacks: &Unpacks, volume: &Path, blob: &Path) -> io::Result<()> {
