@@ -180,6 +180,7 @@ impl Supervisor {
             self.couriers.wake_in(&self.services),
             self.addresses.wake_in(),
             self.engines.wake_in(),
+            self.images.wake_in(),
             self.flows.wake_in(!self.filters.is_empty()),
             self.next_term_in(),
         ];
@@ -224,6 +225,7 @@ impl Supervisor {
     /// Takes in what the children that live long say, and that they have ended.
     fn hear(&mut self) {
         self.custodian.enforce_deadlines(&mut self.services);
+        self.images.enforce_deadlines(&mut self.services);
         for event in self.services.turn() {
             match event {
                 Event::Said(Service::Custody, frame) => self.custody_said(&frame),

@@ -198,6 +198,11 @@ impl Services {
             .collect()
     }
 
+    /// How the last one ended, if it was not wanted to and none has said anything since.
+    pub(super) fn why_it_failed(&self, service: &Service) -> Option<&str> {
+        self.failed.get(service).map(|failed| failed.why.as_str())
+    }
+
     /// How long until one may be started again.
     pub(super) fn wake_in(&self) -> Option<Duration> {
         let pauses = self.failed.iter().filter(|(service, _)| !self.is_running(service));

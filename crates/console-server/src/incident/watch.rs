@@ -10,11 +10,11 @@ use std::time::{Duration, Instant};
 use console_api::TierState;
 use id::{Name, NodeId};
 use incident::{Event, Health, Kind, Moment, Sign, Subject, Symptom, Timing, Verdict, Watch};
-use node_protocol::call::EngineStatus;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::time::MissedTickBehavior;
 
-use super::{engines, probe};
+use super::engines::Seen;
+use super::probe;
 use crate::node::live::{Place, Pulse};
 use crate::state::Console;
 
@@ -28,10 +28,6 @@ const FOLLOW: Duration = Duration::from_secs(1);
 const HARD: Duration = Duration::from_millis(125);
 const SOFT: Duration = Duration::from_secs(1);
 
-/// All that an engine can have.
-const ENGINE_KINDS: [Kind; 4] =
-    [Kind::EngineExited, Kind::EngineHung, Kind::EngineNotReady, Kind::EngineOutOfMemory];
-
 /// What the watch remembers of a node.
 #[derive(Debug, Default)]
 struct Node {
@@ -41,7 +37,7 @@ struct Node {
     connected: BTreeSet<Place>,
     probed: Option<Instant>,
     /// Of each of its tiers that this console holds: what one says tells nothing of another's.
-    engines: BTreeMap<(Place, Name), (EngineStatus, Option<Kind>)>,
+    engines: BTreeMap<(Place, Name), Seen>,
     /// Whose engines were looked at: whichever is seen there for the first time from now on is a new one.
     looked_at: BTreeSet<Place>,
 }
@@ -151,33 +147,24 @@ impl Round {
             |(whose, name): &&(Place, Name)| *whose == place && now.iter().all(|engine| engine.name != *name);
         let gone: Vec<(Place, Name)> = node.engines.keys().filter(is_gone).cloned().collect();
         for gone in gone {
-            if let Some((_, Some(kind))) = node.engines.remove(&gone) {
+            for kind in node.engines.remove(&gone).map_or_else(Vec::new, Seen::gone) {
                 self.console.incidents.say(Event::Cleared { subject: subject(&gone.1), kind });
             }
         }
+        let is_new = node.looked_at.contains(&place);
         for engine in now {
-            let key = (place, engine.name.clone());
-            let before = node.engines.get(&key);
-            let restarts = match before {
-                Some((status, _)) => Some(status.restarts),
-                None if node.looked_at.contains(&place) => Some(0),
-                None => None,
-            };
-            let found = engines::symptom(restarts, &engine);
-            let kind = found.as_ref().map(|(kind, _)| *kind);
-            let past = before.and_then(|(_, kind)| *kind);
-            if let Some((kind, detail)) = found {
+            let seen =
+                node.engines.entry((place, engine.name.clone())).or_insert_with(|| Seen::first(is_new));
+            let news = seen.look(&engine);
+            if let Some((kind, detail)) = news.symptom {
                 let cluster = self.console.cluster_of(place.0);
                 let at = self.console.world.now();
                 let symptom = Symptom { subject: subject(&engine.name), kind, detail, cluster, at };
                 self.console.incidents.say(Event::Symptom(symptom));
             }
-            // An engine that is seen for the first time may have been ill before this console's start.
-            let past = if before.is_none() { ENGINE_KINDS.to_vec() } else { past.into_iter().collect() };
-            for past in past.into_iter().filter(|past| Some(*past) != kind) {
-                self.console.incidents.say(Event::Cleared { subject: subject(&engine.name), kind: past });
+            for kind in news.cleared {
+                self.console.incidents.say(Event::Cleared { subject: subject(&engine.name), kind });
             }
-            node.engines.insert(key, (engine, kind));
         }
         node.looked_at.insert(place);
     }

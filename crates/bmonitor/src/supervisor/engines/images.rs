@@ -8,12 +8,14 @@ use std::io::{self, Write};
 use std::os::unix::fs::{OpenOptionsExt, chown};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Duration;
 
 use engine::image::BOUNDS;
 use engine::specification::Specification;
 use id::{Digest, Name, TierId};
 use node_protocol::Frame;
 use node_protocol::call::{Answer, EngineStatus, ImageState, code};
+use os::clock::boot;
 
 use super::make_folder;
 use crate::failure::{Exit, chain};
@@ -21,19 +23,48 @@ use crate::launching::Unpacked;
 use crate::rights::{Role, UNPACKER_UID};
 use crate::supervisor::Supervisor;
 use crate::supervisor::calls::refused;
-use crate::supervisor::services::Service;
+use crate::supervisor::services::{Service, Services};
 
 /// The longest part of an image.
 const PART_BYTES_MAX: usize = 1024 * 1024;
 /// Images on one volume, whole or not.
 const BLOBS_MAX: usize = 16;
+/// How long an image may take to be unpacked: the largest one on a slow disk.
+const UNPACKED_IN: Duration = Duration::from_secs(600);
 
 /// What is known of images beside what lies on volumes.
 #[derive(Debug, Default)]
 pub(in crate::supervisor) struct Images {
     /// Why an image was not unpacked.
     failed: BTreeMap<Unpacks, String>,
-    under_way: BTreeMap<Unpacks, Option<Unpacked>>,
+    under_way: BTreeMap<Unpacks, UnderWay>,
+}
+
+/// An unpacker that runs.
+#[derive(Debug)]
+struct UnderWay {
+    /// When it is overdue, in time since the boot.
+    until: Duration,
+    said: Option<Unpacked>,
+}
+
+impl Images {
+    /// Kills the unpackers that take too long. Each is started again after its pause.
+    pub(in crate::supervisor) fn enforce_deadlines(&self, services: &mut Services) {
+        for unpacks in self.overdue(boot()) {
+            services.end_for(&Service::Unpacker(unpacks.clone()), "it took too long");
+        }
+    }
+
+    fn overdue(&self, now: Duration) -> impl Iterator<Item = &Unpacks> {
+        self.under_way.iter().filter(move |(_, under_way)| under_way.until <= now).map(|(unpacks, _)| unpacks)
+    }
+
+    /// How long until one takes too long.
+    pub(in crate::supervisor) fn wake_in(&self) -> Option<Duration> {
+        let until = self.under_way.values().map(|under_way| under_way.until).filter(|until| *until > boot());
+        until.min().map(|until| until.saturating_sub(boot()))
+    }
 }
 
 /// What an unpacker works at.
@@ -80,8 +111,13 @@ impl Supervisor {
             }
             self.unpack(&unpacks, &volume, &blob).map_err(|error| chain(&error))?;
         }
-        let under_way = self.images.under_way.contains_key(&unpacks);
-        Err(if under_way { EngineStatus::IMAGE_UNPACKING } else { "its image's unpacker died" }.to_owned())
+        if self.images.under_way.contains_key(&unpacks) {
+            return Err(EngineStatus::IMAGE_UNPACKING.to_owned());
+        }
+        let why = self.services.why_it_failed(&Service::Unpacker(unpacks));
+        Err(why.map_or("its image's unpacker died".to_owned(), |why| {
+            format!("its image's unpacker died: {why}")
+        }))
     }
 
     fn unpack(&mut self, unpacks: &Unpacks, volume: &Path, blob: &Path) -> io::Result<()> {
@@ -97,22 +133,26 @@ impl Supervisor {
         command.args(["--parent", &std::process::id().to_string()]);
         command.arg("--blob").arg(blob).arg("--images").arg(&images);
         command.args(["--image", &unpacks.image.to_string(), "--folder", &unpacks.folder()]);
-        self.services.start(service, command);
-        self.images.under_way.insert(unpacks.clone(), None);
+        self.services.start(service.clone(), command);
+        // Of one that cannot be started no end is told.
+        if self.services.is_running(&service) {
+            let under_way = UnderWay { until: boot() + UNPACKED_IN, said: None };
+            self.images.under_way.insert(unpacks.clone(), under_way);
+        }
         Ok(())
     }
 
     /// An unpacker said what came of it.
     pub(in crate::supervisor) fn unpacker_said(&mut self, unpacks: &Unpacks, frame: &Frame) {
         if let (Ok(unpacked), Some(under_way)) = (frame.message(), self.images.under_way.get_mut(unpacks)) {
-            *under_way = Some(unpacked);
+            under_way.said = Some(unpacked);
         }
         self.services.end(&Service::Unpacker(unpacks.clone()));
     }
 
     /// An unpacker has ended.
     pub(in crate::supervisor) fn unpacker_ended(&mut self, unpacks: &Unpacks) {
-        match self.images.under_way.remove(unpacks).flatten() {
+        match self.images.under_way.remove(unpacks).and_then(|under_way| under_way.said) {
             // One that died is started again after its pause.
             None | Some(Unpacked::Done {}) => {}
             Some(Unpacked::Failed { why }) => drop(self.images.failed.insert(unpacks.clone(), why)),
@@ -143,8 +183,9 @@ impl Supervisor {
                 let same = |unpacks: &Unpacks| unpacks.image == image && unpacks.tier == tier;
                 self.images.failed.retain(|unpacks, _| !same(unpacks));
                 // Who has begun with fewer bytes begins anew: its word would be about those.
-                for (unpacks, said) in self.images.under_way.iter_mut().filter(|(unpacks, _)| same(unpacks)) {
-                    *said = None;
+                let begun = self.images.under_way.iter_mut().filter(|(unpacks, _)| same(unpacks));
+                for (unpacks, under_way) in begun {
+                    under_way.said = None;
                     self.services.end(&Service::Unpacker(unpacks.clone()));
                 }
                 Answer::Image(ImageState { bytes, unpacked: false, why: None })
@@ -197,4 +238,29 @@ fn append(volume: &Path, image: &Digest, offset: u64, bytes: &[u8]) -> io::Resul
     }
     blob.write_all(bytes)?;
     Ok(after)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_unpacker_is_overdue_once_its_time_is_over() {
+        let volume: Name = "data".parse().unwrap();
+        let image = Digest::of(b"image");
+        let one = |tier| Unpacks {
+            tier: TierId::from_bytes([tier; 16]),
+            volume: volume.clone(),
+            image,
+            reloads: 0,
+        };
+        let mut images = Images::default();
+        for (tier, until) in [(1, 10), (2, 20)] {
+            images.under_way.insert(one(tier), UnderWay { until: Duration::from_secs(until), said: None });
+        }
+        let overdue = |now| images.overdue(Duration::from_secs(now)).cloned().collect::<Vec<_>>();
+        assert_eq!(overdue(9), []);
+        assert_eq!(overdue(10), [one(1)]);
+        assert_eq!(overdue(20), [one(1), one(2)]);
+    }
 }
