@@ -69,6 +69,43 @@ pub(crate) struct GrantedLease {
     pub(crate) keys: BTreeSet<KeyId>,
 }
 
+/// What an order is to make: a lease, granted anew or handed on. It becomes a [`GrantedLease`] once the node
+/// has obeyed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Intent {
+    pub(crate) by: TierId,
+    pub(crate) contract: String,
+    pub(crate) name: Name,
+    pub(crate) party: String,
+    pub(crate) terms: Terms,
+    pub(crate) boundary: Digest,
+    pub(crate) keys: BTreeSet<KeyId>,
+    /// The tier that is handed on, and the lease under which it was; none: a new tier.
+    pub(crate) before: Option<(TierId, LeaseId)>,
+}
+
+impl Intent {
+    pub(crate) fn granted(self, node: NodeId, (tier, lease): (TierId, LeaseId)) -> GrantedLease {
+        let Self { by, contract, name, party, terms, boundary, keys, before: _ } = self;
+        let (statement, severed, below) = (None, None, false);
+        GrantedLease {
+            node,
+            tier,
+            lease,
+            by,
+            contract,
+            name,
+            party,
+            terms,
+            boundary,
+            statement,
+            severed,
+            below,
+            keys,
+        }
+    }
+}
+
 /// A record and the entry that it was read from: what a commit is guarded by.
 #[derive(Debug, Clone)]
 pub(crate) struct Read<T> {

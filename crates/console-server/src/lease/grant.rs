@@ -16,8 +16,8 @@ use tenure::ControllerKey;
 use crate::api::{No, not_found, usage};
 use crate::node::live::Place;
 use crate::node::session::{call_failed, not_understood};
-use crate::order::Wanted;
-use crate::records::{self, GrantedLease, KnownNode, KnownTier, grant_key, value};
+use crate::order::{Wanted, undecided_about};
+use crate::records::{self, GrantedLease, Intent, KnownNode, KnownTier, Read, grant_key, value};
 use crate::state::Console;
 
 /// How long a node may take to make the new tier's identity and to sign.
@@ -94,46 +94,34 @@ async fn one(
         "consoles": grant.to.consoles,
         "boundary": Digest::of(&object),
     });
-    let wanted = Wanted { node, tier: &by, verb: "lease", args, objects: vec![object.clone()] };
-    let order = wanted.submit(console).await?;
-    let made = order.accepted.and_then(|accepted| Some((accepted.tier?, accepted.lease?)));
-    let Some((tier, lease)) = made else {
-        return Err(No::new("not-understood", Exit::Failed, "the node accepted the lease and named no tier"));
-    };
-    let mut granted = GrantedLease {
-        node: node.node,
-        tier,
-        lease,
+    let intent = Intent {
         by: by.tier,
         contract: grant.contract.clone(),
         name: name.clone(),
         party: grant.to.name.clone(),
         terms: grant.terms,
         boundary: Digest::of(&object),
-        statement: None,
-        severed: None,
-        below: false,
         keys: keys.iter().map(|key| key.key.id()).collect(),
+        before: None,
     };
-    let key = grant_key(node.node, tier);
-    console.commit(Transaction::new().put(&key, value(&granted))).await?;
-    offered(console, node, &by, &mut granted).await
+    let wanted = Wanted { node, tier: &by, verb: "lease", args, objects: vec![object] };
+    let order = wanted.submit_for(console, intent).await?;
+    let Some(tier) = order.accepted.and_then(|accepted| accepted.tier) else {
+        return Err(No::new("not-understood", Exit::Failed, "the node accepted the lease and named no tier"));
+    };
+    offer_of(console, node, &by, tier).await
 }
 
-/// What the next party of a tier is given, once the node has handed it on: the lease is another one then.
-pub(super) async fn offer_again(
+/// What the other party is given about a tier that was granted.
+pub(super) async fn offer_of(
     console: &Console,
     node: &KnownNode,
     by: &KnownTier,
-    mut granted: GrantedLease,
+    tier: TierId,
 ) -> Result<OfferedLease, No> {
-    let envelope = first_statement(console, node, by, granted.tier, Some(granted.lease)).await?;
-    let statement = verified(&envelope, node)?;
-    granted.lease = statement.lease;
-    granted.statement = Some(envelope);
-    let key = grant_key(node.node, granted.tier);
-    console.commit(Transaction::new().put(&key, value(&granted))).await?;
-    offered(console, node, by, &mut granted).await
+    let granted = records::get::<GrantedLease>(console.store(), &grant_key(node.node, tier))?
+        .ok_or_else(|| not_found(format!("this console granted no lease of tier {tier}")))?;
+    offered(console, node, by, granted).await
 }
 
 fn verified(envelope: &str, node: &KnownNode) -> Result<Statement, No> {
@@ -146,15 +134,20 @@ async fn offered(
     console: &Console,
     node: &KnownNode,
     by: &KnownTier,
-    granted: &mut GrantedLease,
+    granted: Read<GrantedLease>,
 ) -> Result<OfferedLease, No> {
+    let Read { entry, value: granted } = granted;
     let envelope = match &granted.statement {
         Some(envelope) => envelope.clone(),
         None => {
-            let envelope = first_statement(console, node, by, granted.tier, None).await?;
-            granted.statement = Some(envelope.clone());
-            let key = grant_key(node.node, granted.tier);
-            console.commit(Transaction::new().put(&key, value(&*granted))).await?;
+            let envelope = first_statement(console, node, by, (granted.tier, granted.lease)).await?;
+            let signed = GrantedLease { statement: Some(envelope.clone()), ..granted.clone() };
+            let write = Transaction::new().expect(&entry.key, Some(&entry)).put(&entry.key, value(&signed));
+            match console.commit(write).await {
+                // It was severed or handed on meanwhile, or somebody else has asked: that stays as it is.
+                Err(no) if no.0.code == "changed-meanwhile" => {}
+                done => drop(done?),
+            }
             envelope
         }
     };
@@ -178,28 +171,32 @@ async fn offered(
 pub(super) async fn offer(console: &Arc<Console>, contract: &str) -> Result<Offer, No> {
     let mut leases = Vec::new();
     for read in records::all::<GrantedLease>(console.store(), "grant/")? {
-        let mut granted = read.value;
+        let granted = &read.value;
         if granted.contract == contract && granted.severed.is_none() {
             let node = console.node(&granted.node.to_string())?;
             let by = console.acting(&node, Some(granted.by))?;
-            leases.push(offered(console, &node, &by, &mut granted).await?);
+            leases.push(offered(console, &node, &by, read).await?);
         }
     }
     if leases.is_empty() {
+        if let Some(node) = undecided_about(console, contract)? {
+            let node = console.node_name(node);
+            let told = format!("node {node} has not said yet whether it leases under contract {contract:?}");
+            return Err(not_found(told).hint("its journal tells as soon as it was read"));
+        }
         return Err(not_found(format!("this console granted no lease under contract {contract:?}")));
     }
     let from = console.opened.settings.name.to_string();
     Ok(Offer { version: Version, contract: contract.to_owned(), from, leases })
 }
 
-/// The node's statement about a tier that was just made, or handed on and is under another lease than `before`, once
+/// The node's statement about a tier that was just made or handed on, under the lease that it has since, once
 /// custody has made its identity.
 async fn first_statement(
     console: &Console,
     node: &KnownNode,
     by: &KnownTier,
-    tier: TierId,
-    before: Option<LeaseId>,
+    (tier, lease): (TierId, LeaseId),
 ) -> Result<String, No> {
     let place: Place = (node.node, by.tier);
     let deadline = Instant::now() + PATIENCE;
@@ -211,9 +208,8 @@ async fn first_statement(
             (Answer::Signed { .. }, lines) => {
                 let found = lines.split(|byte| *byte == b'\n').find_map(|line| {
                     let statement = Statement::verify(line, Some(&node.node_key)).ok()?;
-                    let fits = statement.tier == tier
-                        && statement.identity.is_some()
-                        && before.is_none_or(|before| statement.lease != before);
+                    let fits =
+                        statement.tier == tier && statement.lease == lease && statement.identity.is_some();
                     fits.then(|| String::from_utf8_lossy(line).into_owned())
                 });
                 if let Some(found) = found {

@@ -14,8 +14,9 @@ use tenure::{ControllerKey, Tenure, Verb};
 use super::deed::{Meant, below, checked, plan_of, planned};
 use super::grant;
 use crate::api::{No, not_found, usage};
-use crate::order::Wanted;
-use crate::records::{self, GrantedLease, KnownNode, KnownTier, grant_key};
+use crate::node::session::read_journal;
+use crate::order::{Wanted, unreachable};
+use crate::records::{self, GrantedLease, Intent, KnownNode, KnownTier, grant_key};
 use crate::state::Console;
 
 /// What handing over would mean. Nothing is changed.
@@ -103,16 +104,21 @@ async fn hand_over(
         .ok_or_else(|| not_found("this console did not grant that lease, and cannot offer it anew"))?
         .value;
     let order = Wanted { node: &meant.node, tier: &meant.by, verb: "reassign", args, objects: Vec::new() };
-    order.submit(console).await?;
-    let next = GrantedLease {
+    let intent = Intent {
+        by: meant.by.tier,
         contract: wanted.contract.clone(),
+        name: granted.name,
         party: wanted.to.name.clone(),
-        statement: None,
-        severed: None,
+        terms: granted.terms,
+        boundary: granted.boundary,
         keys: successor(&wanted.to).into_iter().collect(),
-        ..granted
+        before: Some((meant.tier, granted.lease)),
     };
-    grant::offer_again(console, &meant.node, &meant.by, next).await
+    order.submit_for(console, intent).await?;
+    // The node names the tier's new lease in its journal alone.
+    let link = console.live.link((meant.node.node, meant.by.tier));
+    read_journal(console, &meant.node, &*link.ok_or_else(|| unreachable(&meant.node.name))?).await?;
+    grant::offer_of(console, &meant.node, &meant.by, meant.tier).await
 }
 
 /// What a renewal by force would mean. Nothing is changed.

@@ -9,7 +9,7 @@ use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
-use id::{Digest, KeyId, NodeId, PublicKey, Sequence};
+use id::{Digest, KeyId, LeaseId, NodeId, PublicKey, Sequence, TierId};
 use journal::{Body, End, Flaw, Record};
 use keys::{Head, NodeRecord as _};
 use serde::Deserialize;
@@ -36,8 +36,18 @@ pub(crate) struct Mirror {
     /// The newest head, for a record that is here: the node's word for all before it.
     head: Option<(u64, String)>,
     pub(crate) tenure: Tenure,
-    /// Which of the orders under a key are on record, of those that came since the last look.
-    accepted: BTreeMap<(KeyId, Sequence), (u64, Digest)>,
+    /// Which of the orders under a key are on record, of those that came since the last look; at a start: of
+    /// all lines.
+    accepted: BTreeMap<(KeyId, Sequence), Obeyed>,
+}
+
+/// An order that is on record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Obeyed {
+    pub(crate) record: u64,
+    pub(crate) digest: Digest,
+    /// The tier that it made or handed on, and the lease under which that is since.
+    pub(crate) made: Option<(TierId, LeaseId)>,
 }
 
 /// Why a journal's lines are not believed. What was there before stays.
@@ -92,7 +102,6 @@ impl Mirror {
         } else {
             OpenOptions::new().write(true).open(&mirror.file)?.set_len(whole as u64)?;
         }
-        mirror.accepted.clear();
         Ok(mirror)
     }
 
@@ -193,9 +202,14 @@ impl Mirror {
         Ok(lines)
     }
 
-    /// Which orders came on record since the last call.
-    pub(crate) fn accepted(&mut self) -> BTreeMap<(KeyId, Sequence), (u64, Digest)> {
-        std::mem::take(&mut self.accepted)
+    /// The order of that number, if it came on record since the last look.
+    pub(crate) fn obeyed(&self, key: KeyId, seq: Sequence) -> Option<Obeyed> {
+        self.accepted.get(&(key, seq)).copied()
+    }
+
+    /// All orders on record have been looked at. Until then none is forgotten, whatever becomes of who looks.
+    pub(crate) fn looked_at(&mut self) {
+        self.accepted.clear();
     }
 
     /// Takes lines, or none of them. The medium has no part in it.
@@ -219,9 +233,11 @@ impl Mirror {
                     let entry: Entry = serde_json::from_str(entry.get()).map_err(shape)?;
                     let changes = entry.decided.map(|decided| decided.changes).unwrap_or_default();
                     apply_all(&mut tenure, &changes);
+                    let made = changes.iter().find_map(made);
                     for change in &changes {
                         if let Change::Accepted { key, seq, .. } = change {
-                            accepted.push(((*key, *seq), (record.number, record.digest)));
+                            let obeyed = Obeyed { record: record.number, digest: record.digest, made };
+                            accepted.push(((*key, *seq), obeyed));
                         }
                     }
                 }
@@ -233,6 +249,14 @@ impl Mirror {
         (self.end, self.recent, self.tenure) = (end, recent, tenure);
         self.accepted.extend(accepted);
         Ok(())
+    }
+}
+
+fn made(change: &Change) -> Option<(TierId, LeaseId)> {
+    if let Change::Leased { tier, lease, .. } | Change::Reassigned { tier, lease, .. } = change {
+        Some((*tier, *lease))
+    } else {
+        None
     }
 }
 
@@ -286,6 +310,22 @@ mod tests {
         assert!(mirror.take(&chained("{\"number\":1}")).is_err());
         assert_eq!((mirror.record(), &mirror.tenure), (record, &tenure));
     }
+
+    /// Who looks may end before it has written down what it saw: the next one looks again.
+    #[test]
+    fn what_was_obeyed_is_known_until_it_was_looked_at() {
+        let folder = tempfile::tempdir().unwrap();
+        let open = || Mirror::open(folder.path(), mirror().node, mirror().node_key).unwrap();
+        let mut one = open();
+        one.extend(&chained(include_str!("../../tests/journals/today"))).unwrap().unwrap();
+        let (&(key, seq), &obeyed) = one.accepted.iter().find(|(_, obeyed)| obeyed.made.is_some()).unwrap();
+        let (tier, lease) = obeyed.made.unwrap();
+        assert_eq!(one.tenure.tier(tier).unwrap().lease, lease);
+        assert_eq!(open().obeyed(key, seq), Some(obeyed));
+        one.looked_at();
+        assert_eq!(one.obeyed(key, seq), None);
+    }
+
     /// A node that has forgotten old records has its mirror begun anew; an older journal is told from that also when
     /// the reading breaks off, and by the next console on the same folder.
     #[test]

@@ -167,8 +167,7 @@ pub(crate) async fn read_journal(console: &Console, node: &KnownNode, link: &Lin
             (other, _) => return Err(not_understood(&other)),
         }
     }
-    let accepted = turns.mirror.lock().await.accepted();
-    crate::order::settle(console, node.node, &accepted).await?;
+    crate::order::settle(console, node.node, &turns.mirror).await?;
     console.live.happen();
     Ok(())
 }

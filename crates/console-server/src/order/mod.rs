@@ -2,6 +2,8 @@
 
 mod routes;
 mod submit;
+mod undecided;
 
 pub(crate) use routes::routes;
-pub(crate) use submit::{Wanted, decode, settle, unreachable};
+pub(crate) use submit::{Wanted, decode, unreachable};
+pub(crate) use undecided::{settle, undecided_about};

@@ -1,15 +1,14 @@
 //! One order, from its number to the node's answer.
 //!
 //! ```text
-//!  number, on the medium ─▶ signed ─▶ kept as unanswered ─▶ sent ─▶ accepted | refused | unanswered
-//!                                                                      the journal tells later ┘
+//!  number, on the medium ─▶ signed ─▶ kept as undecided ─▶ sent ─▶ accepted | refused | unanswered
+//!                                                                     the journal tells later ┘
 //! ```
 //!
 //! A number that was taken is never given out again, whether its order went or not. A store that was lost,
 //! or put back older, is no exception: the node's journal says which number it saw last, and a gap is left above
 //! it for orders that were signed and never came.
 
-use std::collections::BTreeMap;
 use std::sync::PoisonError;
 
 use channel::{CallFailed, Link};
@@ -25,14 +24,14 @@ use tokio::sync::MutexGuard;
 
 use crate::api::{No, usage};
 use crate::node::session::{call_failed, not_understood};
-use crate::records::{self, KnownNode, KnownTier, key, order_id_key, order_key, sequence_key, value};
+use crate::records::{Intent, KnownNode, KnownTier, sequence_key, value};
 use crate::state::{Console, NodeTurns};
 
 /// What is left above the highest number in the node's journal when the store knows none.
 const GAP: u64 = 1024;
 
 /// How often two who count at once are tried: each time one of them gets on.
-const TRIES: usize = 64;
+pub(super) const TRIES: usize = 64;
 
 /// An order that somebody wants.
 pub(crate) struct Wanted<'a> {
@@ -47,25 +46,25 @@ pub(crate) struct Wanted<'a> {
 impl Wanted<'_> {
     /// Has the node do it. What the node refuses comes as the problem that it says.
     pub(crate) async fn submit(self, console: &Console) -> Result<Kept, No> {
-        let kept = self.send(console).await?;
-        match kept.refused.clone() {
-            Some(problem) => Err(problem.into()),
-            None => Ok(kept),
-        }
+        self.send(console, None).await
     }
 
-    /// The same; a refusal is an answer.
-    pub(crate) async fn send(self, console: &Console) -> Result<Kept, No> {
-        let Self { node, tier, verb, args, objects } = self;
-        let place = (node.node, tier.tier);
+    /// The same for an order that makes a lease: to whom is written down with the order, before the node
+    /// hears of it, and becomes what was granted together with the node's answer, or with its journal's.
+    pub(crate) async fn submit_for(self, console: &Console, intent: Intent) -> Result<Kept, No> {
+        self.send(console, Some(intent)).await
+    }
+
+    async fn send(self, console: &Console, intent: Option<Intent>) -> Result<Kept, No> {
+        let (node, place) = (self.node, (self.node.node, self.tier.tier));
         // One after the other: a node takes a number only if it is above the one before.
         let turns = console.turns(node)?;
         let mut link = console.dialled(node, place, None).await?;
-        let (_turn, nonce) = match prepared(&link, &turns, tier.tier, &objects).await {
+        let (_turn, nonce) = match prepared(&link, &turns, place.1, &self.objects).await {
             // Nothing was ordered yet, and the node may be back in a moment.
             Err(NotPrepared::Failed(CallFailed::Ended(_))) => {
                 link = console.dialled(node, place, Some(&link)).await?;
-                prepared(&link, &turns, tier.tier, &objects).await
+                prepared(&link, &turns, place.1, &self.objects).await
             }
             prepared => prepared,
         }?;
@@ -74,11 +73,18 @@ impl Wanted<'_> {
             mirror.is_known().then(|| mirror.tenure.last_sequence(console.signer()))
         };
         let seq = console.next_sequence(node, last).await?;
+        let (envelope, kept) = self.signed(console, seq, nonce)?;
+        console.keep_undecided(&kept, intent).await?;
+        answered(console, &link, &envelope, kept).await
+    }
+
+    /// The order as it is sent, and as it is kept.
+    fn signed(self, console: &Console, seq: Sequence, nonce: Nonce) -> Result<(String, Kept), No> {
+        let Self { node, tier, verb, args, objects: _ } = self;
         let order = payload(node.node, tier, seq, nonce, verb, &args)?;
-        let envelope =
-            Envelope::sign(PayloadType::Order, order.into_bytes(), &console.opened.keys.controller);
-        let envelope = envelope.to_json();
-        let mut kept = Kept {
+        let key = &console.opened.keys.controller;
+        let envelope = Envelope::sign(PayloadType::Order, order.into_bytes(), key).to_json();
+        let kept = Kept {
             order: Digest::of(envelope.as_bytes()),
             node: node.node,
             tier: tier.tier,
@@ -90,22 +96,28 @@ impl Wanted<'_> {
             accepted: None,
             refused: None,
         };
-        console.keep(&kept).await?;
-        match link.call(&Call::SubmitOrder {}, envelope.as_bytes()).await {
-            Ok((Answer::Accepted { record, digest, tier, lease }, _)) => {
-                kept.state = OrderState::Accepted;
-                kept.accepted = Some(Accepted { record, digest, tier, lease });
-            }
-            Ok((Answer::Refused(refused), _)) => {
-                kept.state = OrderState::Refused;
-                kept.refused = Some(refused.into());
-            }
-            Ok((other, _)) => return Err(not_understood(&other)),
-            Err(failed) => return Err(unanswered(&kept, call_failed(failed))),
-        }
-        console.keep(&kept).await?;
-        Ok(kept)
+        Ok((envelope, kept))
     }
+}
+
+/// Sends an order, and keeps what the node says.
+async fn answered(console: &Console, link: &Link, envelope: &str, mut kept: Kept) -> Result<Kept, No> {
+    let problem = match link.call(&Call::SubmitOrder {}, envelope.as_bytes()).await {
+        Ok((Answer::Accepted { record, digest, tier, lease }, _)) => {
+            kept.state = OrderState::Accepted;
+            kept.accepted = Some(Accepted { record, digest, tier, lease });
+            None
+        }
+        Ok((Answer::Refused(refused), _)) => {
+            kept.state = OrderState::Refused;
+            kept.refused = Some(refused.into());
+            kept.refused.clone()
+        }
+        Ok((other, _)) => return Err(not_understood(&other)),
+        Err(failed) => return Err(unanswered(&kept, call_failed(failed))),
+    };
+    console.keep_answer(&kept).await?;
+    problem.map_or(Ok(kept), |problem| Err(problem.into()))
 }
 
 /// Why an order was not even sent.
@@ -225,16 +237,6 @@ impl Console {
         Err(No::new("changed-meanwhile", Exit::Failed, "others take numbers all the time"))
     }
 
-    /// Writes down how an order stands.
-    async fn keep(&self, order: &Kept) -> Result<(), No> {
-        let at = order_key(order.at, order.node, order.seq);
-        let transaction = Transaction::new()
-            .put(&at, value(order))
-            .put(&order_id_key(order.order), value(&at.as_str()))
-            .put(&seq_key(order.node, order.seq), value(&at.as_str()));
-        self.commit(transaction).await.map(drop)
-    }
-
     /// The content of an object that the console has made: salt and content.
     pub(crate) fn object(&self, name: &Digest) -> Option<journal::Object> {
         self.opened.objects.lock().unwrap_or_else(PoisonError::into_inner).get(name).ok()
@@ -264,36 +266,6 @@ impl Console {
 fn unread(node: &KnownNode) -> No {
     No::new("journal-unread", Exit::Failed, format!("the journal of node {} was not read yet", node.name))
         .hint("without it no number is known that was not used; it is read when the node dials")
-}
-
-/// By number, so that the journal's word finds its order.
-fn seq_key(node: NodeId, seq: Sequence) -> store::Key {
-    key(format!("order-seq/{node}/{:016}", seq.get()))
-}
-
-/// What came on record in a node's journal: orders that had no answer have one now.
-pub(crate) async fn settle(
-    console: &Console,
-    node: NodeId,
-    accepted: &BTreeMap<(KeyId, Sequence), (u64, Digest)>,
-) -> Result<(), No> {
-    for ((signer, seq), (record, digest)) in accepted {
-        if *signer != console.signer() {
-            continue;
-        }
-        let Some(at) = console.store().get(&seq_key(node, *seq))? else { continue };
-        let Ok(at) = serde_json::from_slice::<String>(&at.value) else { continue };
-        let Some(read) = records::get::<Kept>(console.store(), &key(at))? else { continue };
-        let mut order = read.value;
-        if order.state == OrderState::Unanswered {
-            order.state = OrderState::Accepted;
-            order.accepted = Some(Accepted { record: *record, digest: *digest, tier: None, lease: None });
-            let write = Transaction::new().expect(&read.entry.key, Some(&read.entry));
-            // Whoever wrote in between had the answer itself.
-            drop(console.commit(write.put(&read.entry.key, value(&order))).await);
-        }
-    }
-    Ok(())
 }
 
 /// Objects as they come over the API.

@@ -4,6 +4,7 @@
 mod boundaries;
 mod directory;
 mod fig6;
+mod grants;
 mod handover;
 mod incidents;
 mod loss;

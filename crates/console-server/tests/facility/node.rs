@@ -115,6 +115,8 @@ struct State {
     address: Option<IpAddr>,
     /// Answers to orders that are lost on the way.
     lost: u32,
+    /// Orders that are lost on the way.
+    unheard: u32,
     /// How often the journal was asked for in vain.
     in_vain: u32,
     _folder: tempfile::TempDir,
@@ -174,6 +176,7 @@ impl Node {
             engines: json!([]),
             address: None,
             lost: 0,
+            unheard: 0,
             in_vain: 0,
             _folder: folder,
             n,
@@ -217,6 +220,25 @@ impl Node {
 
     pub(crate) fn lose_answers(&self, number: u32) {
         self.shared.state().lost = number;
+    }
+
+    /// That many orders never come; nobody is told.
+    pub(crate) fn lose_orders(&self, number: u32) {
+        self.shared.state().unheard = number;
+    }
+
+    /// Whether all of them were sent.
+    pub(crate) fn has_lost_orders(&self) -> bool {
+        self.shared.state().unheard == 0
+    }
+
+    /// What its journal has from now on begins with how things stand.
+    pub(crate) fn forget_the_past(&self) {
+        let mut state = self.shared.state();
+        let tenure = json!({ "tenure": state.tenure });
+        let at = state.journal.time(now());
+        state.journal.snapshot(at, &tenure).unwrap();
+        assert!(state.journal.forget(1).unwrap() > 0);
     }
 
     pub(crate) fn store(&self) -> Store {
@@ -388,6 +410,17 @@ impl Shared {
 }
 
 impl State {
+    /// Whether an order that comes is lost, and whether its answer is.
+    fn losses(&mut self) -> (bool, bool) {
+        if self.unheard > 0 {
+            self.unheard -= 1;
+            return (true, false);
+        }
+        let lose = self.lost > 0;
+        self.lost -= u32::from(lose);
+        (false, lose)
+    }
+
     fn happens(&mut self, input: Input) -> Answer {
         let changes = match decide(&self.tenure, &input) {
             Ok(changes) => changes,
@@ -524,23 +557,23 @@ impl State {
             }
             Call::ReadJournal { from } if self.vice.older_journal => {
                 if from != 0 {
-                    let code = node_protocol::call::code::NOT_FOUND.to_owned();
-                    let message = "older records are gone".to_owned();
-                    let refused = Refused { code, exit: 5, message, hint: None, details: None };
-                    return (Answer::Refused(refused), Vec::new());
+                    return (gone(), Vec::new());
                 }
                 let lines = self.journal.lines_from(1, 4 << 20).unwrap();
                 let first = lines.split_inclusive(|byte| *byte == b'\n').next().unwrap().to_vec();
                 (Answer::Lines { oldest: 1, newest: 1, head: None }, first)
             }
+            Call::ReadJournal { from } if from != 0 && from < self.journal.oldest().unwrap() => {
+                (gone(), Vec::new())
+            }
             Call::ReadJournal { from } => {
-                let newest = self.journal.head().0;
+                let (newest, oldest) = (self.journal.head().0, self.journal.oldest().unwrap());
                 let lines = if from > newest {
                     Vec::new()
                 } else {
-                    self.journal.lines_from(from.max(1), 4 << 20).unwrap()
+                    self.journal.lines_from(from.max(oldest), 4 << 20).unwrap()
                 };
-                (Answer::Lines { oldest: 1, newest, head: None }, lines)
+                (Answer::Lines { oldest, newest, head: None }, lines)
             }
             Call::Receipts { about } => {
                 let lines: Vec<_> = self
@@ -646,6 +679,12 @@ impl State {
     }
 }
 
+fn gone() -> Answer {
+    let code = node_protocol::call::code::NOT_FOUND.to_owned();
+    let message = "older records are gone".to_owned();
+    Answer::Refused(Refused { code, exit: 5, message, hint: None, details: None })
+}
+
 struct Service {
     shared: Arc<Shared>,
     tier: TierId,
@@ -655,15 +694,15 @@ struct Service {
 impl Serve for Service {
     async fn call(&self, call: Call, attachment: Vec<u8>) -> (Answer, Vec<u8>) {
         if call == (Call::SubmitOrder {}) {
-            // In a task of its own: the courier that carries it may be killed by what it orders.
+            // Both are counted before the order is heard: the courier that carries it may be killed by what
+            // it orders.
+            let (unheard, lose) = self.shared.state().losses();
+            if unheard {
+                std::future::pending::<()>().await;
+            }
+            // For the same reason in a task of its own.
             let shared = Arc::clone(&self.shared);
             let submitted = tokio::spawn(async move { shared.submit(&attachment) }).await.unwrap();
-            let lose = {
-                let mut state = self.shared.state();
-                let lose = state.lost > 0;
-                state.lost = state.lost.saturating_sub(1);
-                lose
-            };
             if lose {
                 std::future::pending::<()>().await;
             }

@@ -140,6 +140,27 @@ impl Party {
         self.client.get(path).await.unwrap_or_else(|failed| panic!("{path}: {failed:?}"))
     }
 
+    /// What it says no with, where there is nothing.
+    pub(crate) async fn has_no(&self, path: &str) -> Problem {
+        match self.client.get::<serde_json::Value>(path).await {
+            Err(Failed::Problem(problem)) if problem.code == "not-found" => *problem,
+            other => panic!("{path}: {other:?}"),
+        }
+    }
+
+    /// Asks until it says so.
+    pub(crate) async fn until_it_has_no(&self, path: &str, message: &str) {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let said = self.has_no(path).await.message;
+            if said == message {
+                return;
+            }
+            assert!(Instant::now() < deadline, "{path} stays {said:?}");
+            tokio::time::sleep(LOOK).await;
+        }
+    }
+
     pub(crate) async fn text(&self, path: &str) -> Vec<u8> {
         self.client.get_bytes(path).await.unwrap().to_vec()
     }

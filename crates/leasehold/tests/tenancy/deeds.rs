@@ -1,7 +1,7 @@
 //! `kill -9` of a console in the middle of a deed that has several steps: a lease that is granted, taken over and severed,
 //! over and over. What was said to be done is so, the node has done each order once, and the deed gets done.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use console_api::{
     DocumentKind, Documents, Failed, Granted, LeasePlan, NewOrder, Offer, Order, OrderState, Sever, Severed,
@@ -17,7 +17,7 @@ use tenure::{Rights, Verb};
 
 use crate::console::key;
 use crate::orders::obeyed;
-use crate::world::{LANDLORD, PATIENCE, TENANT, World, another_key, connected};
+use crate::world::{LANDLORD, LOOK, PATIENCE, TENANT, World, another_key, connected};
 
 /// Which deed whose console does not live through, and how many microseconds after it was asked for it dies at most.
 const DEEDS: [(Deed, usize, u64); 5] = [
@@ -257,28 +257,41 @@ fn goes_on(world: &mut World, death: Death) {
     }
 }
 
-/// The offer of a lease, whatever the console lived to say of it: it has it still, or it grants anew what the node has
-/// not, or has without it.
+/// The offer of a lease that the node has, whatever the console lived to say of it; what the node has not is
+/// granted anew.
 fn granted(world: &mut World, contract: &str, said: Option<Granted>) -> Offer {
     let leases = world.settled().tiers.len() - 1;
+    if leases == 0 {
+        assert!(said.is_none(), "{} was granted and is lost", json!(said));
+        let offered = offered(world, contract);
+        assert!(offered.is_none(), "{} is offered, and the node has none", json!(offered));
+        return world.grant(contract);
+    }
+    let deadline = Instant::now() + PATIENCE;
+    let offer = loop {
+        // The console may be reading the node's journal still.
+        if let Some(offer) = offered(world, contract) {
+            break offer;
+        }
+        assert!(
+            Instant::now() < deadline,
+            "{contract}: the node has the lease, and the console never offers it"
+        );
+        os::poll::wait(&[], Some(LOOK)).unwrap();
+    };
+    assert_eq!((leases, offer.leases.len()), (1, 1));
+    assert!(said.is_none_or(|said| said.offer.leases[0].lease == offer.leases[0].lease));
+    offer
+}
+
+/// What the console offers under a contract.
+fn offered(world: &World, contract: &str) -> Option<Offer> {
     let path = format!("/v1/contracts/{contract}/offer");
     let client = world.client(LANDLORD);
-    let offered: Result<Offer, Failed> = world.runtime.block_on(client.get(&path));
-    match (offered, said) {
-        (Ok(offer), said) => {
-            assert!(said.is_none_or(|said| said.offer.leases[0].lease == offer.leases[0].lease));
-            assert_eq!(leases, 1);
-            offer
-        }
-        (Err(failed), Some(said)) => panic!("{} was granted and is lost: {failed}", json!(said)),
-        (Err(_), None) => {
-            if leases == 1 {
-                // The node obeyed, and the console did not live to write down to whom: its mirror knows the lease.
-                world.until(LANDLORD, "/v1/leases", |all: &Value| all.to_string().contains(contract));
-                world.sever(contract);
-            }
-            world.grant(contract)
-        }
+    match world.runtime.block_on(client.get(&path)) {
+        Ok(offer) => Some(offer),
+        Err(Failed::Problem(problem)) if problem.code == "not-found" => None,
+        Err(failed) => panic!("{path}: {failed}"),
     }
 }
 

@@ -20,7 +20,7 @@ use tenure::{Quota, Rights, Terms};
 use tokio::runtime::Runtime;
 
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
-const LOOK: Duration = Duration::from_millis(10);
+pub(crate) const LOOK: Duration = Duration::from_millis(10);
 pub(crate) const LANDLORD: usize = 0;
 pub(crate) const TENANT: usize = 1;
 pub(crate) const PARTIES: [&str; 2] = ["landlord", "tenant"];
