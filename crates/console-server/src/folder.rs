@@ -94,7 +94,7 @@ pub fn init(folder: &Path, wanted: &Init, world: &World) -> Result<Made, Failed>
     };
     let text = toml::to_string(&settings).map_err(|error| Failed::act("write the settings", error))?;
     let file = folder.join(settings::FILE);
-    parse(&file, &text)?;
+    parse(&file, text.as_bytes())?;
     make_folder(folder)?;
     let made = Made {
         channel: make_key(&folder.join(CHANNEL_KEY), world)?,
@@ -114,7 +114,9 @@ pub fn init(folder: &Path, wanted: &Init, world: &World) -> Result<Made, Failed>
     Ok(made)
 }
 
-fn parse(file: &Path, text: &str) -> Result<Settings, Failed> {
+fn parse(file: &Path, bytes: &[u8]) -> Result<Settings, Failed> {
+    let text = std::str::from_utf8(bytes)
+        .map_err(|_not_utf8| Failed::folder(file, "it is not UTF-8 text", "write it anew as UTF-8"))?;
     Settings::parse(text).map_err(|wrong| Failed::folder(file, wrong.why, wrong.hint))
 }
 
@@ -187,7 +189,7 @@ impl Opened {
     pub(crate) fn open(path: &Path) -> Result<Self, Failed> {
         let file = path.join(settings::FILE);
         let text = read(&file, settings::BYTES_MAX, "`leasehold console init FOLDER --name NAME` makes one")?;
-        let settings = parse(&file, &String::from_utf8_lossy(&text))?;
+        let settings = parse(&file, &text)?;
         let owner = fs::metadata(path).map_err(|error| Failed::act("read the folder", error))?.uid();
         let keys = Keys {
             channel: read_key(&path.join(CHANNEL_KEY))?,

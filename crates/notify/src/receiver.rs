@@ -144,6 +144,9 @@ impl Mail {
         {
             return Err(format!("{:?} is no server's name or address", self.server));
         }
+        if self.port == Some(0) {
+            return Err("`port` is 1 to 65535".to_owned());
+        }
         match (&self.user, &self.password_file, self.security) {
             (None, None, _) => Ok(()),
             (Some(_), Some(_), Security::None) => Err("a password needs `security`".to_owned()),
@@ -176,7 +179,7 @@ mod tests {
             },
             Err(error) => error.message().to_owned(),
         };
-        assert!(told.starts_with(expected), "{told}");
+        assert!(told.starts_with(expected) && !told.contains("secret"), "{told}");
     }
 
     #[test]
@@ -203,9 +206,10 @@ mod tests {
         check(&hook("https://a.example/x"), "webhook to a.example");
         check(&hook("http://10.0.0.2:8080"), "webhook to 10.0.0.2");
         check(&hook("https://[fd00::2]:8443/x"), "webhook to fd00::2");
-        for wrong in ["", "ftp://a", "https://", "https://u:p@a/x", "a.example/x"] {
-            check(&hook(wrong), "receiver hook: ");
+        for wrong in ["", "ftp://a", "https://", "https://u:p@a/x", "https://a:0/x", "a.example/secret"] {
+            check(&hook(wrong), "receiver hook: `url` is no address as https://HOST/PATH");
         }
+        check(&mail("port = 0"), "receiver ops: `port` is 1 to 65535");
         check("name = \"x\"", "receiver x: it has one of");
         check(
             &(mail("") + "[webhook]\nurl = \"https://a\"\nsecret_file = \"s\"\n"),

@@ -210,4 +210,23 @@ mod tests {
             assert_eq!(kept_head(wrong.as_bytes()), None, "{}", &wrong[..wrong.len().min(80)]);
         }
     }
+
+    #[test]
+    fn each_first_input_of_the_fuzzer_is_taken_by_its_form() {
+        let seed = |name: &str| {
+            let seeds = concat!(env!("CARGO_MANIFEST_DIR"), "/../../fuzz/seeds/custody_forms");
+            std::fs::read(std::path::Path::new(seeds).join(name)).unwrap()
+        };
+        assert!(matches!(StorageKey::parse(&seed("plain")), Some(StorageKey::Plain(_))));
+        assert!(matches!(StorageKey::parse(&seed("key_file")), Some(StorageKey::KeyFile(_))));
+        assert!(matches!(StorageKey::parse(&seed("share")), Some(StorageKey::Share(..))));
+        assert!(key_on_medium(&seed("medium")).is_some());
+        assert!(kept_head(&seed("head")).is_some());
+        let secrets = TierSecrets::from_bytes(Zeroizing::new(seed("tier_secrets"))).unwrap();
+        assert!(secrets.identity().is_some() && secrets.sealing_key().is_some());
+        assert_eq!(KeptVolume::from_bytes(&seed("volume")).map(|volume| volume.path.len()), Some(3));
+        let names = String::from_utf8(seed("names")).unwrap();
+        assert_eq!(names.lines().filter_map(names::parse_name).count(), 6);
+        assert_eq!(names.lines().filter(|name| names::hides(name)).count(), 8);
+    }
 }

@@ -40,18 +40,11 @@ impl Power {
     pub(crate) fn check(&self) -> Result<(), String> {
         match (&self.redfish, &self.command) {
             (Some(redfish), None) => {
-                let uri: Uri =
-                    redfish.url.parse().map_err(|_no_uri| format!("{:?} is no address", redfish.url))?;
-                let bare = uri.path() == "/" && uri.query().is_none();
-                // Neither a user, nor a port that is none: the library takes that for one that is left out.
-                let port = uri.port_u16().map_or_else(String::new, |port| format!(":{port}"));
-                let whole = uri.host().map(|host| format!("{host}{port}"));
-                let named = whole.is_some() && whole.as_deref() == uri.authority().map(Authority::as_str);
-                let right = uri.scheme_str() == Some("http") && named && bare;
                 let known = redfish.user.is_some() == redfish.password_file.is_some();
-                match (right, known) {
+                match (is_controller(&redfish.url), known) {
                     (true, true) => Ok(()),
-                    (false, _) => Err(format!("{:?} is no address as http://HOST:PORT", redfish.url)),
+                    // What is there is not repeated: somebody may have written a password into it.
+                    (false, _) => Err("`url` is no address as http://HOST:PORT".to_owned()),
                     (true, false) => Err("`user` and `password_file` go together".to_owned()),
                 }
             }
@@ -66,6 +59,17 @@ impl Power {
     pub(crate) fn is_for(&self, node: &Name) -> bool {
         self.nodes.is_empty() || self.nodes.contains(node)
     }
+}
+
+/// Whether it is `http://HOST:PORT`, and nothing else.
+fn is_controller(url: &str) -> bool {
+    let Ok(uri) = url.parse::<Uri>() else { return false };
+    let bare = uri.path() == "/" && uri.query().is_none();
+    // Neither a user, nor a port that is none: the library takes that for one that is left out.
+    let port = uri.port_u16().map_or_else(String::new, |port| format!(":{port}"));
+    let whole = uri.host().map(|host| format!("{host}{port}"));
+    let named = whole.is_some() && whole.as_deref() == uri.authority().map(Authority::as_str);
+    uri.scheme_str() == Some("http") && named && bare && uri.port_u16() != Some(0)
 }
 
 /// Whether a system is on, as a management controller tells it (DSP0266); nothing where it does not tell. What is
@@ -89,13 +93,16 @@ mod tests {
     fn drivers_are_checked_when_the_console_starts() {
         check("redfish = { url = \"http://10.0.0.1:8000\" }", Ok(()));
         check("nodes = [\"n1\"]\ncommand = [\"/bin/power\", \"-x\"]", Ok(()));
-        check(
-            "redfish = { url = \"http://10.0.0.1:8000/x\" }",
-            Err("\"http://10.0.0.1:8000/x\" is no address as http://HOST:PORT"),
-        );
-        for url in ["http://10.0.0.1:65536", "http://10.0.0.1:", "http://u:p@10.0.0.1"] {
-            let why = format!("{url:?} is no address as http://HOST:PORT");
-            check(&format!("redfish = {{ url = {url:?} }}"), Err(&why));
+        for url in [
+            "http://10.0.0.1:8000/x",
+            "http://10.0.0.1:65536",
+            "http://10.0.0.1:0",
+            "http://10.0.0.1:",
+            "http://u:p@10.0.0.1",
+            "root:calvin@10.0.0.1",
+        ] {
+            let text = format!("redfish = {{ url = {url:?} }}");
+            check(&text, Err("`url` is no address as http://HOST:PORT"));
         }
         check(
             "redfish = { url = \"http://a\", user = \"u\" }",

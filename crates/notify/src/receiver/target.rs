@@ -14,9 +14,8 @@ pub(crate) struct Target {
 
 /// Takes an address apart.
 pub(crate) fn target(url: &str) -> Result<Target, String> {
-    let wrong = || {
-        format!("{:?} is no address: https://HOST/PATH is wanted", url.chars().take(60).collect::<String>())
-    };
+    // What is there is not repeated: a webhook's path is often a secret of its own.
+    let wrong = || "`url` is no address as https://HOST/PATH".to_owned();
     let uri: Uri = url.parse().map_err(|_no_uri| wrong())?;
     let tls = match uri.scheme_str() {
         Some("https") => true,
@@ -26,7 +25,8 @@ pub(crate) fn target(url: &str) -> Result<Target, String> {
     let authority = uri.authority().ok_or_else(wrong)?;
     // Neither a user, nor a port that is none: the library takes that for one that is left out.
     let whole = authority.port_u16().map_or_else(String::new, |port| format!(":{port}"));
-    if authority.host().is_empty() || authority.as_str() != format!("{}{whole}", authority.host()) {
+    let named = authority.as_str() == format!("{}{whole}", authority.host());
+    if authority.host().is_empty() || !named || authority.port_u16() == Some(0) {
         return Err(wrong());
     }
     Ok(Target {
